@@ -1,0 +1,31 @@
+"""Run all benchmarks and write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import time
+
+from bench import ask, embed, rerank, store
+from bench.harness import ROOT, machine, run
+
+INTRODUCTION = """\
+# Benchmarks
+
+`make bench` writes this page. Every row is measured in a process of its own, one after another, on the same input;
+compare the ratios, which carry over to other machines better than the times do.
+
+"""
+
+
+def main() -> None:
+    started = time.perf_counter()
+    sections = [run(module.BENCHMARK, module.BENCHMARK.size) for module in (embed, rerank, store, ask)]
+    minutes = (time.perf_counter() - started) / 60
+    measured = f"Measured on {machine()}, in {minutes:.0f} minutes.\n\n"
+    page = ROOT / "docs" / "benchmarks.md"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(INTRODUCTION + measured + "\n\n".join(sections) + "\n", encoding="utf-8")
+    print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""A question from end to end, without a language model: every stage, on the bundled models."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from bench.harness import WORK, Benchmark, Figures, main, megabytes, table
+from bench.texts import random_documents, random_question
+from rag.config import Settings
+from rag.pipeline import open_pipeline
+
+COLLECTION = "documents"
+WORDS = 200
+QUESTIONS = 20
+CANDIDATES = 24
+FOLDER = WORK / "ask"
+
+
+def settings() -> Settings:
+    """Return settings under which nothing outside the project is needed."""
+    return Settings(data_dir=FOLDER, embed_model="bundled", rerank_model="bundled", rerank_candidates=CANDIDATES)
+
+
+def build(count: int) -> Figures:
+    """Fill the collection."""
+    from rag.embed import Embedder
+    from rag.models import bundled_model
+    from rag.shelf import new_spec
+
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    pipeline = open_pipeline(settings())
+    spec = new_spec(COLLECTION, Embedder(bundled_model()))
+    index = pipeline.store.create(spec)
+    for document in random_documents(count, WORDS, spec.dimension):
+        index.stage(document.chunks, document.dense, document.bm25)
+        index.publish(document.entry)
+    pipeline.close()
+    return {}
+
+
+def ask(_: int) -> Figures:
+    """Ask one question to warm up and then the others; times are in milliseconds."""
+    pipeline = open_pipeline(settings())
+    random = np.random.default_rng(5)
+    stages: dict[str, list[float]] = {}
+    for number in range(QUESTIONS + 1):
+        question = random_question(random, 10)
+        started = time.perf_counter()
+        retrieval = pipeline.retrieve(question, COLLECTION)
+        found = time.perf_counter()
+        "".join(pipeline.answer(retrieval))
+        answered = time.perf_counter()
+        if number == 0:
+            continue
+        for timing in retrieval.timings:
+            stages.setdefault(timing.stage, []).append(timing.ms)
+        stages.setdefault("all of these", []).append((found - started) * 1000)
+        stages.setdefault("extractive answer", []).append((answered - found) * 1000)
+    pipeline.close()
+    shutil.rmtree(FOLDER)
+    return {"stages": stages}
+
+
+def section(results: Mapping[str, Figures], count: int) -> str:
+    """Write the table of stages."""
+    figures = results["ask"]
+    rows = [
+        [stage, f"{np.percentile(times, 50):.0f} ms", f"{np.percentile(times, 95):.0f} ms"]
+        for stage, times in figures["stages"].items()
+    ]
+    return (
+        "## A question, without the language model\n\n"
+        f"{count:,} chunks of {WORDS} tokens, the bundled models, {CANDIDATES} candidates reranked by late "
+        f"interaction; {QUESTIONS} different questions of 10 words after one to warm up. A language model would "
+        "start after all of these; the extractive answer stands in for it where there is none.\n\n"
+        "Goal: all of these under 1 s, under 1,000 MB.\n\n"
+        + table(["stage", "median", "95th percentile"], rows)
+        + f"\n\nPeak memory of the process: {megabytes(figures)}."
+    )
+
+
+BENCHMARK = Benchmark(
+    module="bench.ask",
+    unit="chunks",
+    size=10_000,
+    cases={"build": build, "ask": ask},
+    section=section,
+)
+
+if __name__ == "__main__":
+    main(BENCHMARK)

@@ -1,0 +1,107 @@
+"""Run every case of a benchmark in a process of its own and put the figures side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+WORK = Path(__file__).parent / ".work"
+LIBRARIES = ("fastembed", "onnxruntime", "qdrant-client", "qdrant-edge-py", "numpy")
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A measurement: `cases` take the size and return figures, `section` writes them as markdown.
+
+    `prepare` runs before the cases and outside their processes, so that its memory is not counted with theirs.
+    """
+
+    module: str
+    unit: str
+    size: int
+    cases: Mapping[str, Callable[[int], Figures]]
+    section: Callable[[Mapping[str, Figures], int], str]
+    prepare: Callable[[], object] = lambda: None
+
+
+def run(benchmark: Benchmark, size: int) -> str:
+    """Run all cases one after another and return the section."""
+    benchmark.prepare()
+    return benchmark.section({case: _run_case(benchmark, case, size) for case in benchmark.cases}, size)
+
+
+def main(benchmark: Benchmark) -> None:
+    """Run a benchmark from the shell and print its section, or one case and print its figures as JSON."""
+    parser = argparse.ArgumentParser(description=f"Run {benchmark.module}.")
+    parser.add_argument(f"--{benchmark.unit}", dest="size", type=int, default=benchmark.size)
+    parser.add_argument("--case", choices=list(benchmark.cases), help="run only this one, in this process")
+    arguments = parser.parse_args()
+    if arguments.case is None:
+        print(run(benchmark, arguments.size))
+        return
+    figures = benchmark.cases[arguments.case](arguments.size)
+    print(json.dumps({**figures, "peak_mb": peak_megabytes()}))
+
+
+def _run_case(benchmark: Benchmark, case: str, size: int) -> Figures:
+    print(f"{benchmark.module}: {case}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", benchmark.module, "--case", case, f"--{benchmark.unit}", str(size)]
+    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if finished.returncode:
+        raise SystemExit(f"{benchmark.module}: {case} ended with code {finished.returncode}")
+    figures: Figures = json.loads(finished.stdout.splitlines()[-1])
+    return figures
+
+
+def model_folder(preset: str) -> Path:
+    """Return the folder of a model with random weights, built on first use in a process of its own."""
+    folder = WORK / preset
+    if not (folder / "config.json").exists():
+        subprocess.run([sys.executable, "-m", "tools.random_model", preset, str(folder)], cwd=ROOT, check=True)
+    return folder
+
+
+def peak_megabytes() -> float:
+    """Return the most memory this process has held so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a markdown table; the first column is text, the others are figures."""
+    columns = list(header)
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def megabytes(figures: Figures) -> str:
+    """Write a case's peak memory."""
+    return f"{figures['peak_mb']:,.0f} MB"
+
+
+def machine() -> str:
+    """Describe what was measured on, in one sentence."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {libraries}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

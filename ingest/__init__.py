@@ -1,0 +1,1 @@
+"""Take files into the knowledge base: parse, chunk, embed, store."""

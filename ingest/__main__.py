@@ -1,0 +1,166 @@
+"""Add documents from the shell: `python -m ingest PATH...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ingest.inbox import Inbox
+from ingest.jobs import Job
+from ingest.library import Library
+from ingest.parse import FORMATS
+from rag.config import Settings, check_collection_name, load_settings
+from rag.errors import ResiftError
+from rag.lock import DataFolderLock
+from rag.log import set_up_logging
+from rag.pipeline import open_pipeline
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one path: done, failed, cancelled, or skipped for a file of a folder that cannot be read."""
+
+    path: str
+    state: str
+    reason: str = ""
+    document_id: str = ""
+    pages: int = 0
+    chunks: int = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ingest files and folders; return 0 when all are done, 1 when some failed, 2 for wrong use or settings."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(data_dir=options.data)
+        set_up_logging(settings.log_level)
+        collection = check_collection_name(options.collection or settings.collection)
+        outcomes = _ingest(options.paths, collection, settings)
+    except ResiftError as error:
+        print(f"resift: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps([asdict(outcome) for outcome in outcomes], ensure_ascii=False))
+    else:
+        for outcome in outcomes:
+            print(_line(outcome))
+    return 0 if all(outcome.state in ("done", "skipped") for outcome in outcomes) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ingest",
+        description="Add files to a collection; folders are searched to the bottom.",
+        epilog=f"Read are {', '.join(FORMATS)}. While the page is running, files are handed to its queue.",
+    )
+    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path)
+    parser.add_argument(
+        "--collection", metavar="C", help="the collection to add to (default: COLLECTION, or 'documents')"
+    )
+    parser.add_argument("--data", metavar="DIR", type=Path, help="the data folder (default: DATA_DIR, or 'data')")
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
+    return parser
+
+
+def _ingest(paths: Sequence[Path], collection: str, settings: Settings) -> list[Outcome]:
+    inbox = Inbox(settings)
+    outcomes: list[Outcome] = []
+    waiting: dict[int, Path] = {}
+    for given in paths:
+        for path, name, refusal in _files(given):
+            if refusal is not None:
+                outcomes.append(refusal)
+                continue
+            try:
+                with path.open("rb") as source:
+                    waiting[inbox.accept(collection, name, source).id] = path
+            except ResiftError as error:
+                outcomes.append(Outcome(str(path), "failed", str(error)))
+            except OSError as error:
+                outcomes.append(Outcome(str(path), "failed", f"{path} cannot be read: {error.strerror}."))
+    return outcomes + _follow(inbox, waiting, settings)
+
+
+def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
+    """Yield (path, document name, refusal) for a file, or for each file below a folder."""
+    if not given.exists():
+        yield given, "", Outcome(str(given), "failed", f"There is no {given}: check the path.")
+        return
+    if not given.is_dir():
+        yield given, given.name, None
+        return
+    unreadable: list[OSError] = []
+    found = False
+    for folder, folders, names in os.walk(given, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
+            found = True
+            if path.suffix.lower() in FORMATS:
+                # The folders are part of the name: two files called README.md must not replace each other.
+                yield path, " › ".join(path.relative_to(given).parts), None
+            else:
+                reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(FORMATS)} are."
+                yield path, "", Outcome(str(path), "skipped", reason)
+    for error in unreadable:
+        yield given, "", Outcome(str(error.filename), "failed", f"{error.filename} cannot be read: {error.strerror}.")
+    if not found and not unreadable:
+        yield given, "", Outcome(str(given), "failed", f"The folder {given} has no files.")
+
+
+def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[Outcome]:
+    """Watch the jobs to their end; do them here as soon as no other process has the data folder."""
+    lock = DataFolderLock(settings.data_dir)
+    library: Library | None = None
+    ended: dict[int, Job] = {}
+    with tqdm(total=len(waiting), unit="file", disable=not waiting) as bar:
+        try:
+            while len(ended) < len(waiting):
+                if library is None and lock.try_acquire():
+                    library = Library(open_pipeline(settings))
+                    library.start()
+                for job in inbox.jobs.entries():
+                    if job.id in waiting and job.id not in ended:
+                        _show(bar, job, here=library is not None)
+                        if job.ended:
+                            ended[job.id] = job
+                            bar.update()
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            for job_id in waiting:
+                inbox.jobs.cancel(job_id)
+            ended |= {job.id: job for job in inbox.jobs.entries() if job.id in waiting}
+    if library is not None:
+        library.close()
+        lock.release()
+    return [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
+
+
+def _show(bar: tqdm[None], job: Job, *, here: bool) -> None:
+    if job.state != "queued" and not job.ended:
+        share = f" {job.chunks_done}/{job.chunks_total}" if job.chunks_total else ""
+        bar.set_description_str(f"{job.name}: {job.state}{share}")
+    elif not here:
+        bar.set_description_str("waiting for the running app")
+
+
+def _outcome(path: Path, job: Job) -> Outcome:
+    return Outcome(str(path), job.state, job.reason, job.document_id, job.pages, job.chunks_done)
+
+
+def _line(outcome: Outcome) -> str:
+    size = f"{outcome.chunks} chunks" if outcome.state == "done" else ""
+    return f"{outcome.state:<9} {outcome.path}  {'  '.join(part for part in (size, outcome.reason) if part)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Keep the uploaded files themselves, named by what is in them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from rag.errors import FileRefusedError, UnavailableError
+
+BLOCK = 1 << 20
+NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that is safely on disk; `document_id` is the hash of its bytes."""
+
+    name: str
+    document_id: str
+    size: int
+
+
+class Files:
+    """The stored files of a data folder, one folder a collection."""
+
+    def __init__(self, data_dir: Path, max_mb: int) -> None:
+        self._folder = data_dir / "files"
+        self._max_mb = max_mb
+
+    def keep(self, collection: str, name: str, source: BinaryIO) -> StoredFile:
+        """Copy a file in, written through to the disk before this returns.
+
+        Raises FileRefusedError for an empty or too large file, UnavailableError for a full or unwritable disk.
+        """
+        name = safe_name(name)
+        folder = self._folder / collection
+        with _disk_errors(name, folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(dir=folder, prefix=".incoming-")
+            try:
+                with os.fdopen(handle, "wb") as target:
+                    digest, size = self._copy(name, source, target)
+                    target.flush()
+                    os.fsync(target.fileno())
+                Path(scratch).replace(self.path(collection, digest, name))
+            except BaseException:
+                Path(scratch).unlink(missing_ok=True)
+                raise
+        return StoredFile(name, digest, size)
+
+    def path(self, collection: str, document_id: str, name: str) -> Path:
+        """Return where a stored file is, or would be; only its suffix comes from its name."""
+        return self._folder / collection / f"{document_id}{Path(name).suffix.lower()}"
+
+    def remove(self, collection: str, document_id: str) -> None:
+        """Delete a stored file, whatever its suffix."""
+        folder = self._folder / collection
+        for path in folder.glob(f"{document_id}*") if folder.is_dir() else ():
+            path.unlink(missing_ok=True)
+
+    def remove_collection(self, collection: str) -> None:
+        """Delete all stored files of a collection."""
+        folder = self._folder / collection
+        for path in folder.iterdir() if folder.is_dir() else ():
+            path.unlink(missing_ok=True)
+
+    def _copy(self, name: str, source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
+        digest, size = hashlib.sha256(), 0
+        while block := source.read(BLOCK):
+            size += len(block)
+            if size > self._max_mb * 1_000_000:
+                raise FileRefusedError(
+                    f"{name} is larger than {self._max_mb} MB: split it, or raise MAX_FILE_MB if you have the memory."
+                )
+            digest.update(block)
+            target.write(block)
+        if not size:
+            raise FileRefusedError(f"{name} is empty (0 bytes): upload a file that has content.")
+        return digest.hexdigest(), size
+
+
+def safe_name(name: str) -> str:
+    """Return a file name without path parts and control characters, shortened but with its suffix."""
+    base = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
+    base = "".join(character for character in base if unicodedata.category(character)[0] != "C").strip()
+    if base.strip(".") == "":
+        return "unnamed"
+    suffix = Path(base).suffix
+    return base if len(base) <= NAME_CHARACTERS else base[: NAME_CHARACTERS - len(suffix) - 1] + "…" + suffix
+
+
+@contextmanager
+def _disk_errors(name: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UnavailableError(
+                f"The disk of {folder} is full: {name} was not saved. Make room and upload it again."
+            ) from error
+        raise UnavailableError(f"{name} was not saved in {folder}: {error.strerror or error}.") from error

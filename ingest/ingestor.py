@@ -1,0 +1,160 @@
+"""Take one file all the way: parse, chunk, embed, store, verify, publish."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingest.chunk import chunk_document
+from ingest.files import Files
+from ingest.jobs import Job, Jobs
+from ingest.parse import parse_in_child
+from rag.config import Settings
+from rag.embed import Embedder
+from rag.errors import CancelledError, CollectionError, ResiftError
+from rag.shelf import ModelShelf, new_spec
+from rag.sparse import Bm25Encoder
+from rag.store.base import Index, VectorStore
+from rag.types import Chunk, Document, DocumentEntry
+
+CHUNKS_PER_WRITE = 64
+"""Chunks embedded and staged at a time: bounds memory, and is how often progress is recorded at the latest."""
+
+log = logging.getLogger(__name__)
+
+
+class Ingestor:
+    """Runs jobs one after the other; the only writer of documents."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: VectorStore,
+        shelf: ModelShelf,
+        words: Bm25Encoder,
+        jobs: Jobs,
+        files: Files,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._shelf = shelf
+        self._words = words
+        self._jobs = jobs
+        self._files = files
+
+    def run(self, job: Job) -> None:
+        """Carry a claimed job to its end; what goes wrong ends in its state and reason, never in an exception."""
+        try:
+            self._ingest(job)
+        except CancelledError:
+            self._undo(job)
+            self._jobs.move(job.id, "cancelled", "Cancelled.")
+        except ResiftError as error:
+            self._undo(job)
+            self._jobs.move(job.id, "failed", str(error))
+        except Exception:
+            log.exception("Ingesting %s failed", job.name)
+            self._undo(job)
+            self._jobs.move(job.id, "failed", "An unexpected error, whose trace is in the log: retry, or report it.")
+
+    def discard(self, job: Job) -> None:
+        """Remove what a job that never ended has staged."""
+        self._undo(job)
+
+    def _ingest(self, job: Job) -> None:
+        index, embedder = self._open(job)
+        published = {entry.id: entry for entry in index.documents()}
+        if job.document_id in published:
+            self._finish_unchanged(job, index, published[job.document_id])
+            return
+        document = self._parse(job)
+        self._jobs.move(job.id, "chunking")
+        chunks = chunk_document(document, index.spec, embedder.tokenizer)
+        if not chunks:
+            raise CollectionError(
+                f"{job.name} gave no text to search: check that it is not only pictures or white space."
+            )
+        self._jobs.move(job.id, "embedding")
+        self._stage(job, index, embedder, document, chunks)
+        index.publish(_entry(document, len(chunks)))
+        replaced = [entry.id for entry in published.values() if entry.name == job.name]
+        for document_id in replaced:
+            self._files.remove(job.collection, document_id)
+            self._jobs.forget(collection=job.collection, document_id=document_id)
+        self._jobs.move(job.id, "done", "Replaced the earlier version." if replaced else "")
+
+    def _open(self, job: Job) -> tuple[Index, Embedder]:
+        if job.collection in self._store.names():
+            index = self._store.open(job.collection)
+            return index, self._shelf.embedder_of(index.spec)
+
+        def report(done: int, total: int) -> None:
+            if self._jobs.cancel_wanted(job.id):
+                raise CancelledError("Cancelled.")
+            share = f" ({done / total:.0%})" if total else ""
+            self._jobs.move(job.id, "parsing", f"Fetching the embedding model{share}.")
+
+        embedder = self._shelf.embedder_for_new_collection(report)
+        return self._store.create(new_spec(job.collection, embedder)), embedder
+
+    def _finish_unchanged(self, job: Job, index: Index, entry: DocumentEntry) -> None:
+        index.publish(entry)
+        also = "" if entry.name == job.name else f" under the name {entry.name}"
+        self._jobs.progress(job.id, pages=entry.pages, done=entry.chunks, total=entry.chunks)
+        self._jobs.move(job.id, "done", f"Unchanged: the same content is already there{also}.")
+
+    def _parse(self, job: Job) -> Document:
+        return parse_in_child(
+            self._stored(job),
+            document_id=job.document_id,
+            name=job.name,
+            timeout=self._settings.parse_timeout,
+            memory_mb=self._settings.parse_memory_mb,
+            cancelled=lambda: self._jobs.cancel_wanted(job.id),
+        )
+
+    def _stored(self, job: Job) -> Path:
+        path = self._files.path(job.collection, job.document_id, job.name)
+        if not path.is_file():
+            raise CollectionError(f"The stored copy of {job.name} is gone: upload the file again.")
+        return path
+
+    def _stage(self, job: Job, index: Index, embedder: Embedder, document: Document, chunks: Sequence[Chunk]) -> None:
+        def progress(before: int) -> Callable[[int], None]:
+            def after_batch(done: int) -> None:
+                if self._jobs.cancel_wanted(job.id):
+                    raise CancelledError("Cancelled.")
+                self._jobs.progress(job.id, pages=document.pages, done=before + done, total=len(chunks))
+
+            return after_batch
+
+        for start in range(0, len(chunks), CHUNKS_PER_WRITE):
+            part = chunks[start : start + CHUNKS_PER_WRITE]
+            passages = [chunk.passage for chunk in part]
+            dense = embedder.passages(passages, progress(start))
+            index.stage(part, dense, self._words.passages(passages))
+
+    def _undo(self, job: Job) -> None:
+        """Remove the staged chunks, unless the document is published: then only the job went wrong."""
+        try:
+            if job.collection in self._store.names():
+                index = self._store.open(job.collection)
+                if all(entry.id != job.document_id for entry in index.documents()):
+                    index.remove(job.document_id)
+        except ResiftError as error:
+            log.warning("What %s had staged could not be removed: %s", job.name, error)
+
+
+def _entry(document: Document, chunks: int) -> DocumentEntry:
+    return DocumentEntry(
+        id=document.id,
+        name=document.name,
+        format=document.format,
+        size=document.size,
+        pages=document.pages,
+        chunks=chunks,
+        added_at=datetime.now(UTC),
+    )

@@ -1,0 +1,187 @@
+"""One row per file on its way in: a state machine kept in SQLite, the same for every tab and process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from rag.database import Database
+
+JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
+RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
+ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled", "interrupted")
+RETRIABLE: tuple[JobState, ...] = ("failed", "cancelled", "interrupted")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY,
+    collection TEXT NOT NULL,
+    name TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    pages INTEGER NOT NULL DEFAULT 0,
+    chunks_done INTEGER NOT NULL DEFAULT 0,
+    chunks_total INTEGER NOT NULL DEFAULT 0,
+    cancel INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs(state);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file on its way into a collection; `reason` says why it failed, or what is being waited for."""
+
+    id: int
+    collection: str
+    name: str
+    document_id: str
+    size: int
+    state: JobState
+    reason: str
+    pages: int
+    chunks_done: int
+    chunks_total: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+class Jobs:
+    """The queue of one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._database = Database(data_dir / "jobs.sqlite", SCHEMA)
+
+    def add(self, collection: str, files: Sequence[tuple[str, str, int]]) -> list[int]:
+        """Queue files given as (name, document id, size), all or none, and return their job ids."""
+        now = _now()
+        ids = []
+        with self._database.transaction() as db:
+            for name, document_id, size in files:
+                cursor = db.execute(
+                    "INSERT INTO jobs (collection, name, document_id, size, state, created_at, updated_at)"
+                    " VALUES (?, ?, ?, ?, 'queued', ?, ?)",
+                    (collection, name, document_id, size, now, now),
+                )
+                assert cursor.lastrowid is not None
+                ids.append(cursor.lastrowid)
+        return ids
+
+    def claim(self) -> Job | None:
+        """Take the oldest queued job and set it parsing; None when the queue is empty."""
+        with self._database.transaction() as db:
+            row = db.execute(
+                "UPDATE jobs SET state = 'parsing', reason = '', updated_at = ? WHERE id ="
+                " (SELECT id FROM jobs WHERE state = 'queued' ORDER BY id LIMIT 1) RETURNING *",
+                (_now(),),
+            ).fetchone()
+        return _job(row) if row else None
+
+    def get(self, job_id: int) -> Job | None:
+        """Return a job, None when it was dismissed."""
+        with self._database.transaction() as db:
+            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return _job(row) if row else None
+
+    def entries(self, collection: str | None = None) -> list[Job]:
+        """List the jobs, of one collection or of all, oldest first."""
+        with self._database.transaction() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE collection = coalesce(?, collection) ORDER BY id", (collection,)
+            ).fetchall()
+        return [_job(row) for row in rows]
+
+    def move(self, job_id: int, state: JobState, reason: str = "") -> None:
+        """Put a job into a state."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?", (state, reason, _now(), job_id)
+            )
+
+    def progress(self, job_id: int, *, pages: int, done: int, total: int) -> None:
+        """Record how far a job is: pages read, chunks embedded, chunks in all."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET pages = ?, chunks_done = ?, chunks_total = ?, updated_at = ? WHERE id = ?",
+                (pages, done, total, _now(), job_id),
+            )
+
+    def cancel(self, job_id: int) -> None:
+        """Cancel a queued job at once, and ask a running one to stop."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'cancelled', reason = 'Cancelled.', updated_at = ?"
+                " WHERE id = ? AND state = 'queued'",
+                (_now(), job_id),
+            )
+            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state IN (?, ?, ?)", (job_id, *RUNNING))
+
+    def cancel_wanted(self, job_id: int) -> bool:
+        """Tell whether a running job was asked to stop; a dismissed one was."""
+        with self._database.transaction() as db:
+            row = db.execute("SELECT cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return row is None or bool(row["cancel"])
+
+    def retry(self, job_id: int) -> None:
+        """Queue a failed, cancelled or interrupted job again."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'queued', reason = '', cancel = 0, chunks_done = 0, chunks_total = 0,"
+                " updated_at = ? WHERE id = ? AND state IN (?, ?, ?)",
+                (_now(), job_id, *RETRIABLE),
+            )
+
+    def forget(
+        self, *, job_id: int | None = None, collection: str | None = None, document_id: str | None = None
+    ) -> None:
+        """Remove the rows of a job, of a document in a collection, or of a whole collection."""
+        with self._database.transaction() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE (id = ?1) OR (?1 IS NULL AND collection = ?2"
+                " AND document_id = coalesce(?3, document_id))",
+                (job_id, collection, document_id),
+            )
+
+    def interrupt_running(self) -> list[Job]:
+        """Mark the jobs that a stopped process left running, and return them."""
+        with self._database.transaction() as db:
+            rows = db.execute(
+                "UPDATE jobs SET state = 'interrupted', updated_at = ?,"
+                " reason = 'Resift stopped while this file was being read: retry it.'"
+                " WHERE state IN (?, ?, ?) RETURNING *",
+                (_now(), *RUNNING),
+            ).fetchall()
+        return [_job(row) for row in rows]
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        collection=row["collection"],
+        name=row["name"],
+        document_id=row["document_id"],
+        size=row["size"],
+        state=row["state"],
+        reason=row["reason"],
+        pages=row["pages"],
+        chunks_done=row["chunks_done"],
+        chunks_total=row["chunks_total"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        updated_at=datetime.fromisoformat(row["updated_at"]),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

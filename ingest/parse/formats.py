@@ -1,0 +1,142 @@
+"""What a file is, by its name and by its content."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from rag.errors import FileRefusedError
+
+FORMATS: dict[str, str] = {
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".txt": "text",
+    ".text": "text",
+    ".log": "text",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
+"""The format of each suffix that is read; `ingest.parse.<format>` is its parser."""
+
+CONVERSIONS: dict[str, str] = {
+    **dict.fromkeys((".doc", ".docm", ".dot", ".dotx", ".odt", ".pages", ".rtf", ".wps"), "DOCX"),
+    **dict.fromkeys((".key", ".odp", ".pps", ".ppt", ".pptx", ".djvu", ".epub", ".mobi", ".ps", ".xps"), "PDF"),
+    **dict.fromkeys((".numbers", ".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"), "CSV"),
+    **dict.fromkeys((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"), "a PDF with OCR"),
+    **dict.fromkeys((".7z", ".gz", ".rar", ".tar", ".zip"), "separate files"),
+}
+"""What to turn a file into whose suffix is known but not read."""
+
+NOUNS = {
+    "pdf": "a PDF",
+    "docx": "a Word document",
+    "markdown": "a Markdown file",
+    "html": "an HTML page",
+    "text": "a text file",
+    "csv": "a CSV file",
+}
+
+SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"PK\x05\x06", "ZIP"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "OLE"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\x89PNG\r\n", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"II*\x00", "a TIFF picture"),
+    (b"MM\x00*", "a TIFF picture"),
+    (b"\x1f\x8b", "a GZIP archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7Z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"SQLite format 3\x00", "a SQLite database"),
+    (b"%!PS", "a PostScript file"),
+)
+
+# The folder that the parts of each kind of file lie in inside its ZIP.
+ZIP_FOLDERS = {
+    "word/": "a Word document",
+    "xl/": "an Excel workbook",
+    "ppt/": "a PowerPoint presentation",
+    "META-INF/": "an OpenDocument or EPUB file",
+}
+
+SUFFIX_OF_CONTENT = {"a PDF": ".pdf", "a Word document": ".docx", "a web page": ".html"}
+
+HEAD_BYTES = 4096
+PDF_HEADER_WITHIN = 1024  # readers accept a few bytes of rubbish before the header
+ENCRYPTED_OFFICE_STREAM = "EncryptedPackage".encode("utf-16-le")
+
+
+def format_of(name: str) -> str:
+    """Return the format that a file's name stands for; raises FileRefusedError saying what is read instead."""
+    suffix = Path(name).suffix.lower()
+    if suffix in FORMATS:
+        return FORMATS[suffix]
+    if suffix in CONVERSIONS:
+        raise FileRefusedError(
+            f"{name} cannot be read: {suffix} files are not supported. Convert it to {CONVERSIONS[suffix]} "
+            "and upload that."
+        )
+    raise FileRefusedError(f"{name} cannot be read: its name must end in one of {', '.join(FORMATS)}.")
+
+
+def check_content(path: Path, name: str) -> None:
+    """Raise FileRefusedError when a file is empty, protected, or its content is not what its name says."""
+    expected = format_of(name)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise FileRefusedError(f"{name} is empty (0 bytes): upload the complete file.")
+    content = _identify(head)
+    if content == "ZIP":
+        content = _identify_zip(path, name)
+    if expected == "docx" and content == "OLE" and ENCRYPTED_OFFICE_STREAM in path.read_bytes():
+        raise FileRefusedError(f"{name} is protected with a password: remove it and upload the file again.")
+    if expected == "pdf":
+        right = b"%PDF-" in head[:PDF_HEADER_WITHIN]
+    elif expected == "docx":
+        right = content == "a Word document"
+    else:
+        right = content in ("a web page", "")
+    if not right:
+        raise FileRefusedError(_mismatch(name, expected, content))
+
+
+def _identify(head: bytes) -> str:
+    for signature, content in SIGNATURES:
+        if head.startswith(signature):
+            return content
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return "a web page" if start.startswith((b"<!doctype html", b"<html")) else ""
+
+
+def _identify_zip(path: Path, name: str) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except zipfile.BadZipFile:
+        raise FileRefusedError(
+            f"{name} is damaged or was cut off on its way: copy or download it again and upload that."
+        ) from None
+    for folder, content in ZIP_FOLDERS.items():
+        if any(member.startswith(folder) for member in members):
+            return content
+    return "a ZIP archive"
+
+
+def _mismatch(name: str, expected: str, content: str) -> str:
+    if not content:
+        looks, remedy = "something else", "Check that it is complete and opens in its own program."
+    elif content == "OLE":
+        looks, remedy = "an old Office file", "Save it as DOCX (tables as CSV) and upload that."
+    elif content in SUFFIX_OF_CONTENT:
+        looks, remedy = content, f"Rename it to end in {SUFFIX_OF_CONTENT[content]}, or upload the right file."
+    else:
+        looks, remedy = content, f"Upload the document itself, as {', '.join(FORMATS)}."
+    return f"{name} is not {NOUNS[expected]}: its content looks like {looks}. {remedy}"

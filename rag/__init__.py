@@ -1,0 +1,1 @@
+"""Answer questions from documents: recall, rerank, generate."""

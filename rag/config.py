@@ -1,0 +1,156 @@
+"""Settings: built once from the environment, frozen, every wrong value named with what is allowed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv import load_dotenv
+
+from rag.errors import SettingError
+
+COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; a field's name in capitals is its environment variable."""
+
+    data_dir: Path = Path("data")
+    models_dir: Path | None = None
+    collection: str = "documents"
+
+    embed_model: str = "auto"
+    rerank_model: str = "auto"
+    model_threads: int = 0
+    hf_endpoint: str = "https://huggingface.co"
+    hf_hub_offline: bool = False
+
+    recall_limit: int = 30
+    rerank_candidates: int = 24
+    rerank_top: int = 5
+    rerank_timeout: float = 20.0
+
+    llm_base_url: str = ""
+    llm_model: str = ""
+    llm_api_key: str = ""
+    llm_timeout: float = 60.0
+    history_turns: int = 4
+
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+    qdrant_shards: int = 1
+    qdrant_replicas: int = 1
+
+    max_file_mb: int = 100
+    parse_timeout: float = 120.0
+    parse_memory_mb: int = 2048
+
+    log_level: str = "INFO"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where downloaded models are kept."""
+        return self.models_dir or self.data_dir / "models"
+
+    @property
+    def llm_configured(self) -> bool:
+        """Whether a language model can be asked: a model name, and a key or an address of one's own."""
+        return bool(self.llm_model and (self.llm_api_key or self.llm_base_url))
+
+    def __repr__(self) -> str:
+        """Show every setting but the secrets."""
+        shown = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            shown.append(f"{field.name}={'***' if field.name.endswith('api_key') and value else repr(value)}")
+        return f"Settings({', '.join(shown)})"
+
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "model_threads": (0, 256),
+    "recall_limit": (1, 1000),
+    "rerank_candidates": (1, 1000),
+    "rerank_top": (1, 50),
+    "rerank_timeout": (0.1, 3600),
+    "llm_timeout": (1, 3600),
+    "history_turns": (0, 50),
+    "qdrant_shards": (1, 1024),
+    "qdrant_replicas": (1, 64),
+    "max_file_mb": (1, 10_000),
+    "parse_timeout": (1, 86_400),
+    "parse_memory_mb": (128, 1_000_000),
+}
+"""The smallest and largest value of each numeric setting."""
+
+CHOICES: dict[str, tuple[str, ...]] = {"log_level": ("DEBUG", "INFO", "WARNING", "ERROR")}
+
+
+def read_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
+    """Build the settings from variables; an empty one counts as unset, overrides that are None as not given.
+
+    Raises SettingError naming the variable and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    for field in fields(Settings):
+        raw = environment.get(field.name.upper(), "").strip()
+        if raw:
+            values[field.name] = _parse(field.name, raw)
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    settings = Settings(**values)
+    if settings.rerank_top > settings.rerank_candidates:
+        raise SettingError(
+            f"RERANK_TOP is {settings.rerank_top} but only RERANK_CANDIDATES={settings.rerank_candidates} passages are "
+            "reranked: give RERANK_TOP the same number or a smaller one."
+        )
+    if settings.llm_api_key and not settings.llm_model:
+        raise SettingError("LLM_API_KEY is set but LLM_MODEL is not: name the model to ask, for instance gpt-4o-mini.")
+    return settings
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Build the settings from `.env` in the working folder and the environment, which wins."""
+    load_dotenv(Path(".env"))
+    return read_settings(os.environ, **overrides)
+
+
+def check_collection_name(name: str) -> str:
+    """Return the name of a collection if it can be one; raises SettingError otherwise."""
+    if not COLLECTION_NAME.fullmatch(name):
+        raise SettingError(
+            f"{name!r} cannot name a collection: use 1 to 63 lower-case letters, digits, '-' and '_', "
+            "beginning with a letter or a digit."
+        )
+    return name
+
+
+def _parse(name: str, raw: str) -> Any:
+    variable, kind = name.upper(), Settings.__dataclass_fields__[name].type
+    if name in ("data_dir", "models_dir"):
+        return Path(raw).expanduser()
+    if kind == "bool":
+        if raw.lower() not in ("0", "1", "true", "false", "yes", "no", "on", "off"):
+            raise SettingError(f"{variable}={raw} is neither yes nor no: use 1 or 0.")
+        return raw.lower() in ("1", "true", "yes", "on")
+    if kind in ("int", "float"):
+        low, high = LIMITS[name]
+        try:
+            number = int(raw) if kind == "int" else float(raw)
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:
+            whole = "a whole number" if kind == "int" else "a number"
+            raise SettingError(f"{variable}={raw} is not allowed: give {whole} from {low:g} to {high:g}.")
+        return number
+    if name in CHOICES and raw.upper() not in CHOICES[name]:
+        raise SettingError(f"{variable}={raw} is not allowed: use one of {', '.join(CHOICES[name])}.")
+    if name in ("qdrant_url", "llm_base_url", "hf_endpoint") and urlsplit(raw).scheme not in ("http", "https"):
+        raise SettingError(f"{variable}={raw} is not an address: it must begin with http:// or https://.")
+    if name == "collection":
+        return check_collection_name(raw)
+    return raw.upper() if name in CHOICES else raw

@@ -1,0 +1,47 @@
+"""SQLite for what is kept beside the vectors: jobs, conversations, feedback."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag.errors import UnavailableError
+
+BUSY_SECONDS = 10.0
+
+
+class Database:
+    """One SQLite file in write-ahead mode; a connection for each transaction, so any thread and process may use it."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(
+                f"The data folder {path.parent} cannot be made ({error.strerror}): point DATA_DIR to a folder that can "
+                "be written to."
+            ) from error
+        with self.transaction() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(schema)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit at the end of the block, roll back if it raises; a full or damaged disk is an UnavailableError."""
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
+            try:
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA foreign_keys = ON")
+                with connection:
+                    yield connection
+            finally:
+                connection.close()
+        except sqlite3.DatabaseError as error:
+            raise UnavailableError(
+                f"The file {self._path} cannot be read or written ({error}): check the disk's free space and its "
+                "permissions; if the file is damaged, move it away and start again."
+            ) from error

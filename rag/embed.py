@@ -1,0 +1,145 @@
+"""Turn text into dense vectors and token vectors, in length-sorted micro-batches."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
+from rag.errors import ModelError
+from rag.models import ModelFiles, load_tokenizer
+
+if TYPE_CHECKING:
+    from fastembed import TextEmbedding
+    from tokenizers import Tokenizer
+
+INSTRUCTIONS: dict[str, tuple[str, str]] = {
+    "BAAI/bge-small-en-v1.5": ("Represent this sentence for searching relevant passages: ", ""),
+    "BAAI/bge-base-en-v1.5": ("Represent this sentence for searching relevant passages: ", ""),
+    "BAAI/bge-large-en-v1.5": ("Represent this sentence for searching relevant passages: ", ""),
+    "BAAI/bge-small-zh-v1.5": ("为这个句子生成表示以用于检索相关文章：", ""),
+    "intfloat/multilingual-e5-large": ("query: ", "passage: "),
+    "mixedbread-ai/mxbai-embed-large-v1": ("Represent this sentence for searching relevant passages: ", ""),
+    "nomic-ai/nomic-embed-text-v1.5": ("search_query: ", "search_document: "),
+    "nomic-ai/nomic-embed-text-v1.5-Q": ("search_query: ", "search_document: "),
+}
+"""What each model's authors want before a question and before a passage; fastembed adds neither."""
+
+_REGISTRATION = threading.Lock()
+
+
+class Embedder:
+    """Embeds questions and passages with one model; loads it once, on first use, from any thread."""
+
+    def __init__(self, files: ModelFiles, threads: int = 0) -> None:
+        self.files = files
+        self.name = files.name
+        self.max_tokens = files.max_tokens
+        self._threads = threads or os.cpu_count() or 1
+        self._question_instruction, self._passage_instruction = INSTRUCTIONS.get(files.name, ("", ""))
+        self._loading = threading.Lock()
+        self._model: TextEmbedding | None = None
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of the dense vectors."""
+        return len(self.question("dimension"))
+
+    def passages(
+        self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
+    ) -> NDArray[np.float32]:
+        """Return unit vectors of shape (texts, dimension); `after_batch` is told how many are done and may raise."""
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        prefixed = [self._passage_instruction + text for text in texts]
+        lengths = [min(self.count_tokens(text), self.max_tokens) for text in prefixed]
+        # Dynamic int8 scales a whole batch together, so a text's vector would depend on its neighbours.
+        tokens = 1 if self._quantised else TOKENS_PER_BATCH
+        return np.stack(run_in_micro_batches(prefixed, lengths, self._embed, tokens, after_batch))
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        """Return the unit vector of a question, with the instruction its model was trained with."""
+        return self._embed([self._question_instruction + text])[0]
+
+    def token_vectors(self, text: str) -> NDArray[np.float32]:
+        """Return unit vectors of shape (tokens, hidden size), without the marks of beginning and end."""
+        hidden = self._loaded().model.onnx_embed([text]).model_output[0, 1:-1]  # type: ignore[attr-defined]
+        norms = np.linalg.norm(hidden, axis=1, keepdims=True)
+        vectors: NDArray[np.float32] = (hidden / np.maximum(norms, 1e-12)).astype(np.float32)
+        return vectors
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of the whole text, with no limit and with the marks of beginning and end."""
+        return len(self.tokenizer.encode(text).ids)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer without truncation: the one that models run with cuts at the limit."""
+        return load_tokenizer(self.files)
+
+    @cached_property
+    def _quantised(self) -> bool:
+        path = self.files.folder / self.files.model_file
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"DynamicQuantizeLinear") >= 0
+
+    def _embed(self, texts: list[str]) -> list[NDArray[np.float32]]:
+        vectors = list(self._loaded().embed(texts, batch_size=len(texts)))
+        return [np.asarray(vector, dtype=np.float32) for vector in vectors]
+
+    def _loaded(self) -> TextEmbedding:
+        if self._model is None:
+            with self._loading:
+                if self._model is None:
+                    self._model = self._load()
+        return self._model
+
+    def _load(self) -> TextEmbedding:
+        from fastembed import TextEmbedding
+
+        if self.files.source != "cache":
+            self._register()
+        try:
+            return TextEmbedding(
+                self.files.name,
+                specific_model_path=str(self.files.folder),
+                local_files_only=True,
+                threads=self._threads,
+                providers=["CPUExecutionProvider"],
+                enable_cpu_mem_arena=False,
+            )
+        except Exception as error:  # onnxruntime and tokenizers raise their own unrelated types for a damaged file
+            raise ModelError(f"The embedder in {self.files.folder} cannot be loaded: {error}") from error
+
+    def _register(self) -> None:
+        """Tell fastembed of a model that it does not know by name."""
+        from fastembed import TextEmbedding
+        from fastembed.common.model_description import ModelSource, PoolingType
+
+        with _REGISTRATION:
+            if any(record["model"] == self.files.name for record in TextEmbedding.list_supported_models()):
+                return
+            config = json.loads((self.files.folder / "config.json").read_text(encoding="utf-8"))
+            TextEmbedding.add_custom_model(
+                model=self.files.name,
+                pooling=PoolingType.CLS if self._pools_first_token() else PoolingType.MEAN,
+                normalization=True,
+                sources=ModelSource(hf=self.files.name),
+                dim=config["hidden_size"],
+                model_file=self.files.model_file,
+            )
+
+    def _pools_first_token(self) -> bool:
+        """Read how a folder in the sentence-transformers layout pools; without a word about it the mean is taken."""
+        pooling = self.files.folder / "1_Pooling" / "config.json"
+        return pooling.is_file() and bool(
+            json.loads(pooling.read_text(encoding="utf-8")).get("pooling_mode_cls_token", False)
+        )

@@ -1,0 +1,39 @@
+"""Errors as a tree of what the user can do about them; every message is a sentence that says so."""
+
+from __future__ import annotations
+
+
+class ResiftError(Exception):
+    """A failure whose message is fit to be shown to the user."""
+
+
+class SettingError(ResiftError):
+    """A setting is wrong: name it and say what is allowed."""
+
+
+class InputError(ResiftError):
+    """What the user gave (a question, a file, a name) cannot be used as it is."""
+
+
+class FileRefusedError(InputError):
+    """A file cannot be read into the knowledge base."""
+
+
+class CollectionError(ResiftError):
+    """A collection is missing, damaged, or made with other models than those asked for."""
+
+
+class ModelError(ResiftError):
+    """A model's files are missing, incomplete or unusable."""
+
+
+class RerankError(ResiftError):
+    """Reranking failed; the fused order still stands."""
+
+
+class UnavailableError(ResiftError):
+    """Something outside this process does not answer, or refuses: a server, a hub, a provider, a disk, a lock."""
+
+
+class CancelledError(ResiftError):
+    """The user asked to stop."""

@@ -1,0 +1,202 @@
+"""Ask a language model behind an OpenAI-compatible address; the only place that knows the openai library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from rag.config import Settings
+from rag.errors import SettingError, UnavailableError
+
+if TYPE_CHECKING:
+    from openai import APIError, APIStatusError
+    from openai.types.chat import ChatCompletionChunk
+
+OPENAI_ADDRESS = "https://api.openai.com/v1"
+NO_KEY = "no-key"
+"""Sent to servers that want no key; the library refuses an empty one."""
+
+CONNECT_TIMEOUT = 5.0
+RETRY_PAUSE = 0.5
+LONGEST_RETRY_PAUSE = 5.0
+"""Seconds before the one retry; a server that asks for a longer wait is not asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatModel(Protocol):
+    """Writes the next message of a chat."""
+
+    name: str
+
+    def stream(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+        """Yield the text piece by piece as it is written; closing the generator stops the writing.
+
+        Raises UnavailableError when nothing comes, or when the text breaks off.
+        """
+
+
+class OpenAiChat:
+    """Streams from an OpenAI-compatible server; `timeout` is the longest wait for the next piece, in seconds."""
+
+    def __init__(self, base_url: str, model: str, api_key: str, timeout: float) -> None:
+        self.name = model
+        self._base_url = base_url or OPENAI_ADDRESS
+        self._host = _host(self._base_url)
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise SettingError("LLM_API_KEY holds characters that no key has: copy the key again.")
+        self._api_key = api_key or NO_KEY
+        self._timeout = timeout
+
+    def stream(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+        """Yield the text piece by piece; ask once more when it fails before the first piece and that may help."""
+        from openai import APIError
+
+        started = False
+        for last_try in (False, True):
+            try:
+                with closing(self._ask(messages)) as pieces:
+                    for piece in pieces:
+                        started = True
+                        yield piece
+                return
+            except APIError as error:
+                pause = _pause_before_retry(error)
+                if started or last_try or pause is None:
+                    # Without its cause: the provider's own words may repeat the key.
+                    raise UnavailableError(self._explain(error, started)) from None
+            time.sleep(pause)
+
+    def _ask(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+        from httpx2 import HTTPError
+        from openai import APIConnectionError, OpenAI, Timeout
+
+        sent: list[Any] = [{"role": message.role, "content": _encodable(message.content)} for message in messages]
+        waits = Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout))
+        with OpenAI(api_key=self._api_key, base_url=self._base_url, timeout=waits, max_retries=0) as client:
+            try:
+                with client.chat.completions.create(model=self.name, messages=sent, stream=True) as chunks:
+                    yield from self._read(chunks)
+            except HTTPError as error:  # openai does not translate what goes wrong while it reads the body of an error
+                raise APIConnectionError(request=error.request) from error
+
+    def _read(self, chunks: Iterable[ChatCompletionChunk]) -> Generator[str, None, None]:
+        """Yield the text of a reply; raises UnavailableError at its end when it is not whole."""
+        text = finish = ""
+        try:
+            for chunk in chunks:
+                piece, reason = _content(chunk)
+                text += piece
+                finish = reason or finish
+                if piece:
+                    yield piece
+        except ValueError:  # an event that is not JSON, or not UTF-8
+            finish = ""
+        if not finish and not text.strip():
+            raise UnavailableError(
+                f"The language model at {self._host} ended its answer before it began: ask again, and check that "
+                "LLM_BASE_URL is the address of an OpenAI-compatible API (it often ends in /v1)."
+            )
+        if not finish:
+            raise UnavailableError(f"The connection to {self._host} broke off in mid-answer: ask again.")
+        if finish == "length":
+            raise UnavailableError(f"The answer is cut off at the length limit of {self.name}: ask for less at a time.")
+        if finish == "content_filter":
+            raise UnavailableError(f"The content filter of {self._host} withheld the answer: ask in other words.")
+        if not text.strip():
+            raise UnavailableError(f"{self.name} answered without any text: ask again, or set another LLM_MODEL.")
+
+    def _explain(self, error: APIError, started: bool) -> str:
+        """Return what went wrong and what to do, as a sentence."""
+        import openai
+
+        if isinstance(error, openai.APIStatusError):
+            return self._explain_status(error)
+        if isinstance(error, openai.APITimeoutError):
+            return (
+                f"The language model at {self._host} did not answer in time ({self._timeout:g} s): ask again, check "
+                "LLM_BASE_URL, or raise LLM_TIMEOUT."
+            )
+        if isinstance(error, openai.APIConnectionError):
+            if started:
+                return f"The connection to {self._host} broke off in mid-answer: ask again."
+            return (
+                f"The language model at {self._host} cannot be reached: check LLM_BASE_URL, and that the server runs."
+            )
+        return f"The language model at {self._host} reported an error in mid-answer{self._detail(error)}: ask again."
+
+    def _explain_status(self, error: APIStatusError) -> str:
+        status = error.status_code
+        if status in (401, 403):
+            return f"{self._host} refused the key: check LLM_API_KEY."
+        if status == 404:
+            return f"{self._host} has no model {self.name!r} at this address: check LLM_MODEL and LLM_BASE_URL."
+        if status == 429:
+            return (
+                f"{self._host} takes no more questions for now: wait a minute, or check your limits and credit there."
+            )
+        if status >= 500:
+            return f"The language model at {self._host} failed (status {status}): ask again in a moment."
+        return f"{self._host} did not accept the request (status {status}{self._detail(error)}): check LLM_MODEL."
+
+    def _detail(self, error: APIError) -> str:
+        words = " ".join(error.message.replace(self._api_key, "***").split())
+        return f", {words[:200]}" if words else ""
+
+
+def make_chat(settings: Settings) -> ChatModel | None:
+    """Return the configured language model, or None when there is none."""
+    if not settings.llm_configured:
+        return None
+    return OpenAiChat(settings.llm_base_url, settings.llm_model, settings.llm_api_key, settings.llm_timeout)
+
+
+def _pause_before_retry(error: APIError) -> float | None:
+    """Return the seconds after which asking again may help, None where it will not or has been waited for already."""
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        if error.status_code != 429 and error.status_code < 500:
+            return None
+        try:
+            wanted = float(error.response.headers.get("retry-after", RETRY_PAUSE))
+        except ValueError:
+            return None
+        return max(wanted, 0.0) if wanted <= LONGEST_RETRY_PAUSE else None
+    if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
+        return RETRY_PAUSE
+    return None
+
+
+def _content(chunk: ChatCompletionChunk) -> tuple[str, str]:
+    """Return a chunk's text and its reason for ending; compatible servers leave out any field."""
+    choice = next(iter(getattr(chunk, "choices", None) or ()), None)
+    delta = getattr(choice, "delta", None)
+    return getattr(delta, "content", None) or "", getattr(choice, "finish_reason", None) or ""
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which file names and damaged documents bring along and UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _host(base_url: str) -> str:
+    """Return host and port, which are fit to be shown; an address may hold a password."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not base_url.isprintable() or " " in base_url:
+        raise SettingError("LLM_BASE_URL is not an address: give one such as http://localhost:11434/v1.")
+    return f"{host}:{port}" if port else host

@@ -1,0 +1,202 @@
+"""Decide where a model's files come from: the bundled one, a folder, the cache, or the hub and its mirrors."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rag.config import Settings
+from rag.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+ModelKind = Literal["embedder", "reranker"]
+ModelSource = Literal["bundled", "folder", "cache"]
+
+BUNDLED_NAME = "all-MiniLM-L6-v2-int8"
+BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "all-minilm-l6-v2"
+DEFAULTS: dict[ModelKind, str] = {"embedder": "BAAI/bge-small-en-v1.5", "reranker": "BAAI/bge-reranker-base"}
+VARIABLES: dict[ModelKind, str] = {"embedder": "EMBED_MODEL", "reranker": "RERANK_MODEL"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+ONNX_FILES = ("model.onnx", "onnx/model.onnx", "model_optimized.onnx", "onnx/model_optimized.onnx")
+PROBE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A complete model on this machine; `name` is what collections are pinned to."""
+
+    name: str
+    kind: ModelKind
+    source: ModelSource
+    folder: Path
+    model_file: str
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input the model takes, in its own tokens."""
+        config = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        limits = [config.get(key) for key in ("model_max_length", "max_length")]
+        known = [int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 1_000_000]
+        return min(known, default=512)
+
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A model that fastembed knows by name, with the files it needs from the hub."""
+
+    name: str
+    kind: ModelKind
+    repository: str
+    model_file: str
+    additional_files: tuple[str, ...]
+    size_gb: float
+    dimension: int | None
+
+    @property
+    def patterns(self) -> list[str]:
+        """The files to download; the optional ones are taken where they exist."""
+        optional = ["config.json", "special_tokens_map.json"]
+        return [self.model_file, *self.additional_files, *TOKENIZER_FILES, *optional]
+
+    @property
+    def required(self) -> list[str]:
+        """The files without which the model is not complete."""
+        return [self.model_file, *self.additional_files, *TOKENIZER_FILES]
+
+
+def bundled_model() -> ModelFiles:
+    """Return the model that ships with the project."""
+    return ModelFiles(BUNDLED_NAME, "embedder", "bundled", BUNDLED_FOLDER, "model.onnx")
+
+
+def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles | None:
+    """Return the files of a chosen model if they are all on this machine, without asking the network.
+
+    `choice` is "bundled" (embedder only), a folder, or a fastembed name. Raises ModelError for a name that is neither.
+    """
+    if kind == "embedder" and choice in ("bundled", BUNDLED_NAME):
+        return bundled_model()
+    if looks_like_folder(choice):
+        return folder_model(kind, Path(choice).expanduser())
+    return cached_model(hub_model(kind, choice), settings.models_folder)
+
+
+def looks_like_folder(choice: str) -> bool:
+    """Tell a path from a hub name: a hub name has exactly one slash and no folder of that name exists."""
+    return choice.startswith((".", "~", os.sep)) or choice.count("/") != 1 or Path(choice).is_dir()
+
+
+def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
+    """Return the model in a folder; its name carries a hash of the weights, so that vectors are never mixed.
+
+    Raises ModelError naming what is missing.
+    """
+    if not folder.is_dir():
+        raise ModelError(
+            f"There is no folder {folder}: give {VARIABLES[kind]} the path of a folder with an ONNX file and its "
+            f"tokenizer, a model name such as {DEFAULTS[kind]}, 'auto' or 'bundled'."
+        )
+    missing = [name for name in TOKENIZER_FILES if not (folder / name).is_file()]
+    model_file = next((name for name in ONNX_FILES if (folder / name).is_file()), None)
+    if model_file is None:
+        missing.insert(0, "model.onnx")
+    if missing or model_file is None:
+        raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
+    with (folder / model_file).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    return ModelFiles(f"{folder.resolve().name}@{digest}", kind, "folder", folder, model_file)
+
+
+def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
+    """Return a downloaded model if every file it needs is in the cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    paths = [try_to_load_from_cache(model.repository, name, cache_dir=cache) for name in model.required]
+    if not all(isinstance(path, str) and Path(path).is_file() for path in paths):
+        return None
+    folder = Path(str(paths[-1])).parent
+    return ModelFiles(model.name, model.kind, "cache", folder, model.model_file)
+
+
+@lru_cache(maxsize=64)
+def hub_model(kind: ModelKind, name: str) -> HubModel:
+    """Return what fastembed knows of a model; raises ModelError with near names when it knows none."""
+    records = _fastembed_records(kind)
+    for record in records:
+        if record["model"].lower() == name.lower():
+            return HubModel(
+                name=record["model"],
+                kind=kind,
+                repository=record["sources"]["hf"],
+                model_file=record["model_file"],
+                additional_files=tuple(record.get("additional_files") or ()),
+                size_gb=float(record.get("size_in_GB") or 0.0),
+                dimension=record.get("dim"),
+            )
+    near = difflib.get_close_matches(name, [record["model"] for record in records], n=3, cutoff=0.3)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    raise ModelError(f"No {kind} is named {name!r}.{hint} A folder with an ONNX file and its tokenizer works too.")
+
+
+def hub_failure(model: HubModel, settings: Settings) -> str:
+    """Ask the hub for a model within a few seconds; return why it cannot be had, or "" when it can."""
+    if settings.hf_hub_offline:
+        return "HF_HUB_OFFLINE is set"
+    outcome: list[str] = []
+
+    def ask() -> None:
+        address = f"{settings.hf_endpoint.rstrip('/')}/api/models/{model.repository}"
+        request = urllib.request.Request(address, headers={"User-Agent": "resift"})  # noqa: S310 - http(s) is checked
+        try:
+            with urllib.request.urlopen(request, timeout=PROBE_SECONDS):  # noqa: S310
+                outcome.append("")
+        except urllib.error.HTTPError as error:
+            outcome.append(f"{settings.hf_endpoint} answered {error.code} for {model.repository}")
+        except (OSError, ValueError):
+            outcome.append(f"{settings.hf_endpoint} cannot be reached")
+
+    # A thread, because name resolution has no timeout of its own and may hang on a machine without a network.
+    asking = threading.Thread(target=ask, daemon=True, name="hub-probe")
+    asking.start()
+    asking.join(PROBE_SECONDS + 1)
+    return outcome[0] if outcome else f"{settings.hf_endpoint} does not answer"
+
+
+def ways_out(kind: ModelKind, name: str) -> str:
+    """Say how to get a model onto a machine that cannot reach the hub."""
+    return (
+        f"Set HF_ENDPOINT to a mirror that has {name}, or copy its files to a folder and set {VARIABLES[kind]} to that "
+        "folder."
+    )
+
+
+def load_tokenizer(files: ModelFiles) -> Tokenizer:
+    """Load a model's own tokenizer without truncation and padding, to count and split with."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(files.folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _fastembed_records(kind: ModelKind) -> Iterable[dict[str, Any]]:
+    if kind == "embedder":
+        from fastembed import TextEmbedding
+
+        return [record for record in TextEmbedding.list_supported_models() if record["sources"].get("hf")]
+    from fastembed.rerank.cross_encoder import TextCrossEncoder
+
+    return [record for record in TextCrossEncoder.list_supported_models() if record["sources"].get("hf")]

@@ -1,0 +1,175 @@
+"""The composition root of the question side: recall, fuse, rerank, cut, answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rag.answer import AnswerStream, answer
+from rag.config import Settings
+from rag.embed import Embedder
+from rag.errors import InputError, ModelError, RerankError, UnavailableError
+from rag.llm import ChatModel, make_chat
+from rag.models import BUNDLED_NAME
+from rag.prompt import condense_messages, is_chinese
+from rag.rerank.base import Deadline, Reranker, rank
+from rag.retrieve import recall
+from rag.shelf import ModelShelf
+from rag.sparse import Bm25Encoder
+from rag.store import open_store
+from rag.store.base import Index, VectorStore
+from rag.timing import Stopwatch
+from rag.types import Hit, RankedHit, RerankReport, Retrieval, Turn
+
+MAX_QUESTION_CHARACTERS = 10_000
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Answers questions about collections; every method may be called from any thread."""
+
+    def __init__(
+        self, settings: Settings, store: VectorStore, shelf: ModelShelf, words: Bm25Encoder, chat: ChatModel | None
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.shelf = shelf
+        self.words = words
+        self.chat = chat
+
+    def retrieve(
+        self,
+        question: str,
+        collection: str,
+        *,
+        reranker: str | None = None,
+        candidates: int | None = None,
+        top: int | None = None,
+        document_ids: Sequence[str] = (),
+        after_recall: Callable[[tuple[Hit, ...]], None] = lambda hits: None,
+    ) -> Retrieval:
+        """Find the passages that answer a question; arguments left out come from the settings.
+
+        `after_recall` is told the fused hits before they are reranked. Raises InputError for a question that cannot be
+        asked, CollectionError for a collection that cannot be opened, ModelError for an unknown reranker.
+        """
+        question = question.strip()
+        if not question:
+            raise InputError("The question is empty: write what you want to know.")
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            raise InputError(
+                f"The question has {len(question):,} characters, and {MAX_QUESTION_CHARACTERS:,} are allowed: "
+                "ask for one thing at a time, and upload long texts as documents."
+            )
+        index = self.store.open(collection)
+        embedder = self.shelf.embedder_of(index.spec)
+        chosen, report = self.shelf.reranker(reranker)
+        watch = Stopwatch()
+        with watch.stage("embed question"):
+            dense, bm25 = embedder.question(question), self.words.question(question)
+        with watch.stage("recall"):
+            hits = recall(
+                index,
+                dense,
+                bm25,
+                limit=self.settings.recall_limit,
+                candidates=candidates or self.settings.rerank_candidates,
+                document_ids=document_ids,
+            )
+        after_recall(hits)
+        with watch.stage("rerank"):
+            ranked, report = self._rerank(question, hits, chosen, report, top or self.settings.rerank_top)
+        kept = [hit for hit in ranked if hit.kept]
+        scored = any(hit.score is not None for hit in kept)
+        judge = chosen if chosen is not None and scored else self.shelf.late_interaction
+        with watch.stage("check support"):
+            supported = bool(kept) and judge.supports(question, kept)
+        return Retrieval(
+            question=question,
+            collection=collection,
+            hits=hits,
+            ranked=ranked,
+            reranker=report,
+            supported=supported,
+            timings=watch.timings,
+            warnings=tuple(_warnings(question, embedder, index, kept, judge)),
+        )
+
+    def condense(self, question: str, history: Sequence[Turn]) -> str:
+        """Rewrite a follow-up so that it can be searched for on its own; without a language model it stays as it is."""
+        turns = self._recent(history)
+        if self.chat is None or not turns:
+            return question
+        try:
+            rewritten = "".join(self.chat.stream(condense_messages(question, turns))).strip()
+        except UnavailableError as error:
+            log.warning("The follow-up was searched for as it stands: %s", error)
+            return question
+        return rewritten if 0 < len(rewritten) <= MAX_QUESTION_CHARACTERS else question
+
+    def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
+        """Answer from what was found: by the language model if there is one, else by the best sentences."""
+        reranker, _ = self.shelf.reranker(retrieval.reranker.name if retrieval.reranker.state == "on" else "bundled")
+        judge = reranker or self.shelf.late_interaction
+        return answer(retrieval, self.chat, judge.relevance, self._recent(history))
+
+    def _recent(self, history: Sequence[Turn]) -> Sequence[Turn]:
+        return history[-self.settings.history_turns :] if self.settings.history_turns else ()
+
+    def close(self) -> None:
+        """Stop background work and release the store."""
+        self.shelf.cancel_fetch()
+        self.store.close()
+
+    def _rerank(
+        self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
+    ) -> tuple[tuple[RankedHit, ...], RerankReport]:
+        if reranker is None or not hits:
+            return rank(hits, None, top), report
+        try:
+            scores = reranker.score(question, hits, Deadline(self.settings.rerank_timeout))
+            return rank(hits, scores, top), report
+        except (RerankError, ModelError) as error:
+            reason = str(error)
+        except MemoryError:
+            reason = "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
+        except Exception:
+            log.exception("The reranker %s failed", reranker.name)
+            reason = "an unexpected error, whose trace is in the log"
+        log.warning("Reranking with %s did not run: %s", reranker.name, reason)
+        return rank(hits, None, top), replace(
+            report, state="fallback", reason=f"{reranker.name} did not run: {reason}."
+        )
+
+
+def open_pipeline(settings: Settings) -> Pipeline:
+    """Wire the question side together; nothing heavy is loaded before it is used."""
+    words = Bm25Encoder()
+    return Pipeline(settings, open_store(settings), ModelShelf(settings, words), words, make_chat(settings))
+
+
+def _warnings(question: str, embedder: Embedder, index: Index, kept: Sequence[RankedHit], judge: Reranker) -> list[str]:
+    warnings = []
+    if not kept:
+        warnings.append(f"The collection {index.spec.name!r} has nothing to search: add documents on the Library page.")
+    tokens = embedder.count_tokens(question)
+    if tokens > embedder.max_tokens:
+        warnings.append(
+            f"The question has {tokens:,} tokens, and the embedder reads {embedder.max_tokens}: the rest was searched "
+            "by its words only."
+        )
+    if is_chinese(question) and _english_only(embedder.name):
+        warnings.append(
+            f"The embedder {embedder.name} knows English only: for this question, passages were found mostly by their "
+            "words. A multilingual EMBED_MODEL would also find them by meaning."
+        )
+    best = max((hit.score.relevance for hit in kept if hit.score), default=None)
+    if best is not None and best < judge.weak_below:
+        warnings.append(f"The evidence is weak: the best passage has a relevance of {best:.2f}.")
+    return warnings
+
+
+def _english_only(embedder: str) -> bool:
+    return embedder == BUNDLED_NAME or "-en" in embedder.lower()

@@ -1,0 +1,107 @@
+"""Late interaction: compare every token of the question with every token of the passage.
+
+MaxSim as in ColBERT (Khattab and Zaharia, 2020), on token vectors of a sentence embedder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.embed import Embedder
+from rag.rerank.base import Deadline
+from rag.sparse import Bm25Encoder
+from rag.types import Hit, RankedHit, RerankScore
+
+CACHED_PASSAGES = 512
+"""Passages whose token vectors are kept, as float16: about 150 KB each."""
+
+SUPPORTED_FROM = 0.46
+"""Mean of MaxSim and word coverage from which a passage counts as support.
+
+On xquad-en it lets through 98 of 100 questions whose passage is there and stops 8 of 10 whose article is not
+(`python -m bench.support` measures it).
+"""
+
+
+class LateInteractionReranker:
+    """Orders by the sum of standardised cosine, BM25 and MaxSim within the candidates."""
+
+    name = "late interaction"
+    weak_below = 0.55
+
+    def __init__(self, embedder: Embedder, words: Bm25Encoder) -> None:
+        self._embedder = embedder
+        self._words = words
+        self._cache: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
+        """Return the blend as `order` and MaxSim as `relevance`."""
+        question_tokens = self._embedder.token_vectors(question)
+        similarities = []
+        for done, hit in enumerate(hits):
+            deadline.check(done, len(hits))
+            similarities.append(max_sim(question_tokens, self._passage_tokens(hit.chunk.passage)))
+        blend = (
+            standardise(similarities)
+            + standardise([hit.dense for hit in hits])
+            + standardise([hit.bm25 for hit in hits])
+        )
+        return [
+            RerankScore(float(order), clip(similarity)) for order, similarity in zip(blend, similarities, strict=True)
+        ]
+
+    def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Return MaxSim of each text."""
+        question_tokens = self._embedder.token_vectors(question)
+        return [clip(max_sim(question_tokens, self._passage_tokens(text))) for text in texts]
+
+    def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
+        """Tell whether a passage is near enough by meaning and by the share of the question's words it has.
+
+        MaxSim alone cannot tell for a language that the model does not know; words can.
+        """
+        texts = [hit.hit.chunk.passage for hit in kept]
+        asked = set(self._words.question(question).indices)
+        for similarity, passage in zip(self.relevance(question, texts), self._words.passages(texts), strict=True):
+            coverage = len(asked.intersection(passage.indices)) / len(asked) if asked else 0.0
+            if (similarity + coverage) / 2 >= SUPPORTED_FROM:
+                return True
+        return False
+
+    def _passage_tokens(self, text: str) -> NDArray[np.float32]:
+        with self._lock:
+            cached = self._cache.get(text)
+            if cached is not None:
+                self._cache.move_to_end(text)
+                return cached.astype(np.float32)
+        vectors = self._embedder.token_vectors(text)
+        with self._lock:
+            self._cache[text] = vectors.astype(np.float16)
+            while len(self._cache) > CACHED_PASSAGES:
+                self._cache.popitem(last=False)
+        return vectors
+
+
+def max_sim(question: NDArray[np.float32], passage: NDArray[np.float32]) -> float:
+    """Return the mean over question tokens of the best cosine with a passage token; 0 when either has none."""
+    if not len(question) or not len(passage):
+        return 0.0
+    return float((question @ passage.T).max(axis=1).mean())
+
+
+def standardise(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return values with mean 0 and standard deviation 1; all 0 where they do not differ."""
+    array = np.asarray(values, dtype=np.float64)
+    spread = array.std() if len(array) else 0.0
+    return (array - array.mean()) / spread if spread > 1e-9 else np.zeros_like(array)
+
+
+def clip(similarity: float) -> float:
+    """Bring a cosine into 0..1."""
+    return min(max(similarity, 0.0), 1.0)

@@ -1,0 +1,289 @@
+"""The embedded store: Qdrant's own engine inside this process, one folder per collection."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qdrant_edge as edge
+from numpy.typing import NDArray
+
+from rag.config import COLLECTION_NAME, check_collection_name
+from rag.errors import CollectionError
+from rag.store import payload as stored
+from rag.store.base import DenseVectors, Found
+from rag.store.folder import MANIFEST, damaged, read_manifest, require_space, translate_failures, write_manifest
+from rag.types import Chunk, CollectionSpec, DocumentEntry, SparseVector
+
+SHARD = "shard"
+BATCH = 256
+RESERVE_BYTES = 200 * 2**20
+FORGOTTEN_SHARE = 0.1
+
+PUBLISHED = edge.IsEmptyCondition(stored.PENDING)
+"""`pending` is absent. Matching its value is no way: the engine reads True as the integer 1, which matches nothing."""
+
+
+class EdgeStore:
+    """Collections in a folder that one process at a time may use.
+
+    `reserve_bytes` of the disk are left free: the engine writes through memory maps, and a full disk would end the
+    process instead of raising.
+    """
+
+    def __init__(self, folder: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self._folder = folder
+        self._reserve_bytes = reserve_bytes
+        self._lock = threading.Lock()
+        self._opened: dict[str, EdgeIndex] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of the collections, sorted; the manifest, written last, is what makes a collection."""
+        with translate_failures(self._folder):
+            manifests = self._folder.glob(f"*/{MANIFEST}")
+            return sorted(path.parent.name for path in manifests if COLLECTION_NAME.fullmatch(path.parent.name))
+
+    def create(self, spec: CollectionSpec) -> EdgeIndex:
+        """Create a collection, or open the one that is there with the same spec."""
+        folder = self._path(spec.name)
+        with self._lock, translate_failures(folder):
+            if (folder / MANIFEST).exists():
+                index = self._open(folder)
+                stored.require_same_spec(index.spec, spec)
+                return index
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            require_space(folder, self._reserve_bytes)
+            _create_shard(spec, folder / SHARD)
+            write_manifest(folder, spec, chunks=0)
+            return self._open(folder)
+
+    def open(self, name: str) -> EdgeIndex:
+        """Open a collection; one that is open already is returned as it is."""
+        folder = self._path(name)
+        with self._lock, translate_failures(folder):
+            return self._open(folder)
+
+    def drop(self, name: str) -> None:
+        """Delete a collection with all it holds; raises UnavailableError when another process has it open."""
+        folder = self._path(name)
+        with self._lock, translate_failures(folder):
+            # Opening is what tells whether another process has it; missing or damaged, it may go.
+            with suppress(CollectionError):
+                self._open(folder).close()
+            self._opened.pop(name, None)
+            (folder / MANIFEST).unlink(missing_ok=True)
+            if folder.exists():
+                shutil.rmtree(folder)
+
+    def close(self) -> None:
+        """Write what is pending and close every collection."""
+        with self._lock:
+            while self._opened:
+                self._opened.popitem()[1].close()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / check_collection_name(name)
+
+    def _open(self, folder: Path) -> EdgeIndex:
+        if folder.name not in self._opened:
+            if not (folder / MANIFEST).exists():
+                raise stored.missing_collection(folder.name, self.names())
+            self._opened[folder.name] = EdgeIndex(folder, self._reserve_bytes)
+        return self._opened[folder.name]
+
+
+class EdgeIndex:
+    """One collection in its folder.
+
+    Every call takes the collection's lock, which costs nothing: the engine holds the interpreter while it works. So a
+    search never sees half of a document that is being published.
+    """
+
+    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+        self._folder = folder
+        self._reserve_bytes = reserve_bytes
+        self._lock = threading.RLock()
+        self._forgotten = 0
+        self.spec, least = read_manifest(folder)
+        with translate_failures(folder):
+            self._shard = edge.EdgeShard.load(str(folder / SHARD))
+            # The engine opens a shard that has lost its files as an empty one.
+            if self._count() < least:
+                self._shard.close()
+                raise damaged(folder)
+
+    def stage(self, chunks: Sequence[Chunk], dense: DenseVectors, bm25: Sequence[SparseVector]) -> None:
+        """Write chunks out of view, in batches."""
+        if not chunks:
+            return
+        stored.require_dimension(self.spec, dense.shape[1])
+        require_space(self._folder, self._reserve_bytes)
+        points = [
+            _point(chunk, vector, terms) for chunk, vector, terms in zip(chunks, dense.tolist(), bm25, strict=True)
+        ]
+        with self._working():
+            self._forgotten += self._count(must=[edge.HasIdCondition({chunk.id for chunk in chunks})])
+            for start in range(0, len(points), BATCH):
+                self._shard.update(edge.UpdateOperation.upsert_points(points[start : start + BATCH]))
+
+    def publish(self, entry: DocumentEntry) -> None:
+        """Bring a staged document into view and remove its older versions; doing it again finishes what was cut off."""
+        document = _is(stored.DOCUMENT_ID, entry.id)
+        with self._working():
+            found = self._count(must=[document])
+            if found != entry.chunks or not found:
+                raise stored.miscounted(entry, found)
+            first = edge.Filter(must=[document, _is(stored.CHUNK_INDEX, 0)])
+            shown = {stored.ENTRY: stored.entry_to_payload(entry)}
+            self._shard.update(edge.UpdateOperation.set_payload_by_filter(first, shown))
+            self._shard.update(
+                edge.UpdateOperation.delete_payload_by_filter(edge.Filter(must=[document]), [stored.PENDING])
+            )
+            self._shard.flush()
+            self._delete(must=[_is(stored.DOCUMENT, entry.name), PUBLISHED], must_not=[document])
+
+    def remove(self, document_id: str) -> None:
+        """Remove a document's chunks, published or staged."""
+        with self._working():
+            self._delete(must=[_is(stored.DOCUMENT_ID, document_id)])
+
+    def discard_staged(self) -> None:
+        """Remove every chunk that was staged and never published."""
+        with self._working():
+            self._delete(must_not=[PUBLISHED])
+
+    def documents(self) -> list[DocumentEntry]:
+        """List the published documents by name."""
+        with self._working():
+            records = self._scroll([PUBLISHED, _is(stored.CHUNK_INDEX, 0)], fields=[stored.ENTRY])
+        entries = [stored.entry_from_payload(record.payload[stored.ENTRY]) for record in records]
+        return sorted(entries, key=lambda entry: (entry.name, entry.id))
+
+    def count(self) -> int:
+        """Return the number of published chunks."""
+        with self._working():
+            return self._count(must=[PUBLISHED])
+
+    def search_dense(self, vector: NDArray[np.float32], limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+        """Return the published chunks nearest by cosine, compared with every one of them."""
+        stored.require_dimension(self.spec, len(vector))
+        query = edge.Query.Nearest(vector.tolist(), stored.DENSE)
+        with self._working():
+            return [_found(point) for point in self._query(query, limit, _within(document_ids))]
+
+    def search_bm25(self, vector: SparseVector, limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+        """Return the published chunks with the highest BM25 score."""
+        query = edge.Query.Nearest(edge.SparseVector(vector.indices, vector.values), stored.BM25)
+        with self._working():
+            return [_found(point) for point in self._query(query, limit, _within(document_ids))]
+
+    def scores(
+        self, chunk_ids: Sequence[str], dense: NDArray[np.float32], bm25: SparseVector
+    ) -> dict[str, tuple[float, float]]:
+        """Return (cosine, BM25) for each of the chunks."""
+        if not chunk_ids:
+            return {}
+        stored.require_dimension(self.spec, len(dense))
+        among: list[Any] = [edge.HasIdCondition(set(chunk_ids))]
+        nearest = edge.Query.Nearest(dense.tolist(), stored.DENSE)
+        matching = edge.Query.Nearest(edge.SparseVector(bm25.indices, bm25.values), stored.BM25)
+        with self._working():
+            cosine = {str(point.id): point.score for point in self._query(nearest, len(chunk_ids), among)}
+            terms = {str(point.id): point.score for point in self._query(matching, len(chunk_ids), among)}
+        return {chunk_id: (score, terms.get(chunk_id, 0.0)) for chunk_id, score in cosine.items()}
+
+    def chunks(self, document_id: str) -> list[Chunk]:
+        """Return a published document's chunks in reading order."""
+        with self._working():
+            records = self._scroll([PUBLISHED, _is(stored.DOCUMENT_ID, document_id)])
+        chunks = [stored.chunk_from_payload(record.id, record.payload) for record in records]
+        return sorted(chunks, key=lambda chunk: chunk.index)
+
+    def close(self) -> None:
+        """Write what is pending and let go of the files."""
+        with self._working():
+            self._shard.flush()
+            self._shard.close()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._lock, translate_failures(self._folder):
+            yield
+
+    def _count(self, must: list[Any] | None = None, must_not: list[Any] | None = None) -> int:
+        return self._shard.count(edge.CountRequest(filter=edge.Filter(must=must, must_not=must_not)))
+
+    def _query(self, query: edge.Query, limit: int, must: list[Any]) -> list[edge.ScoredPoint]:
+        request = edge.QueryRequest(limit=limit, query=query, filter=edge.Filter(must=must), with_payload=True)
+        return self._shard.query(request)
+
+    def _scroll(self, must: list[Any], fields: bool | list[str] = True) -> list[Any]:
+        limit = max(1, self._count(must))
+        request = edge.ScrollRequest(limit=limit, filter=edge.Filter(must=must), with_payload=fields)
+        return self._shard.scroll(request)[0]
+
+    def _delete(self, must: list[Any] | None = None, must_not: list[Any] | None = None) -> None:
+        """Delete the chunks that match and make all that came before durable.
+
+        The manifest is lowered first, so that a crash in between never makes the collection look damaged.
+        """
+        doomed = self._count(must, must_not)
+        left = self._count() - doomed
+        write_manifest(self._folder, self.spec, chunks=left)
+        if doomed:
+            self._shard.update(edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=must, must_not=must_not)))
+        self._shard.flush()
+        self._forgotten += doomed
+        if self._forgotten > left * FORGOTTEN_SHARE:
+            self._load_again()
+
+    def _load_again(self) -> None:
+        """Load the shard anew: until then the engine counts deleted chunks in the document frequencies of BM25."""
+        self._shard.close()
+        self._shard = edge.EdgeShard.load(str(self._folder / SHARD))
+        self._forgotten = 0
+
+
+def _create_shard(spec: CollectionSpec, folder: Path) -> None:
+    config = edge.EdgeConfig(
+        vectors={stored.DENSE: edge.EdgeVectorParams(size=spec.dimension, distance=edge.Distance.Cosine)},
+        sparse_vectors={stored.BM25: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        # Comparing with every vector is exact and fast enough; building a graph would block every other thread.
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=10**9),
+    )
+    shard = edge.EdgeShard.create(str(folder), config)
+    for field, schema in (
+        (stored.DOCUMENT_ID, edge.PayloadSchemaType.Keyword),
+        (stored.DOCUMENT, edge.PayloadSchemaType.Keyword),
+        (stored.CHUNK_INDEX, edge.PayloadSchemaType.Integer),
+        (stored.PENDING, edge.PayloadSchemaType.Bool),
+    ):
+        shard.update(edge.UpdateOperation.create_field_index(field, schema))
+    shard.flush()
+    shard.close()
+
+
+def _point(chunk: Chunk, dense: list[float], bm25: SparseVector) -> edge.Point:
+    vectors: dict[str, Any] = {stored.DENSE: dense, stored.BM25: edge.SparseVector(bm25.indices, bm25.values)}
+    return edge.Point(chunk.id, vectors, {**stored.chunk_to_payload(chunk), stored.PENDING: True})
+
+
+def _is(field: str, value: str | int) -> edge.FieldCondition:
+    return edge.FieldCondition(field, match=edge.MatchValue(value))
+
+
+def _within(document_ids: Sequence[str]) -> list[Any]:
+    if not document_ids:
+        return [PUBLISHED]
+    return [PUBLISHED, edge.FieldCondition(stored.DOCUMENT_ID, match=edge.MatchAny(list(document_ids)))]
+
+
+def _found(point: edge.ScoredPoint) -> Found:
+    return Found(stored.chunk_from_payload(point.id, point.payload or {}), point.score)

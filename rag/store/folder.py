@@ -1,0 +1,104 @@
+"""A collection's folder on disk: its manifest, the space it needs, and what the engine's failures in it mean."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from rag.errors import CollectionError, UnavailableError
+from rag.store.payload import spec_from_payload
+from rag.types import CollectionSpec
+
+MANIFEST = "collection.json"
+"""Written last when a collection is made and removed first when it is dropped: a folder without it holds nothing."""
+
+REFUSALS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+)
+"""What the system answers about itself rather than about a file's content."""
+
+ERROR_NUMBER = re.compile(r"(?:os error|code:) (\d+)")
+
+
+def write_manifest(folder: Path, spec: CollectionSpec, chunks: int) -> None:
+    """Write the spec and the least number of chunks the shard must hold, in one step: the old file or the new one."""
+    new = folder / f"{MANIFEST}.new"
+    with new.open("w", encoding="utf-8") as file:
+        json.dump({"spec": asdict(spec), "chunks": chunks}, file, ensure_ascii=False, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path) -> tuple[CollectionSpec, int]:
+    """Return the spec and the least number of chunks; raises CollectionError when the file is damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return spec_from_payload(manifest["spec"]), int(manifest["chunks"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(folder) from error
+
+
+def require_space(folder: Path, reserve_bytes: int) -> None:
+    """Refuse to write when less than `reserve_bytes` of the disk are free; raises UnavailableError."""
+    if shutil.disk_usage(folder).free < reserve_bytes:
+        raise UnavailableError(
+            f"Less than {reserve_bytes / 2**20:,.0f} MB are free on the disk of {folder}: free some space, or point "
+            "DATA_DIR to another disk."
+        )
+
+
+def damaged(folder: Path) -> CollectionError:
+    """Return the error for a collection whose files cannot be what was written."""
+    return CollectionError(
+        f"The files of the collection {folder.name!r} are damaged: move the folder {folder} away, then create the "
+        "collection again and upload its documents."
+    )
+
+
+@contextmanager
+def translate_failures(folder: Path) -> Iterator[None]:
+    """Turn what the engine and the file system raise in a collection's folder into errors with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise _refused(folder, error.strerror or str(error)) from error
+    except BaseException as error:
+        # The engine raises bare Exceptions, and its panics are BaseExceptions of a class that cannot be imported.
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise _meaning(folder, str(error)) from error
+
+
+def _meaning(folder: Path, reason: str) -> CollectionError | UnavailableError:
+    if "WouldBlock" in reason:
+        return UnavailableError(
+            f"Another Resift process is using {folder.parent}: stop it, or point DATA_DIR somewhere else."
+        )
+    if "not initialized" in reason:
+        return CollectionError(f"The collection {folder.name!r} was closed or deleted meanwhile: open it again.")
+    number = ERROR_NUMBER.search(reason)
+    if number and int(number[1]) in REFUSALS:
+        return _refused(folder, os.strerror(int(number[1])))
+    return damaged(folder)
+
+
+def _refused(folder: Path, reason: str) -> UnavailableError:
+    return UnavailableError(
+        f"The folder {folder} cannot be read or written ({reason}): check the disk's free space and the folder's "
+        "permissions, or point DATA_DIR somewhere else."
+    )

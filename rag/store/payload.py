@@ -1,0 +1,99 @@
+"""What both stores write beside the vectors: chunks, document entries and specs as plain JSON values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from rag.errors import CollectionError
+from rag.types import Chunk, CollectionSpec, DocumentEntry
+
+Payload = dict[str, Any]
+
+DENSE, BM25 = "dense", "bm25"
+"""The names of a chunk's two vectors."""
+
+DOCUMENT_ID, DOCUMENT, CHUNK_INDEX = "document_id", "document", "chunk_index"
+PENDING = "pending"
+"""There (and true) while a chunk is staged; publishing takes the field away."""
+ENTRY = "entry"
+"""The document's entry, with its first chunk only."""
+
+
+def chunk_to_payload(chunk: Chunk) -> Payload:
+    """Return what is stored with a chunk, whose id is the point's own."""
+    return {
+        DOCUMENT_ID: chunk.document_id,
+        DOCUMENT: chunk.document,
+        CHUNK_INDEX: chunk.index,
+        "text": chunk.text,
+        "page": chunk.page,
+        "heading": chunk.heading,
+    }
+
+
+def chunk_from_payload(point_id: object, payload: Mapping[str, Any]) -> Chunk:
+    """Return the chunk stored as a point; the id may be a string or a UUID."""
+    return Chunk(
+        id=str(point_id),
+        document_id=payload[DOCUMENT_ID],
+        document=payload[DOCUMENT],
+        index=payload[CHUNK_INDEX],
+        text=payload["text"],
+        page=payload["page"],
+        heading=payload["heading"],
+    )
+
+
+def entry_to_payload(entry: DocumentEntry) -> Payload:
+    """Return a document's entry as JSON values."""
+    return {**asdict(entry), "added_at": entry.added_at.isoformat()}
+
+
+def entry_from_payload(payload: Mapping[str, Any]) -> DocumentEntry:
+    """Return the entry that was stored."""
+    return DocumentEntry(**{**payload, "added_at": datetime.fromisoformat(payload["added_at"])})
+
+
+def spec_from_payload(payload: Mapping[str, Any]) -> CollectionSpec:
+    """Return the spec kept with a collection; raises KeyError when a field is missing."""
+    return CollectionSpec(**{field.name: payload[field.name] for field in fields(CollectionSpec)})
+
+
+def require_same_spec(found: CollectionSpec, asked: CollectionSpec) -> None:
+    """Refuse a collection that was made otherwise than asked for; raises CollectionError naming what differs."""
+    differing = [
+        f"{field.name.replace('_', ' ')} {getattr(found, field.name)}, not {getattr(asked, field.name)}"
+        for field in fields(CollectionSpec)
+        if getattr(found, field.name) != getattr(asked, field.name)
+    ]
+    if differing:
+        keep = f"set EMBED_MODEL to {found.embedder}" if found.embedder != asked.embedder else "use another collection"
+        raise CollectionError(
+            f"The collection {found.name!r} was made with {'; '.join(differing)}: {keep}, or delete the collection and "
+            "upload its documents again."
+        )
+
+
+def require_dimension(spec: CollectionSpec, size: int) -> None:
+    """Refuse vectors of another size than the collection's; raises CollectionError."""
+    if size != spec.dimension:
+        raise CollectionError(
+            f"The collection {spec.name!r} holds vectors of {spec.dimension} numbers and was given {size}: "
+            f"set EMBED_MODEL to {spec.embedder}, which it was made with."
+        )
+
+
+def missing_collection(name: str, names: list[str]) -> CollectionError:
+    """Return the error for a collection that is not there, naming those that are."""
+    known = f"choose one of {', '.join(names)}, or upload" if names else "upload"
+    return CollectionError(f"There is no collection {name!r}: {known} a document to create it.")
+
+
+def miscounted(entry: DocumentEntry, found: int) -> CollectionError:
+    """Return the error for a document whose chunks did not all arrive."""
+    return CollectionError(
+        f"{entry.name}: {found} of {entry.chunks} chunks are in the index, so it is not shown: upload the file again."
+    )

@@ -1,0 +1,121 @@
+"""A real browser on a real page: the Chromium of the PATH, and Streamlit on a free port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Start Chromium for a module's tests; skip them where there is none.
+
+    Not for the whole session: Playwright keeps an event loop running, which would be in the way of other tests.
+    """
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if path is None:
+        pytest.skip("no Chromium on the PATH: install it (Debian: apt-get install chromium) to run the browser tests")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run a Streamlit script in `folder`, with an empty HOME and no variables but the given; yield its address."""
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    log = folder / "streamlit.log"
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    options = {
+        "server.address": "127.0.0.1",
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    variables = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(REPOSITORY), **(environment or {})}
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_healthy(server, address, log)
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@contextmanager
+def visit(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
+    """Open a page in a context of its own; fail at the end if a script broke or anything was asked of another host."""
+    problems: list[str] = []
+
+    def stay_here(route: Route) -> None:
+        if urlsplit(route.request.url).netloc == urlsplit(address).netloc:
+            route.continue_()
+        else:
+            problems.append(f"asked for {route.request.url}")
+            route.abort()
+
+    opened = browser.new_context(**context)
+    try:
+        opened.route(lambda url: url.startswith("http"), stay_here)
+        page = opened.new_page()
+        page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+        page.goto(address)
+        yield page
+    finally:
+        opened.close()
+    assert problems == []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    ends = time.monotonic() + START_SECONDS
+    while time.monotonic() < ends and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as reply:
+                if reply.status == 200:
+                    return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail(f"Streamlit did not start:\n{log.read_text(errors='replace')[-2000:]}")

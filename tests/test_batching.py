@@ -1,0 +1,30 @@
+"""Micro-batches: like lengths together, results in the order given."""
+
+from __future__ import annotations
+
+from rag.batching import micro_batches, run_in_micro_batches
+
+
+def test_batches_hold_like_lengths_within_the_token_budget() -> None:
+    # Longest first: 100 alone (with 60 it would pad to 200), 60 with 30 (2 x 60), then 10 and 5.
+    assert list(micro_batches([10, 100, 30, 60, 5], tokens=120)) == [[1], [3, 2], [0, 4]]
+
+
+def test_a_text_over_the_budget_runs_alone() -> None:
+    assert list(micro_batches([500, 400], tokens=100)) == [[0], [1]]
+
+
+def test_a_budget_of_one_runs_one_text_at_a_time() -> None:
+    assert list(micro_batches([3, 3, 3], tokens=1)) == [[0], [1], [2]]
+
+
+def test_results_come_back_in_the_order_of_the_texts() -> None:
+    texts = ["aaa", "a", "aaaaa", "aa"]
+    done: list[int] = []
+    sizes = run_in_micro_batches(texts, [3, 1, 5, 2], lambda batch: [len(text) for text in batch], 5, done.append)
+    assert sizes == [3, 1, 5, 2]
+    assert done == [1, 2, 4]  # 5 alone, 3 alone (with 2 it would be 6), then 2 and 1
+
+
+def test_no_texts_run_nothing() -> None:
+    assert run_in_micro_batches([], [], lambda batch: batch) == []

@@ -1,0 +1,92 @@
+"""Settings: every wrong value is named with what is allowed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from rag.config import Settings, check_collection_name, read_settings
+from rag.errors import SettingError
+
+EXAMPLE = Path(__file__).parents[1] / ".env.example"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    assert read_settings({"RERANK_TOP": "", "QDRANT_URL": " "}) == Settings()
+
+
+def test_each_kind_of_value_is_read() -> None:
+    settings = read_settings(
+        {
+            "DATA_DIR": "/srv/resift",
+            "RERANK_TOP": "3",
+            "LLM_TIMEOUT": "2.5",
+            "HF_HUB_OFFLINE": "yes",
+            "LOG_LEVEL": "debug",
+        }
+    )
+    assert settings.data_dir == Path("/srv/resift")
+    assert settings.models_folder == Path("/srv/resift/models")
+    assert (settings.rerank_top, settings.llm_timeout) == (3, 2.5)
+    assert settings.hf_hub_offline
+    assert settings.log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("RERANK_TOP", "five", "a whole number from 1 to 50"),
+        ("RERANK_TOP", "0", "a whole number from 1 to 50"),
+        ("RECALL_LIMIT", "1001", "a whole number from 1 to 1000"),
+        ("RERANK_TIMEOUT", "nan", "a number from 0.1 to 3600"),
+        ("HF_HUB_OFFLINE", "maybe", "use 1 or 0"),
+        ("QDRANT_URL", "localhost:6333", "http:// or https://"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
+        ("COLLECTION", "My Docs", "lower-case letters"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(variable: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings({variable: value})
+    assert allowed in str(caught.value)
+    assert value in str(caught.value)
+
+
+def test_more_passages_to_read_than_are_reranked_are_refused() -> None:
+    with pytest.raises(SettingError, match="RERANK_TOP is 10 but only RERANK_CANDIDATES=5"):
+        read_settings({"RERANK_TOP": "10", "RERANK_CANDIDATES": "5"})
+
+
+def test_a_key_without_a_model_is_refused_without_showing_the_key() -> None:
+    with pytest.raises(SettingError, match="LLM_MODEL") as caught:
+        read_settings({"LLM_API_KEY": "sk-secret"})
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_secrets_do_not_show_in_the_representation() -> None:
+    settings = read_settings({"LLM_API_KEY": "sk-secret", "LLM_MODEL": "m", "QDRANT_API_KEY": "q-secret"})
+    assert "secret" not in repr(settings)
+    assert "rerank_top=5" in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "Ä", "a b", "a/b", "..", "x" * 64])
+def test_a_name_that_no_collection_can_have_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match="cannot name a collection"):
+        check_collection_name(name)
+
+
+def test_the_example_file_names_every_setting_and_nothing_else() -> None:
+    named = re.findall(r"^([A-Z_]+)=", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(field.name.upper() for field in fields(Settings))
+
+
+def test_the_example_file_gives_the_defaults() -> None:
+    pairs = re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert read_settings(dict(pairs)) == Settings()

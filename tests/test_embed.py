@@ -1,0 +1,102 @@
+"""Embedding: the bundled model against its recorded fp32 vectors, determinism, instructions, token counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embed import Embedder
+from rag.errors import ModelError
+from rag.models import BUNDLED_FOLDER, ModelFiles, bundled_model, folder_model
+
+RECORD = json.loads((BUNDLED_FOLDER / "build.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Embedder:
+    return Embedder(bundled_model(), threads=1)
+
+
+def test_the_bundled_vectors_are_as_near_to_fp32_as_recorded(bundled: Embedder) -> None:
+    vectors = bundled.passages([probe["text"] for probe in RECORD["probes"]])
+    for vector, probe in zip(vectors, RECORD["probes"], strict=True):
+        cosine = float(vector @ np.array(probe["fp32"]))
+        assert cosine == pytest.approx(probe["cosine"], abs=0.01), probe["text"][:40]
+        assert cosine > 0.95
+
+
+def test_a_vector_does_not_depend_on_what_else_is_embedded(bundled: Embedder) -> None:
+    text = "The processor slows itself down above 43 degrees."
+    alone = bundled.passages([text])[0]
+    among = bundled.passages(["Yes.", text, "a much longer text " * 60])[1]
+    assert np.array_equal(alone, among)
+
+
+def test_vectors_have_unit_length_and_the_models_dimension(bundled: Embedder) -> None:
+    vectors = bundled.passages(["one", "two words"])
+    assert vectors.shape == (2, 384)
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
+
+
+def test_no_passages_give_no_vectors(bundled: Embedder) -> None:
+    assert bundled.passages([]).shape == (0, 384)
+
+
+def test_a_paraphrase_is_nearer_than_another_subject(bundled: Embedder) -> None:
+    question = bundled.question("my phone is too hot")
+    near, far = bundled.passages(["How to cool an overheated handset", "The central bank raised interest rates"])
+    assert question @ near > question @ far + 0.3
+
+
+def test_the_model_reads_256_tokens_and_not_128(bundled: Embedder) -> None:
+    start = "word " * 150
+    assert bundled.max_tokens == 256
+    different = bundled.passages([start + "diabetes insulin sugar " * 20, start + "robot guide dog " * 20])
+    assert different[0] @ different[1] < 0.99
+
+
+def test_tokens_are_counted_past_the_models_limit(bundled: Embedder) -> None:
+    assert bundled.count_tokens("word " * 1000) == 1002  # and the marks of beginning and end
+
+
+def test_token_vectors_leave_out_the_marks_of_beginning_and_end(bundled: Embedder) -> None:
+    vectors = bundled.token_vectors("guide dog robot")
+    assert vectors.shape == (3, 384)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0] * 3, abs=1e-5)
+
+
+def test_bge_gets_its_instruction_before_questions_only(tmp_path: Path, embedder_folder: Path) -> None:
+    # A tiny model under BGE's name and file name.
+    for path in embedder_folder.iterdir():
+        name = "model_optimized.onnx" if path.suffix == ".onnx" else path.name
+        (tmp_path / name).write_bytes(path.read_bytes())
+    bge = Embedder(ModelFiles("BAAI/bge-small-en-v1.5", "embedder", "cache", tmp_path, "model_optimized.onnx"))
+    instructed = "Represent this sentence for searching relevant passages: heat"
+    assert np.array_equal(bge.question("heat"), bge.passages([instructed])[0])
+    assert not np.array_equal(bge.question("heat"), bge.passages(["heat"])[0])
+
+
+def test_progress_is_told_after_each_micro_batch(bundled: Embedder) -> None:
+    done: list[int] = []
+    bundled.passages(["one", "two", "three"], done.append)
+    assert done == [1, 2, 3]
+
+
+def test_a_model_in_a_folder_is_embedded_with(embedder_folder: Path) -> None:
+    embedder = Embedder(folder_model("embedder", embedder_folder), threads=1)
+    assert embedder.dimension == 32
+    one_by_one = np.stack([embedder.passages([text])[0] for text in ("cold water", "a warm phone and a dog")])
+    together = embedder.passages(["cold water", "a warm phone and a dog"])
+    assert np.allclose(one_by_one, together, atol=1e-5)
+
+
+def test_a_damaged_model_file_is_an_error_that_names_the_folder(tmp_path: Path, embedder_folder: Path) -> None:
+    for path in embedder_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Embedder(folder_model("embedder", tmp_path)).question("anything")

@@ -1,0 +1,263 @@
+import itertools
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rag.config import Settings
+from rag.errors import SettingError, UnavailableError
+from rag.llm import Message, OpenAiChat, make_chat
+from tests.llm_server import LlmServer, Reply, free_address
+
+KEY = "sk-secret-0123456789"
+MESSAGES = [Message("system", "Be brief."), Message("user", "问题？")]
+
+
+@pytest.fixture(autouse=True)
+def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def ask(server: LlmServer, timeout: float = 10.0) -> str:
+    return "".join(OpenAiChat(server.base_url, "tiny", KEY, timeout).stream(MESSAGES))
+
+
+def failure(server: LlmServer, timeout: float = 10.0) -> str:
+    """Return the sentence of a failed request, after making sure that nothing of the key is in its trace."""
+    with pytest.raises(UnavailableError) as caught:
+        ask(server, timeout)
+    assert KEY not in str(caught.getrepr(style="long"))
+    return str(caught.value)
+
+
+def test_pieces_arrive_in_order_and_make_up_the_text():
+    with LlmServer(Reply(pieces=("Rice ", "is ", "fine [1]. ", "米饭可以。"))) as server:
+        stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
+        assert list(stream) == ["Rice ", "is ", "fine [1]. ", "米饭可以。"]
+
+
+def test_the_request_carries_model_messages_and_key():
+    with LlmServer(Reply(pieces=("Yes.",))) as server:
+        ask(server)
+    [request] = server.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.authorization == f"Bearer {KEY}"
+    assert request.body["model"] == "tiny"
+    assert request.body["stream"] is True
+    assert request.body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "问题？"},
+    ]
+
+
+def test_a_server_without_a_key_is_asked_with_a_placeholder():
+    with LlmServer(Reply(pieces=("Yes.",))) as server:
+        assert "".join(OpenAiChat(server.base_url, "tiny", "", 10).stream(MESSAGES)) == "Yes."
+    assert server.requests[0].authorization == "Bearer no-key"
+
+
+def test_the_first_piece_is_read_while_the_rest_is_not_written_yet_and_closing_ends_the_connection():
+    with LlmServer(Reply(pieces=("Rice ",), ending="hang")) as server:
+        stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
+        assert next(stream) == "Rice "
+        assert not server.client_left.is_set()
+        stream.close()
+        assert server.client_left.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "refused the key: check LLM_API_KEY"),
+        (403, "refused the key: check LLM_API_KEY"),
+        (404, "has no model 'tiny' at this address: check LLM_MODEL and LLM_BASE_URL"),
+        (429, "takes no more questions for now: wait a minute"),
+        (500, "failed (status 500): ask again in a moment"),
+        (503, "failed (status 503): ask again in a moment"),
+    ],
+)
+def test_a_refusal_says_what_to_do_and_never_repeats_the_key(status: int, advice: str):
+    body = f'{{"error": {{"message": "Incorrect API key provided: {KEY}"}}}}'
+    with LlmServer(Reply(status=status, body=body, headers={"Retry-After": "0"})) as server:
+        assert advice in failure(server)
+
+
+def test_what_the_server_says_about_a_bad_request_is_passed_on_without_the_key():
+    body = f'{{"error": {{"message": "Context of 4096 tokens exceeded by {KEY}"}}}}'
+    with LlmServer(Reply(status=400, body=body)) as server:
+        sentence = failure(server)
+    assert "(status 400, Error code: 400 - Context of 4096 tokens exceeded by ***)" in sentence
+
+
+def test_one_server_error_is_got_over_by_asking_once_more():
+    with LlmServer(Reply(status=500, headers={"Retry-After": "0"}), Reply(pieces=("Yes.",))) as server:
+        assert ask(server) == "Yes."
+    assert len(server.requests) == 2
+
+
+def test_two_server_errors_end_the_asking():
+    with LlmServer(Reply(status=500, headers={"Retry-After": "0"})) as server:
+        failure(server)
+    assert len(server.requests) == 2
+
+
+def test_a_connection_dropped_before_the_first_piece_is_tried_once_more():
+    with LlmServer(Reply(status=0), Reply(ending="drop"), Reply(pieces=("Yes.",))) as server:
+        assert "cannot be reached" in failure(server)
+        assert ask(server) == "Yes."
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_refusal_that_will_not_change_is_not_tried_again(status: int):
+    with LlmServer(Reply(status=status)) as server:
+        failure(server)
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_asks_for_a_long_wait_is_not_asked_again():
+    with LlmServer(Reply(status=429, headers={"Retry-After": "60"})) as server:
+        failure(server)
+    assert len(server.requests) == 1
+
+
+def test_a_drop_in_mid_answer_keeps_what_came_and_is_not_tried_again():
+    with LlmServer(Reply(pieces=("Rice ", "is "), ending="drop")) as server:
+        stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
+        assert [next(stream), next(stream)] == ["Rice ", "is "]
+        with pytest.raises(UnavailableError, match="broke off in mid-answer: ask again"):
+            next(stream)
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_ends_without_a_reason_broke_off():
+    with LlmServer(Reply(pieces=("Rice ",), finish="")) as server:
+        assert "broke off in mid-answer" in failure(server)
+
+
+def test_silence_ends_with_the_time_allowed_and_is_not_waited_for_twice():
+    with LlmServer(Reply(pause=30, pieces=("Late.",))) as server:
+        began = time.monotonic()
+        sentence = failure(server, timeout=0.3)
+        assert time.monotonic() - began < 5
+    assert sentence.endswith("did not answer in time (0.3 s): ask again, check LLM_BASE_URL, or raise LLM_TIMEOUT.")
+    assert len(server.requests) == 1
+
+
+def test_silence_in_mid_answer_ends_too():
+    with LlmServer(Reply(pieces=("Rice ",), ending="hang")) as server:
+        stream = OpenAiChat(server.base_url, "tiny", KEY, 0.3).stream(MESSAGES)
+        assert next(stream) == "Rice "
+        with pytest.raises(UnavailableError, match="did not answer in time"):
+            next(stream)
+
+
+def test_an_address_where_nothing_listens_is_named():
+    address = free_address()
+    chat = OpenAiChat(address, "tiny", KEY, 10)
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:\d+ cannot be reached: check LLM_BASE_URL"):
+        list(chat.stream(MESSAGES))
+
+
+@pytest.mark.parametrize("pieces", [(), ("",), (" \n",)])
+def test_an_answer_without_text_is_an_error(pieces: tuple[str, ...]):
+    with LlmServer(Reply(pieces=pieces)) as server:
+        assert failure(server) == "tiny answered without any text: ask again, or set another LLM_MODEL."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body="<html><body>Welcome</body></html>"),
+        Reply(body='{"choices": [{"message": {"content": "Not a stream."}}]}'),
+        Reply(events=(b"<html>",)),
+        Reply(events=(b'{"data": [1, 2]}', b"[3]", b"null", b'"text"'), finish=""),
+        Reply(events=(b'{"choices": [{"delta": {"content": "\xff"}}]}',)),
+        Reply(finish=""),
+    ],
+    ids=["page", "json", "no json", "other json", "no utf-8", "nothing"],
+)
+def test_a_server_that_speaks_otherwise_is_told_from_a_model_that_says_nothing(reply: Reply):
+    with LlmServer(reply) as server:
+        assert "LLM_BASE_URL is the address of an OpenAI-compatible API" in failure(server)
+
+
+def test_an_unreadable_event_in_mid_answer_counts_as_broken_off():
+    with LlmServer(Reply(pieces=("Rice ",), events=(b"{oops",))) as server:
+        assert "broke off in mid-answer" in failure(server)
+
+
+def test_an_error_event_in_mid_answer_is_passed_on_without_the_key():
+    event = f'{{"error": {{"message": "worker for {KEY} died"}}}}'.encode()
+    with LlmServer(Reply(pieces=("Rice ",), events=(event,))) as server:
+        assert "reported an error in mid-answer, worker for *** died: ask again" in failure(server)
+
+
+def test_a_refusal_that_breaks_off_itself_is_a_broken_connection():
+    with LlmServer(Reply(status=400, body="{", ending="drop")) as server:
+        assert "cannot be reached" in failure(server)
+
+
+@pytest.mark.parametrize(
+    ("finish", "advice"),
+    [("length", "cut off at the length limit of tiny"), ("content_filter", "withheld the answer")],
+)
+def test_an_answer_that_the_provider_cut_off_says_so_after_its_text(finish: str, advice: str):
+    with LlmServer(Reply(pieces=("Rice is",), finish=finish)) as server:
+        stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
+        assert next(stream) == "Rice is"
+        with pytest.raises(UnavailableError, match=advice):
+            next(stream)
+
+
+def test_text_that_utf8_cannot_hold_is_sent_with_a_question_mark():
+    with LlmServer(Reply(pieces=("Yes.",))) as server:
+        list(OpenAiChat(server.base_url, "tiny", KEY, 10).stream([Message("user", "a\udc80b")]))
+    assert server.requests[0].body["messages"][0]["content"] == "a?b"
+
+
+@pytest.mark.parametrize("key", ["“sk-secret”", "sk-\nsecret"])
+def test_a_key_with_characters_that_no_key_has_is_refused_without_being_shown(key: str):
+    with pytest.raises(SettingError, match="LLM_API_KEY") as caught:
+        OpenAiChat("", "tiny", key, 10)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://", "http://host:99999", "http://host:port", "http://[::1", "http://a b/v1", "http://a\x01b"]
+)
+def test_an_address_that_is_none_is_refused(address: str):
+    with pytest.raises(SettingError, match="LLM_BASE_URL is not an address"):
+        OpenAiChat(address, "tiny", KEY, 10)
+
+
+def test_a_password_in_the_address_is_not_shown():
+    with LlmServer(Reply(status=404)) as server:
+        address = server.base_url.replace("://", "://user:hunter2@")
+        with pytest.raises(UnavailableError) as caught:
+            list(OpenAiChat(address, "tiny", KEY, 10).stream(MESSAGES))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_two_answers_can_be_streamed_at_the_same_time():
+    with LlmServer(Reply(pieces=("a", "b", "c"), pause=0.01)) as server:
+        chat = OpenAiChat(server.base_url, "tiny", KEY, 10)
+        streams = [chat.stream(MESSAGES), chat.stream(MESSAGES)]
+        assert list(itertools.chain(*zip(*streams, strict=True))) == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_no_chat_model_is_made_without_a_model_name():
+    assert make_chat(Settings()) is None
+    assert make_chat(Settings(llm_base_url="http://localhost:11434/v1")) is None
+    assert make_chat(Settings(llm_model="tiny")) is None
+
+
+def test_a_local_server_needs_no_key():
+    chat = make_chat(Settings(llm_base_url="http://localhost:11434/v1", llm_model="tiny"))
+    assert chat is not None
+    assert chat.name == "tiny"
+
+
+def test_importing_this_module_does_not_load_the_openai_library():
+    code = "import sys, rag.llm; sys.exit('openai' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,138 @@
+"""Where a model's files come from, and what is said when they cannot be had."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.config import Settings
+from rag.download import download_model
+from rag.errors import CancelledError, ModelError
+from rag.models import (
+    BUNDLED_NAME,
+    DEFAULTS,
+    bundled_model,
+    cached_model,
+    find_model,
+    folder_model,
+    hub_failure,
+    hub_model,
+)
+from tests.models import API, HubServer
+from tests.parts import offline_settings
+
+BGE = DEFAULTS["reranker"]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, word_overlap_folder: Path) -> Iterator[HubServer]:
+    """A hub that has a small model under the name and in the layout of BAAI/bge-reranker-base."""
+    repository = tmp_path / "hub"
+    (repository / "onnx").mkdir(parents=True)
+    for path in word_overlap_folder.iterdir():
+        shutil.copy(path, repository / "onnx" / path.name if path.suffix == ".onnx" else repository / path.name)
+    with HubServer({BGE: repository}) as server:
+        yield server
+
+
+def online_settings(tmp_path: Path, endpoint: str) -> Settings:
+    return offline_settings(tmp_path / "data", hf_hub_offline=False, hf_endpoint=endpoint)
+
+
+def test_the_bundled_model_is_found_by_its_name_and_as_bundled(tmp_path: Path) -> None:
+    settings = offline_settings(tmp_path)
+    assert find_model("embedder", "bundled", settings) == bundled_model()
+    assert find_model("embedder", BUNDLED_NAME, settings) == bundled_model()
+
+
+def test_a_folder_is_named_by_its_content(tmp_path: Path, embedder_folder: Path, cross_encoder_folder: Path) -> None:
+    first, second = tmp_path / "a" / "model", tmp_path / "b" / "model"
+    shutil.copytree(embedder_folder, first)
+    shutil.copytree(cross_encoder_folder, second)
+    names = {folder_model("embedder", folder).name for folder in (first, second)}
+    assert len(names) == 2
+    assert all(name.startswith("model@") for name in names)
+
+
+@pytest.mark.parametrize("missing", ["model.onnx", "tokenizer.json", "tokenizer_config.json"])
+def test_a_folder_that_lacks_a_file_is_refused_naming_it(tmp_path: Path, embedder_folder: Path, missing: str) -> None:
+    shutil.copytree(embedder_folder, tmp_path / "model")
+    (tmp_path / "model" / missing).unlink()
+    with pytest.raises(ModelError, match=f"has no {missing}"):
+        find_model("embedder", str(tmp_path / "model"), offline_settings(tmp_path))
+
+
+def test_a_folder_that_is_not_there_is_refused_naming_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"There is no folder .*RERANK_MODEL"):
+        find_model("reranker", str(tmp_path / "nowhere"), offline_settings(tmp_path))
+
+
+def test_an_unknown_name_offers_near_ones() -> None:
+    with pytest.raises(ModelError, match="Did you mean .*BAAI/bge-reranker-base"):
+        hub_model("reranker", "BAAI/bge-rerank-base")
+
+
+def test_a_model_that_was_never_downloaded_is_not_found(tmp_path: Path) -> None:
+    assert find_model("reranker", BGE, offline_settings(tmp_path)) is None
+
+
+def test_offline_says_so_without_asking(tmp_path: Path, hub: HubServer) -> None:
+    settings = offline_settings(tmp_path, hf_endpoint=hub.endpoint)
+    assert hub_failure(hub_model("reranker", BGE), settings) == "HF_HUB_OFFLINE is set"
+    assert hub.requests == []
+
+
+def test_a_hub_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path) -> None:
+    settings = online_settings(tmp_path, "http://127.0.0.1:9")
+    assert hub_failure(hub_model("reranker", BGE), settings) == "http://127.0.0.1:9 cannot be reached"
+
+
+def test_a_hub_that_hangs_is_given_up_within_seconds(tmp_path: Path, hub: HubServer) -> None:
+    hub.hang(API)
+    started = time.monotonic()
+    failure = hub_failure(hub_model("reranker", BGE), online_settings(tmp_path, hub.endpoint))
+    assert "cannot be reached" in failure or "does not answer" in failure
+    assert time.monotonic() - started < 8
+
+
+def test_a_download_fills_the_cache_with_progress(tmp_path: Path, hub: HubServer) -> None:
+    settings, seen = online_settings(tmp_path, hub.endpoint), list[tuple[int, int]]()
+    model = hub_model("reranker", BGE)
+    files = download_model(model, settings, lambda done, total: seen.append((done, total)))
+    assert (files.folder / files.model_file).stat().st_size > 0
+    assert files.source == "cache"
+    assert seen
+    assert find_model("reranker", BGE, offline_settings(settings.data_dir)) == files
+
+
+def test_a_download_that_breaks_off_is_not_taken_for_a_model_and_can_be_resumed(tmp_path: Path, hub: HubServer) -> None:
+    settings, model = online_settings(tmp_path, hub.endpoint), hub_model("reranker", BGE)
+    hub.refuse("onnx/model.onnx", status=403)
+    with pytest.raises(ModelError, match="was not downloaded: .*Set HF_ENDPOINT to a mirror"):
+        download_model(model, settings)
+    assert cached_model(model, settings.models_folder) is None
+    hub.release()
+    assert download_model(model, settings).name == BGE
+
+
+def test_a_download_can_be_cancelled(tmp_path: Path, hub: HubServer) -> None:
+    def cancel(done: int, total: int) -> None:
+        raise CancelledError("Cancelled.")
+
+    settings, model = online_settings(tmp_path, hub.endpoint), hub_model("reranker", BGE)
+    hub.hang("onnx/model.onnx", after=100)
+    with pytest.raises(CancelledError):
+        download_model(model, settings, cancel)
+    assert cached_model(model, settings.models_folder) is None
+
+
+def test_a_hub_without_the_model_names_both_ways_out(tmp_path: Path) -> None:
+    with HubServer({}) as empty, pytest.raises(ModelError) as caught:
+        download_model(hub_model("reranker", BGE), online_settings(tmp_path, empty.endpoint))
+    assert "answered 404" in str(caught.value)
+    assert "HF_ENDPOINT" in str(caught.value)
+    assert "RERANK_MODEL to that folder" in str(caught.value)

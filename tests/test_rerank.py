@@ -1,0 +1,203 @@
+"""Rerankers: scores aligned with the input, one place that sorts, windows, deadlines."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embed import Embedder
+from rag.errors import ModelError, RerankError
+from rag.models import bundled_model, folder_model
+from rag.rerank.base import Deadline, rank
+from rag.rerank.cross_encoder import CrossEncoderReranker, sigmoid
+from rag.rerank.late_interaction import LateInteractionReranker, max_sim, standardise
+from rag.sparse import Bm25Encoder
+from rag.types import RerankScore
+from tests.models import write_word_overlap
+from tests.parts import hit
+
+FOREVER = Deadline(math.inf)
+
+
+@pytest.fixture(scope="module")
+def overlap(word_overlap_folder: Path) -> CrossEncoderReranker:
+    """A cross-encoder whose logit is 8 x (share of the question's tokens in the passage) - 4."""
+    return CrossEncoderReranker(folder_model("reranker", word_overlap_folder), threads=1)
+
+
+@pytest.fixture(scope="module")
+def late() -> LateInteractionReranker:
+    return LateInteractionReranker(Embedder(bundled_model(), threads=1), Bm25Encoder())
+
+
+def scores(*orders: float) -> list[RerankScore]:
+    return [RerankScore(order, 0.5) for order in orders]
+
+
+def test_ranking_sorts_by_score_numbers_from_one_and_marks_the_kept() -> None:
+    ranked = rank([hit(1, "a"), hit(2, "b"), hit(3, "c")], scores(0.1, 0.9, 0.5), top=2)
+    assert [(item.hit.chunk.text, item.rank, item.moved, item.kept) for item in ranked] == [
+        ("b", 1, 1, True),
+        ("c", 2, 1, True),
+        ("a", 3, -2, False),
+    ]
+
+
+def test_equal_scores_keep_the_fused_order() -> None:
+    ranked = rank([hit(1, "a"), hit(2, "b"), hit(3, "c")], scores(0.5, 0.5, 0.5), top=5)
+    assert [item.hit.rank for item in ranked] == [1, 2, 3]
+
+
+def test_reranking_the_reversed_list_recovers_the_order() -> None:
+    hits = [hit(1, "a"), hit(2, "b"), hit(3, "c")]
+    forward = rank(hits, scores(3, 2, 1), top=3)
+    backward = rank(hits[::-1], scores(1, 2, 3), top=3)
+    assert [item.hit for item in forward] == [item.hit for item in backward]
+
+
+def test_without_scores_the_fused_order_stands() -> None:
+    ranked = rank([hit(1, "a"), hit(2, "b")], None, top=1)
+    assert [(item.rank, item.score, item.kept) for item in ranked] == [(1, None, True), (2, None, False)]
+
+
+def test_nothing_to_rank_is_nothing_ranked() -> None:
+    assert rank([], [], top=5) == ()
+
+
+def test_a_missing_score_is_refused() -> None:
+    with pytest.raises(RerankError, match="1 scores for 2 passages"):
+        rank([hit(1, "a"), hit(2, "b")], scores(1.0), top=1)
+
+
+def test_a_score_that_is_not_a_number_is_refused() -> None:
+    with pytest.raises(RerankError, match="not a number"):
+        rank([hit(1, "a")], scores(math.nan), top=1)
+
+
+def test_sigmoid_is_known_at_zero_and_does_not_overflow() -> None:
+    assert sigmoid(0) == 0.5
+    assert sigmoid(math.log(3)) == pytest.approx(0.75)
+    assert (sigmoid(1000), sigmoid(-1000)) == (1.0, 0.0)
+
+
+def test_a_cross_encoder_returns_logits_in_the_order_of_the_hits(overlap: CrossEncoderReranker) -> None:
+    hits = [hit(1, "water"), hit(2, "phone heat"), hit(3, "phone")]
+    result = overlap.score("phone heat", hits, FOREVER)
+    # Shares of the question's two words: 0, 1 and 1/2, so logits -4, 4 and 0.
+    assert [score.order for score in result] == pytest.approx([-4, 4, 0], abs=1e-4)
+    assert [score.relevance for score in result] == pytest.approx([sigmoid(-4), sigmoid(4), 0.5], abs=1e-4)
+
+
+def test_a_cross_encoders_scores_do_not_depend_on_the_batch(cross_encoder_folder: Path) -> None:
+    reranker = CrossEncoderReranker(folder_model("reranker", cross_encoder_folder), threads=1)
+    texts = ["short", "a passage of some more words", "water " * 40, "phone"]
+    together = reranker.relevance("phone heat", texts)
+    alone = [reranker.relevance("phone heat", [text])[0] for text in texts]
+    assert together == pytest.approx(alone, abs=1e-4)
+
+
+def test_a_passage_that_does_not_fit_keeps_its_best_window(tmp_path: Path) -> None:
+    reranker = CrossEncoderReranker(
+        folder_model("reranker", write_word_overlap(tmp_path / "m", max_tokens=32)), threads=1
+    )
+    beginning, end = "phone heat " + "water " * 100, "water " * 100 + "phone heat"
+    assert len(reranker.windows("phone heat", end)) > 1
+    at_beginning, at_end, nowhere = reranker.score(
+        "phone heat", [hit(1, beginning), hit(2, end), hit(3, "water")], FOREVER
+    )
+    assert at_beginning.order == pytest.approx(4, abs=1e-4)
+    assert at_end.order == pytest.approx(4, abs=1e-4)
+    assert nowhere.order == pytest.approx(-4, abs=1e-4)
+
+
+def test_windows_overlap_cover_the_passage_and_fit(tmp_path: Path) -> None:
+    reranker = CrossEncoderReranker(
+        folder_model("reranker", write_word_overlap(tmp_path / "m", max_tokens=32)), threads=1
+    )
+    words = [f"water{number}" for number in range(60)]
+    windows = reranker.windows("phone heat", " ".join(words))
+    room = 32 - 4 - 2
+    assert all(len(reranker.tokenizer.encode(window, add_special_tokens=False).ids) <= room for window in windows)
+    assert windows[0].startswith("water0")
+    assert windows[-1].endswith("59")
+    joined = " ".join(windows)
+    assert all(word.removeprefix("water") in joined for word in words)
+
+
+def test_a_question_longer_than_the_model_is_cut_and_still_scored(overlap: CrossEncoderReranker) -> None:
+    result = overlap.score("phone " * 3000, [hit(1, "phone"), hit(2, "water")], FOREVER)
+    assert result[0].order > result[1].order
+
+
+def test_one_candidate_and_an_empty_passage_are_scored(overlap: CrossEncoderReranker) -> None:
+    assert len(overlap.score("phone", [hit(1, "phone")], FOREVER)) == 1
+    assert overlap.score("phone", [hit(1, "")], FOREVER)[0].order == pytest.approx(-4, abs=1e-4)
+
+
+def test_past_the_deadline_scoring_stops_and_says_how_far_it_was(overlap: CrossEncoderReranker) -> None:
+    hits = [hit(number, "water " * 200) for number in range(1, 6)]
+    with pytest.raises(RerankError, match=r"longer than 0 s \(1 of 5 passages were scored\).*RERANK_TIMEOUT"):
+        overlap.score("phone", hits, Deadline(0))
+
+
+def test_a_cross_encoder_supports_from_two_percent_relevance(overlap: CrossEncoderReranker) -> None:
+    def kept(relevance: float) -> list[object]:
+        return list(rank([hit(1, "a")], [RerankScore(0.0, relevance)], top=1))
+
+    assert overlap.supports("q", kept(0.02))  # type: ignore[arg-type]
+    assert not overlap.supports("q", kept(0.019))  # type: ignore[arg-type]
+
+
+def test_a_model_with_other_inputs_is_an_error_that_names_the_folder(tmp_path: Path, word_overlap_folder: Path) -> None:
+    for path in word_overlap_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        CrossEncoderReranker(folder_model("reranker", tmp_path)).score("q", [hit(1, "a")], FOREVER)
+
+
+def test_max_sim_is_the_mean_of_the_best_cosines() -> None:
+    question = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    passage = np.array([[1, 0], [0.6, 0.8]], dtype=np.float32)
+    assert max_sim(question, passage) == pytest.approx((1 + 0.8) / 2)
+
+
+def test_max_sim_of_nothing_is_zero() -> None:
+    assert max_sim(np.empty((0, 2), dtype=np.float32), np.ones((1, 2), dtype=np.float32)) == 0.0
+
+
+def test_standardised_values_have_mean_zero_and_spread_one() -> None:
+    assert standardise([1.0, 3.0]) == pytest.approx([-1.0, 1.0])
+    assert standardise([2.0, 2.0]) == pytest.approx([0.0, 0.0])
+
+
+def test_late_interaction_blends_meaning_words_and_token_matches(late: LateInteractionReranker) -> None:
+    hits = [
+        hit(1, "The central bank raised interest rates by 25 basis points.", dense=0.1, bm25=0.5),
+        hit(2, "Take the phone out of the sun and switch it off until it has cooled.", dense=0.6, bm25=4.0),
+    ]
+    first, second = late.score("How do I cool an overheated phone?", hits, FOREVER)
+    # Standardised over two passages, each of the three parts is +1 for the better and -1 for the worse.
+    assert (first.order, second.order) == pytest.approx((-3, 3))
+    assert 0 <= first.relevance < second.relevance <= 1
+
+
+def test_late_interaction_scores_are_the_same_the_second_time(late: LateInteractionReranker) -> None:
+    hits = [hit(1, "Sugary drinks raise blood sugar quickly.", dense=0.3), hit(2, "A guide dog robot.", dense=0.1)]
+    first = late.score("diabetes and sugar", hits, FOREVER)
+    again = late.score("diabetes and sugar", hits, FOREVER)
+    assert [score.relevance for score in again] == pytest.approx([score.relevance for score in first], abs=1e-3)
+
+
+def test_a_question_about_something_else_is_not_supported(late: LateInteractionReranker) -> None:
+    kept = rank([hit(1, "Take the phone out of the sun and switch it off until it has cooled.")], None, top=1)
+    assert late.supports("How do I cool down a phone that is too hot?", kept)
+    assert not late.supports("Who won the football world cup in 1998?", kept)
+
+
+def test_chinese_is_supported_by_its_words(late: LateInteractionReranker) -> None:
+    kept = rank([hit(1, "睡前一小时放下手机，保持卧室黑暗而凉爽，可以改善睡眠质量。")], None, top=1)
+    assert late.supports("怎样改善睡眠质量？", kept)

@@ -1,0 +1,211 @@
+"""What only the embedded store must stand: other processes, crashes, damage, a full disk and many threads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.errors import CollectionError, UnavailableError
+from rag.store.base import Index
+from rag.store.edge import EdgeStore
+from rag.store.folder import MANIFEST
+from tests.store_samples import FIG, PEAR, SPEC, THREE_CHUNKS, add, east, entry, names, stage, terms
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EdgeStore]:
+    opened = EdgeStore(tmp_path / "index")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index" / SPEC.name
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run lines of Python in a process of its own, with `store` open on the index that holds the collection."""
+    opening = "import os, signal, sys; from pathlib import Path; from rag.store.edge import EdgeStore; "
+    opening += "from tests.store_samples import *; store = EdgeStore(Path(sys.argv[1]))\n"
+    command = [sys.executable, "-c", opening + script, str(folder.parent)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_documents_are_there_after_closing_and_opening_again(store: EdgeStore) -> None:
+    add(store.create(SPEC), "apple")
+    store.close()
+    assert store.open(SPEC.name).documents() == [entry("apple")]
+
+
+def test_a_collection_is_opened_once_and_shared(store: EdgeStore) -> None:
+    assert store.open(store.create(SPEC).spec.name) is store.open(SPEC.name)
+
+
+def test_a_second_process_is_told_who_has_the_index(store: EdgeStore, folder: Path) -> None:
+    store.create(SPEC)
+    for attempt in ("store.open('garden')", "store.create(SPEC)", "store.drop('garden')"):
+        done = run(attempt, folder)
+        sentence = f"Another Resift process is using {folder.parent}: stop it, or point DATA_DIR somewhere else."
+        assert done.stderr.splitlines()[-1] == f"rag.errors.UnavailableError: {sentence}"
+    assert store.open(SPEC.name).count() == 0
+
+
+def test_what_was_published_survives_a_kill_and_what_was_staged_stays_hidden(store: EdgeStore, folder: Path) -> None:
+    done = run(
+        """
+index = store.create(SPEC)
+add(index, "gone", name="gone.md")
+add(index, "apple")
+index.remove("gone")
+stage(index, "berry", name="berry.md")
+os.kill(os.getpid(), signal.SIGKILL)
+""",
+        folder,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    index = store.open(SPEC.name)
+    assert index.documents() == [entry("apple")]
+    assert {hit.chunk.document_id for hit in index.search_dense(east(), 10)} == {"apple"}
+    index.discard_staged()
+    assert index.count() == 3
+    with pytest.raises(CollectionError, match="0 of 3 chunks"):
+        index.publish(entry("berry", name="berry.md"))
+
+
+def test_a_killed_upload_can_be_finished_from_what_was_staged(store: EdgeStore, folder: Path) -> None:
+    run("stage(store.create(SPEC), 'apple'); os.kill(os.getpid(), signal.SIGKILL)", folder)
+    index = store.open(SPEC.name)
+    index.publish(entry("apple"))
+    assert index.count() == 3
+
+
+def test_a_half_made_collection_is_not_listed_and_is_made_anew(store: EdgeStore, folder: Path) -> None:
+    add(store.create(SPEC), "apple")
+    store.close()
+    (folder / MANIFEST).unlink()
+    assert store.names() == []
+    with pytest.raises(CollectionError, match="There is no collection 'garden': upload a document"):
+        store.open(SPEC.name)
+    assert store.create(SPEC).count() == 0
+
+
+def test_other_folders_and_files_in_the_index_are_not_collections(store: EdgeStore, folder: Path) -> None:
+    store.create(SPEC)
+    (folder.parent / "lost+found").mkdir()
+    (folder.parent / "note.txt").write_text("mine")
+    assert store.names() == [SPEC.name]
+
+
+def overwrite(pattern: str, folder: Path) -> None:
+    """Put other bytes into the one file that matches."""
+    (path,) = folder.glob(pattern)
+    path.write_bytes(b"not what was written")
+
+
+DAMAGES = {
+    "manifest": lambda folder: overwrite(MANIFEST, folder),
+    "manifest without spec": lambda folder: (folder / MANIFEST).write_text(json.dumps({"chunks": 3})),
+    "shard gone": lambda folder: shutil.rmtree(folder / "shard"),
+    "segments gone": lambda folder: shutil.rmtree(folder / "shard" / "segments"),
+    "chunk ids gone": lambda folder: next(folder.glob("shard/segments/*/mutable_id_tracker.mappings")).unlink(),
+    "log": lambda folder: overwrite("shard/wal/open-1", folder),
+    "configuration": lambda folder: overwrite("shard/edge_config.json", folder),
+    "segment": lambda folder: overwrite("shard/segments/*/segment.json", folder),
+    "dense vectors": lambda folder: overwrite("shard/segments/*/vector_storage-dense/vectors/chunk_0.mmap", folder),
+    "panic": lambda folder: overwrite("shard/segments/*/vector_storage-dense/vectors/status.dat", folder),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_collection_is_refused_and_can_be_dropped(store: EdgeStore, folder: Path, damage: str) -> None:
+    add(store.create(SPEC), "apple")
+    store.close()
+    DAMAGES[damage](folder)
+    sentence = f"The files of the collection 'garden' are damaged: move the folder {folder} away"
+    for attempt in (store.open, lambda _: store.create(SPEC)):
+        with pytest.raises(CollectionError, match=sentence):
+            attempt(SPEC.name)
+    store.drop(SPEC.name)
+    assert store.create(SPEC).count() == 0
+
+
+def test_an_index_folder_that_is_a_file_is_refused(store: EdgeStore, folder: Path) -> None:
+    folder.parent.write_text("a file")
+    with pytest.raises(UnavailableError, match=r"cannot be read or written \(.*\): check .* DATA_DIR"):
+        store.create(SPEC)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(store: EdgeStore, folder: Path) -> None:
+    add(store.create(SPEC), "apple")
+    store.close()
+    wary = EdgeStore(folder.parent, reserve_bytes=2**62)
+    index = wary.open(SPEC.name)
+    with pytest.raises(UnavailableError, match="MB are free on the disk of .* free some space, or point DATA_DIR"):
+        stage(index, "berry")
+    assert names(index) == ["fruit.md"]
+    index.remove("apple")
+    assert index.count() == 0
+    wary.close()
+
+
+def test_a_collection_that_is_closed_says_so(store: EdgeStore) -> None:
+    index = store.create(SPEC)
+    store.drop(SPEC.name)
+    with pytest.raises(CollectionError, match="'garden' was closed or deleted meanwhile: open it again"):
+        index.count()
+
+
+def test_removed_documents_no_longer_weigh_on_bm25(store: EdgeStore) -> None:
+    index = store.create(SPEC)
+    add(index, "apple")
+    alone = index.search_bm25(terms({FIG: 1.0, PEAR: 1.0}), 5)
+    for number in range(5):
+        add(index, f"guest-{number}", name="guest.md")
+    index.remove("guest-4")
+    assert index.search_bm25(terms({FIG: 1.0, PEAR: 1.0}), 5) == alone
+
+
+def test_threads_that_write_and_search_see_whole_documents_only(store: EdgeStore) -> None:
+    index: Index = store.create(SPEC)
+    add(index, "apple-0", name="apple.md")
+    finished = threading.Event()
+    problems: list[object] = []
+
+    def replace() -> None:
+        for version in range(1, 15):
+            add(index, f"apple-{version}", THREE_CHUNKS * 4, name="apple.md")
+            stage(index, f"berry-{version}", name="berry.md")
+            index.discard_staged()
+
+    def watch() -> None:
+        while not finished.is_set():
+            found = [hit.chunk.document_id for hit in index.search_dense(east(), 100)]
+            problems.extend(found for document in set(found) if found.count(document) not in (3, 12))
+            problems.extend(name for name in names(index) if name != "apple.md")
+
+    def guarded(work: threading.Thread) -> threading.Thread:
+        work.start()
+        return work
+
+    failed: list[object] = []
+    hook, threading.excepthook = threading.excepthook, failed.append
+    watchers = [guarded(threading.Thread(target=watch)) for _ in range(3)]
+    writer = guarded(threading.Thread(target=replace))
+    writer.join()
+    finished.set()
+    for watcher in watchers:
+        watcher.join()
+    threading.excepthook = hook
+    assert (problems, failed) == ([], [])
+    assert index.documents() == [entry("apple-14", chunks=12, name="apple.md")]

@@ -1,0 +1,106 @@
+"""The chat page: ask, watch the steps, read the cited answer, see what reranking changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import streamlit as st
+
+from rag.errors import ResiftError
+from rag.types import Conversation, Hit, Retrieval, Turn
+from ui.conversations import current_conversation, open_conversation, show_sidebar
+from ui.demo import COLLECTION as DEMO
+from ui.demo import suggestions
+from ui.panel import show_panel
+from ui.resources import App
+from ui.search_options import SearchOptions
+from ui.turn import show_question, show_turn, turn_key
+from ui.welcome import show_welcome
+
+SECONDS_BETWEEN_DRAWINGS = 0.05
+
+
+def show_chat(app: App) -> None:
+    """Draw the chat page."""
+    conversation = current_conversation(app)
+    options = show_sidebar(app, conversation)
+    if options is None:
+        show_welcome(app)
+        return
+    for turn in conversation.turns if conversation else ():
+        show_turn(turn, latest=turn is conversation.turns[-1], key=turn_key(turn.id))
+    asked = st.chat_input("Ask your documents", submit_mode="stop", key="question")
+    question = asked or st.session_state.pop("ask_again", None)
+    if not question and conversation is None:
+        question = _suggested(options.collection)
+    if question:
+        _ask(app, question, conversation, options)
+
+
+def _suggested(collection: str) -> str | None:
+    st.title("What do you want to know?", anchor=False)
+    st.text(f"Answers come from the documents in “{collection}”, with their sources.")
+    if collection != DEMO:
+        return None
+    return st.pills("Try one of these", suggestions(), key="suggestion", width="stretch")
+
+
+def _ask(app: App, question: str, conversation: Conversation | None, options: SearchOptions) -> None:
+    """Keep the question, find, rerank, answer; whatever was reached is kept when the script is stopped."""
+    conversation_id = conversation.id if conversation else app.history.start(question, options.collection)
+    turn_id = app.history.ask(conversation_id, question)
+    show_question(question)
+    with st.chat_message("assistant", avatar=":material/swap_vert:"):
+        steps, text, panel = st.container(), st.empty(), st.container()
+        history = conversation.turns if conversation else ()
+        try:
+            with steps:
+                retrieval = _retrieve(app, question, history, options)
+            app.history.keep_retrieval(turn_id, retrieval)
+            with panel:
+                show_panel(retrieval, None, key=turn_key(turn_id))
+            _stream(app, retrieval, history, text, turn_id)
+        except ResiftError as error:
+            app.history.keep_error(turn_id, str(error))
+    # Drawn anew from what was kept, so that what is seen now and after a reload is the same.
+    open_conversation(conversation_id)
+    st.rerun()
+
+
+def _retrieve(app: App, question: str, history: Sequence[Turn], options: SearchOptions) -> Retrieval:
+    with st.status("Understanding the question…", type="step") as status:
+        searched = app.pipeline.condense(question, history)
+
+        def after_recall(hits: tuple[Hit, ...]) -> None:
+            status.update(label=f"Reranking {len(hits)} passages…")
+
+        status.update(label="Searching by meaning and by words…")
+        retrieval = app.pipeline.retrieve(
+            searched,
+            options.collection,
+            reranker=options.reranker,
+            candidates=options.candidates,
+            top=options.top,
+            document_ids=options.document_ids,
+            after_recall=after_recall,
+        )
+        status.update(label=f"Read {len(retrieval.kept)} of {len(retrieval.hits)} passages", state="complete")
+    return retrieval
+
+
+def _stream(
+    app: App, retrieval: Retrieval, history: Sequence[Turn], place: st.delta_generator.DeltaGenerator, turn_id: int
+) -> None:
+    stream = app.pipeline.answer(retrieval, history)
+    written, drawn = "", 0.0
+    try:
+        for piece in stream:
+            written += piece
+            if time.monotonic() - drawn > SECONDS_BETWEEN_DRAWINGS:
+                place.text(written)
+                drawn = time.monotonic()
+    finally:
+        # Also reached when the stop button or a closed tab ends the script between two pieces.
+        stream.close()
+        app.history.keep_answer(turn_id, stream.answer)

@@ -1,0 +1,26 @@
+"""Load the demo knowledge base and offer its questions."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from ui.resources import App
+
+COLLECTION = "demo"
+FOLDER = Path(__file__).parents[1] / "demo"
+
+
+def load_demo(app: App) -> None:
+    """Queue the demo's documents; those that are there already are skipped by the ingestion."""
+    for path in sorted((FOLDER / "documents").iterdir()):
+        with path.open("rb") as source:
+            app.library.add(COLLECTION, path.name, source)
+
+
+@lru_cache(maxsize=1)
+def suggestions() -> tuple[str, ...]:
+    """Return the questions that the demo offers to begin with."""
+    lines = (FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(record["question"] for record in map(json.loads, lines) if record["suggest"])

@@ -1,0 +1,127 @@
+"""The library page: collections, uploads with their progress, documents, and the models a collection uses."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from rag.config import check_collection_name
+from rag.errors import ResiftError
+from rag.types import DocumentEntry
+from ui.demo import COLLECTION as DEMO
+from ui.demo import load_demo
+from ui.jobs import show_jobs
+from ui.models import show_fetch
+from ui.plain import label
+from ui.resources import App
+from ui.upload import show_uploader
+
+BUSY_REFRESH_SECONDS = 1.0
+IDLE_REFRESH_SECONDS = 4.0
+
+
+def show_library(app: App) -> None:
+    """Draw the library page."""
+    with st.sidebar:
+        show_fetch(app)
+    st.title("Library", anchor=False)
+    collection = _choose_collection(app)
+    show_uploader(app, collection)
+    busy = any(not job.ended for job in app.library.jobs.entries(collection))
+    # Files may also come in from another tab or from the shell, so the lists look again even when all is quiet.
+    st.fragment(_show_contents, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, collection, busy)
+
+
+def _choose_collection(app: App) -> str:
+    collections = app.library.collections()
+    preferred = st.session_state.get("collection", app.settings.collection)
+    names = sorted({*collections, preferred})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox("Collection", names, index=names.index(preferred), width=280)
+        with st.popover("New collection", icon=":material/create_new_folder:"), st.form("new-collection", border=False):
+            name = st.text_input("Name", placeholder="contracts-2026", max_chars=63)
+            if st.form_submit_button("Create"):
+                try:
+                    st.session_state["collection"] = check_collection_name(name.strip())
+                    st.rerun()
+                except ResiftError as error:
+                    st.error(label(str(error)))
+        if DEMO not in collections and st.button("Load the demo knowledge base", icon=":material/play_arrow:"):
+            load_demo(app)
+            st.session_state["collection"] = DEMO
+            st.rerun()
+    if chosen != preferred:
+        st.session_state["collection"] = chosen
+        st.rerun()
+    return chosen
+
+
+def _show_contents(app: App, collection: str, was_busy: bool) -> None:
+    try:
+        if any(not job.ended for job in app.library.jobs.entries(collection)) != was_busy:
+            st.rerun()
+        show_jobs(app, collection)
+        _show_documents(app, collection)
+    except ResiftError as error:
+        st.error(label(str(error)), icon=":material/error:")
+        _show_collection_actions(app, collection)
+
+
+def _show_documents(app: App, collection: str) -> None:
+    documents = app.library.documents(collection)
+    if not documents:
+        st.info("No documents here yet: add files above.", icon=":material/inbox:")
+        return
+    spec = app.pipeline.store.open(collection).spec
+    chunks = sum(entry.chunks for entry in documents)
+    st.subheader(f"{len(documents)} documents, {chunks:,} passages", anchor=False)
+    st.caption(
+        f"Embedder {label(spec.embedder)} · {spec.dimension} dimensions · passages of up to {spec.chunk_tokens} "
+        f"tokens, overlapping by {spec.chunk_overlap}"
+    )
+    for entry in documents:
+        _show_document(app, collection, entry)
+    _show_collection_actions(app, collection)
+
+
+def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small"):
+        pages = f"{entry.pages} pages · " if entry.pages else ""
+        with st.container(gap=None):
+            st.text(entry.name)
+            st.caption(
+                f"{pages}{entry.chunks} passages · {entry.size / 1000:,.0f} kB · {entry.added_at:%Y-%m-%d %H:%M} UTC"
+            )
+        stored = app.library.stored_file(collection, entry)
+        if stored is not None:
+            st.download_button(
+                "",
+                stored.read_bytes,
+                file_name=entry.name,
+                mime="application/octet-stream",
+                icon=":material/download:",
+                type="tertiary",
+                help="Download the file",
+                key=f"download-{entry.id}",
+            )
+        with st.popover(
+            "", icon=":material/delete:", type="tertiary", help="Delete this document", key=f"delete-{entry.id}"
+        ):
+            st.text(f"Delete {entry.name} with its {entry.chunks} passages and the stored file?")
+            if st.button("Delete for good", type="primary", key=f"confirm-{entry.id}"):
+                app.library.delete(collection, entry.id)
+                st.rerun()
+
+
+def _show_collection_actions(app: App, collection: str) -> None:
+    with st.container(horizontal=True):
+        with st.popover("Re-index", icon=":material/refresh:", help="Make all passages and vectors anew"):
+            st.text("Read all stored files again and embed them with the model that the settings ask for.")
+            if st.button("Re-index now", type="primary"):
+                app.library.reindex(collection)
+                st.rerun()
+        with st.popover("Delete the collection", icon=":material/delete_forever:"):
+            st.text(f"Delete {collection} with all its documents, passages and stored files?")
+            if st.button("Delete the collection for good", type="primary"):
+                app.library.drop(collection)
+                st.session_state.pop("collection", None)
+                st.rerun()

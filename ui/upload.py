@@ -1,0 +1,39 @@
+"""Take files from the browser: copied and queued at once, then the uploader is emptied."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ingest.parse import FORMATS
+from rag.errors import ResiftError
+from ui.plain import label
+from ui.resources import App
+
+
+def show_uploader(app: App, collection: str) -> None:
+    """Draw the uploader; what it takes is kept before anything else is done, and never taken twice."""
+    round_number = st.session_state.setdefault("upload_round", 0)
+    uploads = st.file_uploader(
+        "Files to add",
+        # Browsers offer these; what a file really is, is found out when it is read.
+        type=[suffix.removeprefix(".") for suffix in FORMATS],
+        accept_multiple_files=True,
+        max_upload_size=app.settings.max_file_mb,
+        key=f"upload-{collection}-{round_number}",
+        help="PDF, Word (DOCX), Markdown, HTML, text and CSV.",
+    )
+    for refusal in st.session_state.pop("upload_refusals", []):
+        st.error(label(refusal), icon=":material/error:")
+    if not uploads:
+        return
+    refusals = []
+    for upload in uploads:
+        try:
+            app.library.add(collection, upload.name, upload)
+        except ResiftError as error:
+            refusals.append(str(error))
+    # A new key makes a new, empty uploader: the old one would hand the same files over on every rerun.
+    st.session_state["upload_round"] = round_number + 1
+    st.session_state["upload_refusals"] = refusals
+    st.session_state["collection"] = collection
+    st.switch_page(st.session_state["library_page"])

@@ -1,0 +1,94 @@
+"""Say in one sentence what reranking changed and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag.types import Answer, Hit, Retrieval
+
+
+def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
+    """Return the sentence above the panel; losses are said as plainly as gains."""
+    if not retrieval.ranked:
+        return "Nothing was recalled for this question."
+    report = retrieval.reranker
+    if report.state == "off":
+        return "Reranking is off: passages are in fused order."
+    if report.state == "fallback":
+        return f"Reranking did not run: {report.reason.rstrip('. ')}. The fused order stands."
+    parts = (_change(retrieval, answer), _loss(retrieval), _citations(retrieval, answer), _cost(retrieval))
+    return "; ".join(part for part in parts if part) + "."
+
+
+def read_without_reranking(retrieval: Retrieval) -> frozenset[str]:
+    """Return the ids of the chunks at the head of the fused order, as many as were kept."""
+    return frozenset(hit.chunk.id for hit in retrieval.hits[: len(retrieval.kept)])
+
+
+def cited(answer: Answer | None) -> frozenset[str]:
+    """Return the ids of the chunks that the answer cites, none while there is no answer yet."""
+    return frozenset(citation.chunk_id for citation in answer.citations) if answer else frozenset()
+
+
+def describe_kept(retrieval: Retrieval, answer: Answer | None, count: int) -> str:
+    """Name the kept passages by what became of them: "5 passages read", "5 passages kept", "5 nearest passages"."""
+    passages = "passage" if count == 1 else "passages"
+    if not retrieval.supported:
+        return f"{count} nearest {passages}"
+    return f"{count} {passages} {'kept' if answer and answer.mode == 'none' else 'read'}"
+
+
+def format_duration(ms: float) -> str:
+    """Write milliseconds with a unit that suits their size."""
+    if ms < 1:
+        return "under 1 ms"
+    if round(ms) < 1000:
+        return f"{ms:.0f} ms"
+    return f"{ms / 1000:.1f} s"
+
+
+def _entered(retrieval: Retrieval) -> list[Hit]:
+    before = read_without_reranking(retrieval)
+    return [ranked.hit for ranked in retrieval.kept if ranked.hit.chunk.id not in before]
+
+
+def _change(retrieval: Retrieval, answer: Answer | None) -> str:
+    kept = retrieval.kept
+    named = describe_kept(retrieval, answer, len(kept))
+    too_far = "" if retrieval.supported else ", none of them near enough to answer from"
+    if entered := _entered(retrieval):
+        return f"Reranking changed {len(entered)} of the {named}{too_far}"
+    if [ranked.hit.chunk.id for ranked in kept] == [hit.chunk.id for hit in retrieval.hits[: len(kept)]]:
+        same = "passage" if len(kept) == 1 else f"{len(kept)} passages, in the same order"
+        return f"Reranking changed nothing: the same {same}{too_far}"
+    return f"Reranking changed only the order of the {named}{too_far}"
+
+
+def _loss(retrieval: Retrieval) -> str:
+    first = retrieval.hits[0].chunk.id
+    fallen = next((ranked for ranked in retrieval.ranked if ranked.hit.chunk.id == first), None)
+    if fallen is None or fallen.kept:
+        return ""
+    return f"the passage that was first fell to rank {fallen.rank} and was left out"
+
+
+def _citations(retrieval: Retrieval, answer: Answer | None) -> str:
+    entered = {hit.chunk.id: hit.rank for hit in _entered(retrieval)}
+    sources = cited(answer) & {ranked.hit.chunk.id for ranked in retrieval.kept}
+    if not entered or not sources:
+        return ""
+    ranks = sorted(entered[source] for source in sources if source in entered)
+    total = len(sources)
+    if not ranks:
+        return "the one citation did not need it" if total == 1 else f"none of the {total} citations needed it"
+    share = "the one citation" if total == 1 else f"{len(ranks)} of {total} citations"
+    return f"{share} came from {'rank' if len(ranks) == 1 else 'ranks'} {_enumerate(ranks)}"
+
+
+def _cost(retrieval: Retrieval) -> str:
+    return next((format_duration(timing.ms) for timing in retrieval.timings if timing.stage == "rerank"), "")
+
+
+def _enumerate(numbers: Sequence[int]) -> str:
+    *head, last = [str(number) for number in numbers]
+    return f"{', '.join(head)} and {last}" if head else last
