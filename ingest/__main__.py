@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -145,7 +146,7 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
     return [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
 
 
-def _show(bar: tqdm[None], job: Job, *, here: bool) -> None:
+def _show(bar: tqdm[Any], job: Job, *, here: bool) -> None:
     if job.state != "queued" and not job.ended:
         share = f" {job.chunks_done}/{job.chunks_total}" if job.chunks_total else ""
         bar.set_description_str(f"{job.name}: {job.state}{share}")

@@ -128,8 +128,8 @@ class Library:
             missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]
             if missing:
                 raise CollectionError(
-                    f"The collection {collection!r} cannot be re-indexed: the files of {', '.join(missing[:5])} are not "
-                    "on this machine. Upload them here, or re-index on the machine they were uploaded to."
+                    f"The collection {collection!r} cannot be re-indexed: the files of {', '.join(missing[:5])} are "
+                    "not on this machine. Upload them here, or re-index on the machine they were uploaded to."
                 )
             self.jobs.forget(collection=collection)
             self.jobs.add(collection, [(entry.name, entry.id, entry.size) for entry in entries])

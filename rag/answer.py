@@ -179,10 +179,10 @@ def _extract(retrieval: Retrieval, relevance: Relevance) -> Answer:
     citations: dict[int, Citation] = {}
     for sentence in chosen:
         citations.setdefault(sentence.source, cite(sentence.source, retrieval.kept[sentence.source - 1], sentence.text))
-    lines = [
-        f"{_shown(sentence.text)} [{sentence.source}]"
-        for sentence in sorted(chosen, key=lambda sentence: (sentence.source, sentence.position))
-    ]
+    # The source with the best sentence first, its sentences as they are read: a later one may lean on an earlier.
+    sources = list(citations)
+    reading = sorted(chosen, key=lambda sentence: (sources.index(sentence.source), sentence.position))
+    lines = [f"{_shown(sentence.text)} [{sentence.source}]" for sentence in reading]
     return Answer("\n\n".join(lines), "extractive", citations=tuple(citations[number] for number in sorted(citations)))
 
 

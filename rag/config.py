@@ -149,8 +149,19 @@ def _parse(name: str, raw: str) -> Any:
         return number
     if name in CHOICES and raw.upper() not in CHOICES[name]:
         raise SettingError(f"{variable}={raw} is not allowed: use one of {', '.join(CHOICES[name])}.")
-    if name in ("qdrant_url", "llm_base_url", "hf_endpoint") and urlsplit(raw).scheme not in ("http", "https"):
-        raise SettingError(f"{variable}={raw} is not an address: it must begin with http:// or https://.")
+    if name in ("qdrant_url", "llm_base_url", "hf_endpoint"):
+        return _address(variable, raw)
     if name == "collection":
         return check_collection_name(raw)
     return raw.upper() if name in CHOICES else raw
+
+
+def _address(variable: str, raw: str) -> str:
+    try:
+        parts = urlsplit(raw)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SettingError(f"{variable}={raw} is not an address: it must look like http://host:port or https://host.")
+    return raw

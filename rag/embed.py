@@ -7,6 +7,7 @@ import mmap
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,14 @@ INSTRUCTIONS: dict[str, tuple[str, str]] = {
 """What each model's authors want before a question and before a passage; fastembed adds neither."""
 
 _REGISTRATION = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """Unit vectors: `tokens` of shape (tokens, hidden size), without the marks of beginning and end, and their mean."""
+
+    tokens: NDArray[np.float32]
+    mean: NDArray[np.float32]
 
 
 class Embedder:
@@ -69,12 +78,11 @@ class Embedder:
         """Return the unit vector of a question, with the instruction its model was trained with."""
         return self._embed([self._question_instruction + text])[0]
 
-    def token_vectors(self, text: str) -> NDArray[np.float32]:
-        """Return unit vectors of shape (tokens, hidden size), without the marks of beginning and end."""
-        hidden = self._loaded().model.onnx_embed([text]).model_output[0, 1:-1]  # type: ignore[attr-defined]
-        norms = np.linalg.norm(hidden, axis=1, keepdims=True)
-        vectors: NDArray[np.float32] = (hidden / np.maximum(norms, 1e-12)).astype(np.float32)
-        return vectors
+    def token_vectors(self, text: str) -> TokenVectors:
+        """Return the vectors of a text's tokens and of the text as a whole, from one pass."""
+        hidden = self._loaded().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
+        mean = hidden.mean(axis=0, keepdims=True)
+        return TokenVectors(tokens=_unit(hidden[1:-1]), mean=_unit(mean)[0])
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the whole text, with no limit and with the marks of beginning and end."""
@@ -143,3 +151,9 @@ class Embedder:
         return pooling.is_file() and bool(
             json.loads(pooling.read_text(encoding="utf-8")).get("pooling_mode_cls_token", False)
         )
+
+
+def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return unit

@@ -181,7 +181,7 @@ class ModelShelf:
         if fetch.state in ("waiting", "downloading"):
             percent = f" ({fetch.done / fetch.total:.0%})" if fetch.total else ""
             return f"{name} is being fetched{percent}."
-        return fetch.reason or f"{name} is not on this machine."
+        return f"{name} could not be fetched."
 
     def _embedder(self, files: ModelFiles) -> Embedder:
         with self._lock:

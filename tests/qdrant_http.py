@@ -1,7 +1,8 @@
 """A Qdrant server on the loopback interface: the REST calls the store makes, answered by qdrant-client's local mode.
 
 It is slow and keeps nothing, but requests and replies travel over HTTP as a real server's do, and it can be told to
-fail: `failures` are the statuses it answers next, `api_key` the key it asks for.
+fail: `failures` are the statuses it answers next without doing anything, `lost_replies` the number of PUT
+requests it does and then answers with 503, `api_key` the key it asks for.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class QdrantHttp:
     def __init__(self, api_key: str = "") -> None:
         self.api_key = api_key
         self.failures: list[int] = []
+        self.lost_replies = 0
         self.requests: list[str] = []
         self.created: dict[str, models.CreateCollection] = {}
         self.indexed: dict[str, list[str]] = {}
@@ -61,7 +63,13 @@ class QdrantHttp:
             return 404, f"no answer to {method} {path}"
         if name and name not in self.created and (method, rest) not in WITHOUT_COLLECTION:
             return 404, f"Collection `{name}` doesn't exist!"
-        return 200, ANSWERS[method, rest](self, name, body)
+        if (method, rest) == ("PUT", "") and name in self.created:
+            return 409, f"Collection `{name}` already exists!"
+        result = ANSWERS[method, rest](self, name, body)
+        if method == "PUT" and self.lost_replies:
+            self.lost_replies -= 1
+            return 503, "out of service"
+        return 200, result
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         double = self

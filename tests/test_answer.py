@@ -186,14 +186,14 @@ def test_an_empty_collection_gives_no_answer():
     assert stream.answer.mode == "none"
 
 
-def test_sentences_come_in_the_order_of_their_sources_and_places_each_with_its_mark():
+def test_the_source_of_the_best_sentence_comes_first_and_is_read_in_its_own_order():
     found = retrieval(
         "Juice is the worst of all. The sky is often blue. After it comes white bread.",
         "Boiled rice was measured last.",
     )
     stream = answer_extractively(found, lambda question, texts: [0.9, 0.1, 0.8, 1.0])
     assert "".join(stream) == (
-        "Juice is the worst of all. [1]\n\nAfter it comes white bread. [1]\n\nBoiled rice was measured last. [2]"
+        "Boiled rice was measured last. [2]\n\nJuice is the worst of all. [1]\n\nAfter it comes white bread. [1]"
     )
     assert (stream.answer.mode, stream.answer.model, stream.answer.complete) == ("extractive", "", True)
     assert [timing.stage for timing in stream.answer.timings] == ["generate"]

@@ -53,7 +53,7 @@ def test_an_empty_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_over_the_limit_is_refused_naming_the_setting_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FileRefusedError, match="larger than 1 MB.*MAX_FILE_MB"):
+    with pytest.raises(FileRefusedError, match=r"larger than 1 MB.*MAX_FILE_MB"):
         Files(tmp_path, max_mb=1).keep("documents", "a.txt", io.BytesIO(b"x" * 1_000_001))
     assert list((tmp_path / "files" / "documents").iterdir()) == []
 

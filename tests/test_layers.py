@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "qdrant_edge": ("rag.sparse", "rag.store.edge"),
     "qdrant_client": ("rag.store.server",),
     "openai": ("rag.llm",),
+    "httpx2": ("rag.llm",),
     "llama_index": ("ingest.chunk",),
     "fastembed": ("rag.embed", "rag.models", "rag.rerank.cross_encoder"),
     "huggingface_hub": ("rag.models", "rag.download"),

@@ -72,7 +72,7 @@ def test_a_folder_that_is_not_there_is_refused_naming_the_setting(tmp_path: Path
 
 
 def test_an_unknown_name_offers_near_ones() -> None:
-    with pytest.raises(ModelError, match="Did you mean .*BAAI/bge-reranker-base"):
+    with pytest.raises(ModelError, match=r"Did you mean .*BAAI/bge-reranker-base"):
         hub_model("reranker", "BAAI/bge-rerank-base")
 
 
@@ -112,7 +112,7 @@ def test_a_download_fills_the_cache_with_progress(tmp_path: Path, hub: HubServer
 def test_a_download_that_breaks_off_is_not_taken_for_a_model_and_can_be_resumed(tmp_path: Path, hub: HubServer) -> None:
     settings, model = online_settings(tmp_path, hub.endpoint), hub_model("reranker", BGE)
     hub.refuse("onnx/model.onnx", status=403)
-    with pytest.raises(ModelError, match="was not downloaded: .*Set HF_ENDPOINT to a mirror"):
+    with pytest.raises(ModelError, match=r"was not downloaded: .*Set HF_ENDPOINT to a mirror"):
         download_model(model, settings)
     assert cached_model(model, settings.models_folder) is None
     hub.release()

@@ -305,7 +305,8 @@ def test_binary_content_named_text_is_refused(refusal):
 
 
 def test_characters_that_are_not_read_are_dropped(read):
-    text = "\ufeffSoft\u00adware \x1b[31mred\x1b[0m\x00 e\u0301 \u200b\u202een\U000e0041d  \r\nnext\r\rlast\n\n\n\n\nparagraph\n"
+    first = "\ufeffSoft\u00adware \x1b[31mred\x1b[0m\x00 e\u0301 \u200b\u202een\U000e0041d  "
+    text = f"{first}\r\nnext\r\rlast\n\n\n\n\nparagraph\n"
     assert read("odd.log", text) == [Section("Software red é end\nnext\n\nlast\n\nparagraph")]
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-import numpy as np
 import pytest
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
-from rag.errors import CollectionError, ResiftError, SettingError, UnavailableError
+from rag.errors import CollectionError, SettingError, UnavailableError
 from rag.store.requests import shown_address
 from rag.store.server import PREFIX, ServerStore
 from tests.qdrant_http import QdrantHttp
-from tests.store_samples import EAST, FIG, SPEC, THREE_CHUNKS, add, chunk, east, entry, names, stage, terms
+from tests.store_samples import EAST, FIG, SPEC, add, east, entry, stage
 
 
 @pytest.fixture
@@ -58,13 +60,12 @@ def test_a_collection_without_a_spec_is_refused(server: QdrantHttp, store: Serve
         store.open(SPEC.name)
 
 
-def test_long_listings_are_read_page_by_page() -> None:
-    store = ServerStore(QdrantClient(":memory:"), "memory")
-    with pytest.warns(UserWarning, match="Payload indexes have no effect") if False else _quiet():
-        index = store.create(SPEC)
+def test_long_listings_are_read_page_by_page(server: QdrantHttp, store: ServerStore) -> None:
+    index = store.create(SPEC)
     add(index, "apple", ((EAST, {FIG: 1.0}),) * 1001)
+    server.requests.clear()
     assert [found.index for found in index.chunks("apple")] == list(range(1001))
-    store.close()
+    assert server.requests == ["POST /collections/resift-garden/points/scroll"] * 2
 
 
 def test_a_write_is_sent_again_until_the_server_is_well(server: QdrantHttp, store: ServerStore) -> None:
@@ -99,9 +100,18 @@ def test_a_request_that_is_wrong_is_not_sent_again(server: QdrantHttp, store: Se
 
 
 def test_creating_survives_a_lost_reply(server: QdrantHttp, store: ServerStore) -> None:
-    store.create(SPEC)
-    server.failures = [404, 409]
-    assert store.create(SPEC).count() == 0
+    server.lost_replies = 1
+    index = store.create(SPEC)
+    assert server.requests.count("PUT /collections/resift-garden") == 2
+    assert index.count() == 0
+
+
+def test_writing_survives_a_lost_reply(server: QdrantHttp, store: ServerStore) -> None:
+    index = store.create(SPEC)
+    server.lost_replies = 1
+    stage(index, "apple")
+    index.publish(entry("apple"))
+    assert index.count() == 3
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -146,12 +156,18 @@ def test_an_upload_that_the_server_left_can_be_repeated(server: QdrantHttp, stor
     assert index.count() == 3
 
 
-def test_an_address_where_no_qdrant_server_is_is_said(server: QdrantHttp) -> None:
-    store = ServerStore.connect(server.url + "/elsewhere")
-    server.failures = [404]
-    with pytest.raises(ResiftError, match="is not a Qdrant server"):
-        store.names()
-    store.close()
+@pytest.mark.parametrize("page", ["collections", "index.html"])
+def test_an_address_where_something_else_answers_is_said(tmp_path: Path, page: str) -> None:
+    (tmp_path / page).write_text("<h1>Welcome</h1>")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)) as website:
+        thread = threading.Thread(target=website.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        store = ServerStore.connect(f"http://127.0.0.1:{website.server_address[1]}")
+        with pytest.raises(UnavailableError, match="is not a Qdrant server: set QDRANT_URL"):
+            store.names()
+        store.close()
+        website.shutdown()
+        thread.join()
 
 
 def test_a_collection_that_was_deleted_meanwhile_is_said(server: QdrantHttp, store: ServerStore) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -17,8 +16,7 @@ from ui.resources import App
 from ui.search_options import SearchOptions
 from ui.turn import show_question, show_turn, turn_key
 from ui.welcome import show_welcome
-
-SECONDS_BETWEEN_DRAWINGS = 0.05
+from ui.writing import Writing
 
 
 def show_chat(app: App) -> None:
@@ -49,6 +47,7 @@ def _suggested(collection: str) -> str | None:
 def _ask(app: App, question: str, conversation: Conversation | None, options: SearchOptions) -> None:
     """Keep the question, find, rerank, answer; whatever was reached is kept when the script is stopped."""
     conversation_id = conversation.id if conversation else app.history.start(question, options.collection)
+    open_conversation(conversation_id)
     turn_id = app.history.ask(conversation_id, question)
     show_question(question)
     with st.chat_message("assistant", avatar=":material/swap_vert:"):
@@ -60,11 +59,16 @@ def _ask(app: App, question: str, conversation: Conversation | None, options: Se
             app.history.keep_retrieval(turn_id, retrieval)
             with panel:
                 show_panel(retrieval, None, key=turn_key(turn_id))
-            _stream(app, retrieval, history, text, turn_id)
+            writing = Writing(app.pipeline.answer(retrieval, history), app.history, turn_id)
+            try:
+                for written in writing.texts():
+                    text.text(written)
+            finally:
+                # Also reached when the stop button or a closed tab ends the script between two drawings.
+                writing.stop()
         except ResiftError as error:
             app.history.keep_error(turn_id, str(error))
     # Drawn anew from what was kept, so that what is seen now and after a reload is the same.
-    open_conversation(conversation_id)
     st.rerun()
 
 
@@ -87,20 +91,3 @@ def _retrieve(app: App, question: str, history: Sequence[Turn], options: SearchO
         )
         status.update(label=f"Read {len(retrieval.kept)} of {len(retrieval.hits)} passages", state="complete")
     return retrieval
-
-
-def _stream(
-    app: App, retrieval: Retrieval, history: Sequence[Turn], place: st.delta_generator.DeltaGenerator, turn_id: int
-) -> None:
-    stream = app.pipeline.answer(retrieval, history)
-    written, drawn = "", 0.0
-    try:
-        for piece in stream:
-            written += piece
-            if time.monotonic() - drawn > SECONDS_BETWEEN_DRAWINGS:
-                place.text(written)
-                drawn = time.monotonic()
-    finally:
-        # Also reached when the stop button or a closed tab ends the script between two pieces.
-        stream.close()
-        app.history.keep_answer(turn_id, stream.answer)

@@ -38,7 +38,7 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
             collection = _choose_collection(app, collections, conversation)
             documents = app.library.documents(collection)
             options = choose_options(app, collection, documents)
-        if st.button("New conversation", icon=":material/add:", width="stretch", shortcut="Ctrl+Shift+O"):
+        if st.button("New chat", icon=":material/add:", width="stretch", shortcut="Ctrl+Shift+O"):
             open_conversation(None)
             st.rerun()
         _list_conversations(app, conversation)

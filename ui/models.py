@@ -36,6 +36,7 @@ def _draw(app: App, was_moving: bool) -> None:
         return
     with st.popover(f"Reranker: {label(report.name)}", icon=":material/info:", type="tertiary"):
         st.text(report.reason)
+        st.text(fetch.reason)
         if st.button("Try to fetch it again", icon=":material/refresh:"):
             app.pipeline.shelf.fetch_reranker()
             st.rerun()

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed import Embedder
+from rag.embed import Embedder, TokenVectors
 from rag.rerank.base import Deadline
 from rag.sparse import Bm25Encoder
 from rag.types import Hit, RankedHit, RerankScore
 
-CACHED_PASSAGES = 512
-"""Passages whose token vectors are kept, as float16: about 150 KB each."""
+CACHED_TEXTS = 256
+"""Texts whose token vectors are kept: at most 0.4 MB each, for passages of 256 tokens."""
 
 SUPPORTED_FROM = 0.46
 """Mean of MaxSim and word coverage from which a passage counts as support.
@@ -37,16 +37,16 @@ class LateInteractionReranker:
     def __init__(self, embedder: Embedder, words: Bm25Encoder) -> None:
         self._embedder = embedder
         self._words = words
-        self._cache: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
+        self._cache: OrderedDict[str, TokenVectors] = OrderedDict()
         self._lock = threading.Lock()
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
         """Return the blend as `order` and MaxSim as `relevance`."""
-        question_tokens = self._embedder.token_vectors(question)
+        asked = self._vectors(question)
         similarities = []
         for done, hit in enumerate(hits):
             deadline.check(done, len(hits))
-            similarities.append(max_sim(question_tokens, self._passage_tokens(hit.chunk.passage)))
+            similarities.append(max_sim(asked.tokens, self._vectors(hit.chunk.passage).tokens))
         blend = (
             standardise(similarities)
             + standardise([hit.dense for hit in hits])
@@ -57,9 +57,10 @@ class LateInteractionReranker:
         ]
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
-        """Return MaxSim of each text."""
-        question_tokens = self._embedder.token_vectors(question)
-        return [clip(max_sim(question_tokens, self._passage_tokens(text))) for text in texts]
+        """Return the mean of MaxSim and cosine: for single sentences, token matches alone favour the longer ones."""
+        asked = self._vectors(question)
+        vectors = [self._vectors(text) for text in texts]
+        return [clip((max_sim(asked.tokens, text.tokens) + float(asked.mean @ text.mean)) / 2) for text in vectors]
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether a passage is near enough by meaning and by the share of the question's words it has.
@@ -67,23 +68,23 @@ class LateInteractionReranker:
         MaxSim alone cannot tell for a language that the model does not know; words can.
         """
         texts = [hit.hit.chunk.passage for hit in kept]
-        asked = set(self._words.question(question).indices)
-        for similarity, passage in zip(self.relevance(question, texts), self._words.passages(texts), strict=True):
-            coverage = len(asked.intersection(passage.indices)) / len(asked) if asked else 0.0
-            if (similarity + coverage) / 2 >= SUPPORTED_FROM:
+        asked, words = self._vectors(question), set(self._words.question(question).indices)
+        for text, passage in zip(texts, self._words.passages(texts), strict=True):
+            coverage = len(words.intersection(passage.indices)) / len(words) if words else 0.0
+            if (max_sim(asked.tokens, self._vectors(text).tokens) + coverage) / 2 >= SUPPORTED_FROM:
                 return True
         return False
 
-    def _passage_tokens(self, text: str) -> NDArray[np.float32]:
+    def _vectors(self, text: str) -> TokenVectors:
         with self._lock:
             cached = self._cache.get(text)
             if cached is not None:
                 self._cache.move_to_end(text)
-                return cached.astype(np.float32)
+                return cached
         vectors = self._embedder.token_vectors(text)
         with self._lock:
-            self._cache[text] = vectors.astype(np.float16)
-            while len(self._cache) > CACHED_PASSAGES:
+            self._cache[text] = vectors
+            while len(self._cache) > CACHED_TEXTS:
                 self._cache.popitem(last=False)
         return vectors
 

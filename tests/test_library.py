@@ -1,0 +1,249 @@
+"""Documents on their way in and out: real files, a real parser process, the real engine and model."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.library import Library
+from rag.errors import CollectionError, FileRefusedError, SettingError
+from rag.models import BUNDLED_NAME
+from tests.parts import ingest, offline_settings, open_library
+
+ROOT = Path(__file__).parents[1]
+HEAT = "# Heat\n\nTake the phone out of the sun and switch it off until it has cooled.\n"
+SUGAR = "# Diet\n\nSugary drinks raise blood sugar quickly.\n"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with open_library(offline_settings(tmp_path)) as opened:
+        yield opened
+
+
+def test_a_file_becomes_a_document_with_its_counts(library: Library) -> None:
+    job = ingest(library, "documents", "heat.md", HEAT)
+    assert (job.state, job.reason, job.chunks_done, job.chunks_total) == ("done", "", 1, 1)
+    (entry,) = library.documents("documents")
+    assert (entry.name, entry.format, entry.chunks, entry.size) == ("heat.md", "markdown", 1, len(HEAT))
+    assert library.stored_file("documents", entry) is not None
+
+
+def test_a_new_collection_is_pinned_to_the_bundled_model_where_no_hub_is(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    spec = library._store.open("documents").spec
+    assert (spec.embedder, spec.dimension, spec.chunk_tokens, spec.chunk_overlap) == (BUNDLED_NAME, 384, 200, 30)
+
+
+def test_the_same_bytes_again_are_left_as_they_are(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    (before,) = library.documents("documents")
+    again = ingest(library, "documents", "heat.md", HEAT)
+    renamed = ingest(library, "documents", "copy.md", HEAT)
+    assert again.reason == "Unchanged: the same content is already there."
+    assert renamed.reason == "Unchanged: the same content is already there under the name heat.md."
+    assert library.documents("documents") == [before]
+
+
+def test_the_same_name_with_new_bytes_replaces_the_document_and_its_file(library: Library) -> None:
+    ingest(library, "documents", "notes.md", HEAT)
+    (old,) = library.documents("documents")
+    job = ingest(library, "documents", "notes.md", SUGAR)
+    (new,) = library.documents("documents")
+    assert job.reason == "Replaced the earlier version."
+    assert new.id != old.id
+    assert library.stored_file("documents", old) is None
+    texts = [chunk.text for chunk in library._store.open("documents").chunks(new.id)]
+    assert texts == ["Sugary drinks raise blood sugar quickly."]
+
+
+def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    (entry,) = library.documents("documents")
+    library.delete("documents", entry.id)
+    assert library.documents("documents") == []
+    assert library._store.open("documents").count() == 0
+    assert library.stored_file("documents", entry) is None
+    assert library.jobs.entries() == []
+
+
+def test_collections_are_apart(library: Library) -> None:
+    ingest(library, "heat", "notes.md", HEAT)
+    ingest(library, "diet", "notes.md", SUGAR)
+    assert library.collections() == ["diet", "heat"]
+    library.drop("diet")
+    assert library.collections() == ["heat"]
+    assert [entry.name for entry in library.documents("heat")] == ["notes.md"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("broken.pdf", b"%PDF-1.7 nothing more", "broken.pdf"),
+        ("picture.pdf", b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "not a PDF"),
+        ("blank.txt", b"   \n \n", "blank.txt"),
+        ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, "DOCX"),
+    ],
+)
+def test_a_bad_file_fails_with_a_sentence_and_leaves_nothing_to_search(
+    library: Library, name: str, content: bytes, sentence: str
+) -> None:
+    job = ingest(library, "documents", name, content)
+    assert job.state == "failed"
+    assert sentence in job.reason
+    assert library.documents("documents") == []
+    assert library._store.open("documents").count() == 0
+
+
+def test_a_bad_file_does_not_stop_the_next(library: Library) -> None:
+    library.add("documents", "broken.pdf", io.BytesIO(b"%PDF-1.7 nothing more"))
+    assert ingest(library, "documents", "heat.md", HEAT).state == "done"
+
+
+def test_an_empty_upload_and_a_bad_collection_name_are_refused_at_the_door(library: Library) -> None:
+    with pytest.raises(FileRefusedError, match="empty"):
+        library.add("documents", "empty.txt", io.BytesIO(b""))
+    with pytest.raises(SettingError, match="cannot name a collection"):
+        library.add("../x", "a.txt", io.BytesIO(b"a"))
+    assert library.jobs.entries() == []
+
+
+def test_a_cancelled_job_leaves_nothing_and_can_be_retried(library: Library) -> None:
+    job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
+    library.jobs.cancel(job.id)
+    assert not library.run_next()
+    cancelled = library.jobs.get(job.id)
+    assert cancelled is not None
+    assert cancelled.state == "cancelled"
+    library.retry(cancelled)
+    assert library.run_next()
+    assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
+
+
+def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: Library) -> None:
+    text = "\n\n".join(
+        f"Paragraph {number}. " + "It says something about water and heat. " * 30 for number in range(60)
+    )
+    job = library.add("documents", "long.txt", io.BytesIO(text.encode()))
+    worker = threading.Thread(target=library.run_next)
+    worker.start()
+    while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
+        pass
+    library.jobs.cancel(job.id)
+    worker.join()
+    ended = library.jobs.get(job.id)
+    assert ended is not None
+    assert ended.state == "cancelled"
+    assert 0 < ended.chunks_done < ended.chunks_total
+    assert library.documents("documents") == []
+
+
+def test_dismissing_a_failed_job_removes_its_file(library: Library) -> None:
+    job = ingest(library, "documents", "broken.pdf", b"%PDF-1.7 nothing more")
+    path = library.files.path("documents", job.document_id, job.name)
+    assert path.is_file()
+    library.dismiss(job)
+    assert not path.exists()
+    assert library.jobs.entries() == []
+
+
+def test_reindexing_makes_the_collection_anew_from_its_files(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    ingest(library, "documents", "diet.md", SUGAR)
+    before = library.documents("documents")
+    assert library.reindex("documents") == 2
+    while library.run_next():
+        pass
+    after = library.documents("documents")
+    assert [(entry.id, entry.chunks) for entry in after] == [(entry.id, entry.chunks) for entry in before]
+
+
+def test_reindexing_without_the_files_is_refused_and_changes_nothing(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    (entry,) = library.documents("documents")
+    library.files.remove("documents", entry.id)
+    with pytest.raises(CollectionError, match=r"heat\.md are not on this machine"):
+        library.reindex("documents")
+    assert library.documents("documents") == [entry]
+
+
+def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path, embedder_folder: Path) -> None:
+    with open_library(offline_settings(tmp_path)) as library:
+        ingest(library, "documents", "heat.md", HEAT)
+    with open_library(offline_settings(tmp_path, embed_model=str(embedder_folder))) as library:
+        failed = ingest(library, "documents", "diet.md", SUGAR)
+        assert failed.state == "failed"
+        assert "EMBED_MODEL=auto" in failed.reason
+        library.reindex("documents")
+        while library.run_next():
+            pass
+        assert library._store.open("documents").spec.dimension == 32
+        assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
+
+
+def test_the_worker_thread_takes_jobs_up_by_itself(tmp_path: Path) -> None:
+    with open_library(offline_settings(tmp_path)) as library:
+        library.start()
+        job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
+        while (now := library.jobs.get(job.id)) is not None and not now.ended:
+            pass
+        assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
+
+
+def test_files_added_from_many_threads_are_all_kept(tmp_path: Path) -> None:
+    with open_library(offline_settings(tmp_path)) as library:
+        contents = [f"Note {number} is about subject {number}." for number in range(12)]
+        threads = [
+            threading.Thread(target=library.add, args=("documents", f"{number}.txt", io.BytesIO(text.encode())))
+            for number, text in enumerate(contents)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        while library.run_next():
+            pass
+        assert len(library.documents("documents")) == 12
+
+
+KILLED_WHILE_EMBEDDING = """
+import io, os, signal, sys, threading, time
+from pathlib import Path
+from tests.parts import offline_settings, open_library, ingest
+
+with open_library(offline_settings(Path(sys.argv[1]))) as library:
+    ingest(library, "documents", "first.txt", "The first file is in before the power goes.")
+    text = "\\n\\n".join(f"Paragraph {n}. " + "It says something about water and heat. " * 30 for n in range(80))
+    job = library.add("documents", "second.txt", io.BytesIO(text.encode()))
+    library.add("documents", "third.txt", io.BytesIO(b"The third file was still waiting."))
+    threading.Thread(target=library.run_next, daemon=True).start()
+    while library.jobs.get(job.id).chunks_done < 70:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_EMBEDDING, str(tmp_path)], cwd=ROOT, env=os.environ, check=False
+    )
+    assert child.returncode == -signal.SIGKILL
+    with open_library(offline_settings(tmp_path)) as library:
+        states = {job.name: job.state for job in library.jobs.entries()}
+        assert states == {"first.txt": "done", "second.txt": "interrupted", "third.txt": "queued"}
+        assert [entry.name for entry in library.documents("documents")] == ["first.txt"]
+        assert library._store.open("documents").count() == 1
+        (interrupted,) = [job for job in library.jobs.entries() if job.state == "interrupted"]
+        library.retry(interrupted)
+        while library.run_next():
+            pass
+        names = [entry.name for entry in library.documents("documents")]
+        assert names == ["first.txt", "second.txt", "third.txt"]

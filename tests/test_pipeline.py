@@ -1,0 +1,229 @@
+"""From a question to its evidence: both searches, every reranker state, and honest warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingest.library import Library
+from rag.config import Settings
+from rag.errors import CollectionError, InputError, ModelError
+from rag.llm import make_chat
+from rag.pipeline import Pipeline
+from rag.types import Answer, Hit, Turn
+from tests.llm_server import LlmServer, Reply
+from tests.parts import ingest, offline_settings, open_library
+
+NOTES = {
+    "heat.md": "# Heat\n\nTake the phone out of the sun and switch it off until it has cooled.",
+    "diet.md": "# Diet\n\nSugary drinks raise blood sugar quickly and are best avoided in diabetes.",
+    "robot.md": "# Robot\n\nA guide-dog robot must learn to refuse an unsafe command.",
+    "pump.md": "# Pump\n\nError E-4711 means that the inlet filter is blocked.",
+    "睡眠.md": "# 睡眠\n\n睡前一小时放下手机，保持卧室黑暗而凉爽。",
+}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with open_library(offline_settings(tmp_path_factory.mktemp("data"))) as opened:
+        for name, content in NOTES.items():
+            assert ingest(opened, "notes", name, content).state == "done"
+        yield opened
+
+
+@pytest.fixture
+def pipeline(library: Library) -> Pipeline:
+    return library._pipeline
+
+
+def with_settings(pipeline: Pipeline, **changes: object) -> Pipeline:
+    """Return a pipeline with other settings on the same store and models."""
+    values = {name: getattr(pipeline.settings, name) for name in Settings.__dataclass_fields__}
+    return Pipeline(Settings(**{**values, **changes}), pipeline.store, pipeline.shelf, pipeline.words, pipeline.chat)
+
+
+def test_the_passage_that_answers_comes_first(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("How do I cool down a phone that is too hot?", "notes")
+    assert retrieval.ranked[0].hit.chunk.document == "heat.md"
+    assert retrieval.supported
+    assert retrieval.reranker.name == "late interaction"
+
+
+def test_every_candidate_carries_all_its_scores(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("error E-4711", "notes")
+    assert [hit.rank for hit in retrieval.hits] == list(range(1, len(retrieval.hits) + 1))
+    assert len({hit.chunk.id for hit in retrieval.hits}) == len(retrieval.hits) == 5
+    first = retrieval.ranked[0]
+    assert first.hit.chunk.document == "pump.md"
+    assert first.hit.bm25 > 0
+    assert first.hit.bm25_rank == 1
+    others = [hit for hit in retrieval.hits if hit.chunk.document != "pump.md"]
+    assert all(hit.bm25 == 0 and hit.bm25_rank is None and -1 <= hit.dense <= 1 for hit in others)
+
+
+def test_the_stages_are_timed(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("sugar", "notes")
+    assert [timing.stage for timing in retrieval.timings] == ["embed question", "recall", "rerank", "check support"]
+    assert all(timing.ms >= 0 for timing in retrieval.timings)
+
+
+def test_only_the_chosen_documents_are_searched(pipeline: Pipeline, library: Library) -> None:
+    (robot,) = [entry.id for entry in library.documents("notes") if entry.name == "robot.md"]
+    retrieval = pipeline.retrieve("How do I cool down a phone?", "notes", document_ids=[robot])
+    assert {hit.chunk.document for hit in retrieval.hits} == {"robot.md"}
+
+
+def test_candidates_and_top_are_obeyed(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("water", "notes", candidates=3, top=2)
+    assert len(retrieval.hits) == len(retrieval.ranked) == 3
+    assert len(retrieval.kept) == 2
+
+
+def test_the_hits_are_told_before_they_are_reranked(pipeline: Pipeline) -> None:
+    seen: list[tuple[Hit, ...]] = []
+    retrieval = pipeline.retrieve("sugar", "notes", after_recall=seen.append)
+    assert seen == [retrieval.hits]
+
+
+def test_reranking_off_keeps_the_fused_order_and_says_so(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("sugar", "notes", reranker="none")
+    assert retrieval.reranker.state == "off"
+    assert [ranked.hit for ranked in retrieval.ranked] == list(retrieval.hits)
+    assert all(ranked.score is None for ranked in retrieval.ranked)
+
+
+def test_a_cross_encoder_from_a_folder_reranks(pipeline: Pipeline, word_overlap_folder: Path) -> None:
+    retrieval = pipeline.retrieve("blood sugar", "notes", reranker=str(word_overlap_folder))
+    assert retrieval.reranker.state == "on"
+    assert retrieval.reranker.name.startswith(word_overlap_folder.name)
+    first = retrieval.ranked[0]
+    assert first.hit.chunk.document == "diet.md"
+    assert first.score is not None
+    assert first.score.order == pytest.approx(4, abs=1e-4)
+
+
+def test_a_wanted_model_that_is_not_here_is_said_and_stood_in_for(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("sugar", "notes", reranker="BAAI/bge-reranker-base")
+    assert retrieval.reranker.name == "late interaction"
+    assert retrieval.reranker.reason.startswith("BAAI/bge-reranker-base is not on this machine.")
+
+
+def test_an_unknown_reranker_is_refused_with_near_names(pipeline: Pipeline) -> None:
+    with pytest.raises(ModelError, match="Did you mean"):
+        pipeline.retrieve("sugar", "notes", reranker="BAAI/bge-reranker-bse")
+
+
+def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipeline) -> None:
+    hurried = with_settings(pipeline, rerank_timeout=0.0)
+    retrieval = hurried.retrieve("sugar", "notes", reranker="bundled")
+    assert retrieval.reranker.state == "fallback"
+    assert "longer than 0 s" in retrieval.reranker.reason
+    assert [ranked.hit for ranked in retrieval.ranked] == list(retrieval.hits)
+
+
+def test_a_damaged_model_falls_back_and_says_why(pipeline: Pipeline, tmp_path: Path, word_overlap_folder: Path) -> None:
+    for path in word_overlap_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.onnx").write_bytes(b"damaged")
+    retrieval = pipeline.retrieve("sugar", "notes", reranker=str(tmp_path))
+    assert retrieval.reranker.state == "fallback"
+    assert "cannot be loaded" in retrieval.reranker.reason
+
+
+@pytest.mark.parametrize("question", ["", "   \n"])
+def test_an_empty_question_is_refused(pipeline: Pipeline, question: str) -> None:
+    with pytest.raises(InputError, match="question is empty"):
+        pipeline.retrieve(question, "notes")
+
+
+def test_a_question_over_the_embedders_limit_is_searched_and_said_to_be_cut(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("blood sugar " * 400, "notes")
+    assert retrieval.ranked[0].hit.chunk.document == "diet.md"
+    assert any("the embedder reads 256" in warning for warning in retrieval.warnings)
+
+
+def test_an_endless_question_is_refused_with_the_limit(pipeline: Pipeline) -> None:
+    with pytest.raises(InputError, match="10,000 are allowed"):
+        pipeline.retrieve("x" * 10_001, "notes")
+
+
+def test_a_chinese_question_finds_by_words_and_says_that_the_embedder_is_english(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("睡前怎样放下手机？", "notes")
+    assert retrieval.ranked[0].hit.chunk.document == "睡眠.md"
+    assert any("knows English only" in warning for warning in retrieval.warnings)
+
+
+def test_what_the_documents_do_not_say_is_not_supported_and_not_invented(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("Who won the football world cup in 1998?", "notes")
+    assert not retrieval.supported
+    stream = pipeline.answer(retrieval)
+    text = "".join(stream)
+    assert "not in your documents" in text
+    assert stream.answer.citations == ()
+
+
+def test_without_a_language_model_the_answer_quotes(pipeline: Pipeline) -> None:
+    stream = pipeline.answer(pipeline.retrieve("Which drinks raise blood sugar quickly?", "notes"))
+    text = "".join(stream)
+    assert "Sugary drinks raise blood sugar quickly" in text
+    assert "[1]" in text
+    assert stream.answer.mode == "extractive"
+
+
+def test_a_collection_that_is_not_there_is_said(pipeline: Pipeline) -> None:
+    with pytest.raises(CollectionError, match="nowhere"):
+        pipeline.retrieve("sugar", "nowhere")
+
+
+def test_a_collection_made_with_another_embedder_is_refused_with_the_way_out(
+    pipeline: Pipeline, embedder_folder: Path
+) -> None:
+    with open_library(
+        offline_settings(pipeline.settings.data_dir / "other", embed_model=str(embedder_folder))
+    ) as other:
+        ingest(other, "tiny", "heat.md", NOTES["heat.md"])
+        spec = other._store.open("tiny").spec
+    with pytest.raises(CollectionError, match=r"set EMBED_MODEL to that folder"):
+        pipeline.shelf.embedder_of(spec)
+
+
+def with_chat(pipeline: Pipeline, server: LlmServer) -> Pipeline:
+    """Return a pipeline that asks the server, on the same store and models."""
+    asking = with_settings(pipeline, llm_model="test", llm_base_url=server.base_url)
+    asking.chat = make_chat(asking.settings)
+    return asking
+
+
+def answered_turn() -> Turn:
+    answer = Answer(text="Take it out of the sun. [1]", mode="llm")
+    return Turn(1, 1, "How do I cool down a phone?", datetime(2026, 1, 1, tzinfo=UTC), answer=answer)
+
+
+def test_a_follow_up_is_rewritten_by_the_language_model(pipeline: Pipeline) -> None:
+    with LlmServer(Reply(("How do I cool down ", "a tablet?"))) as server:
+        asking = with_chat(pipeline, server)
+        assert asking.condense("And a tablet?", [answered_turn()]) == "How do I cool down a tablet?"
+        assert asking.condense("And a tablet?", []) == "And a tablet?"
+        assert len(server.requests) == 1
+
+
+def test_a_follow_up_stays_as_it_is_when_the_language_model_fails(pipeline: Pipeline) -> None:
+    with LlmServer(Reply(status=401)) as server:
+        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
+
+
+def test_the_language_model_is_given_the_kept_passages_and_its_marks_are_checked(pipeline: Pipeline) -> None:
+    with LlmServer(Reply(("Take it out ", "of the sun [1]. ", "See also [9]."))) as server:
+        asking = with_chat(pipeline, server)
+        retrieval = asking.retrieve("How do I cool down a phone that is too hot?", "notes", top=2)
+        stream = asking.answer(retrieval)
+        assert "".join(stream) == "Take it out of the sun [1]. See also [9]."
+    prompt = str(server.requests[0].body["messages"])
+    assert all(ranked.hit.chunk.text in prompt for ranked in retrieval.kept)
+    assert not any(ranked.hit.chunk.text in prompt for ranked in retrieval.ranked if not ranked.kept)
+    assert [citation.document for citation in stream.answer.citations] == ["heat.md"]
+    assert "[9]" not in stream.answer.text
+    assert any("9" in warning for warning in stream.answer.warnings)
