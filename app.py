@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +13,8 @@ from rag.log import set_up_logging
 from ui.chat import show_chat
 from ui.library import show_library
 from ui.resources import App, open_app
+
+ICON = Path(__file__).parent / "ui" / "icon.png"
 
 log = logging.getLogger("ui")
 
@@ -25,7 +28,7 @@ def shared_app(_settings: Settings) -> App:
 
 def main() -> None:
     """Draw the page that the address asks for."""
-    st.set_page_config(page_title="Resift", page_icon=":material/swap_vert:", layout="wide")
+    st.set_page_config(page_title="Resift", page_icon=str(ICON), layout="wide")
     try:
         app = shared_app(load_settings())
 

@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[1]
 WORK = Path(__file__).parent / ".work"
 LIBRARIES = ("fastembed", "onnxruntime", "qdrant-client", "qdrant-edge-py", "numpy")
 
+DISTURBED_FROM = 0.1
+"""Share of the machine taken by other processes from which a section says so."""
+
 Figures = dict[str, Any]
 
 
@@ -38,9 +41,16 @@ class Benchmark:
 
 
 def run(benchmark: Benchmark, size: int) -> str:
-    """Run all cases one after another and return the section."""
+    """Run all cases one after another and return the section, which says so when the machine was not free."""
     benchmark.prepare()
-    return benchmark.section({case: _run_case(benchmark, case, size) for case in benchmark.cases}, size)
+    results = {case: _run_case(benchmark, case, size) for case in benchmark.cases}
+    section = benchmark.section(results, size)
+    most = max(figures["others"] for figures in results.values())
+    if most < DISTURBED_FROM:
+        return section
+    return (
+        f"{section}\n\n**Other processes took up to {most:.0%} of the machine meanwhile: measure again without them.**"
+    )
 
 
 def main(benchmark: Benchmark) -> None:
@@ -59,11 +69,29 @@ def main(benchmark: Benchmark) -> None:
 def _run_case(benchmark: Benchmark, case: str, size: int) -> Figures:
     print(f"{benchmark.module}: {case}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", benchmark.module, "--case", case, f"--{benchmark.unit}", str(size)]
+    used, all_there_was, own = *_machine_seconds(), _seconds_of_cases()
     finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if finished.returncode:
         raise SystemExit(f"{benchmark.module}: {case} ended with code {finished.returncode}")
-    figures: Figures = json.loads(finished.stdout.splitlines()[-1])
-    return figures
+    used_after, all_after = _machine_seconds()
+    others = (used_after - used - (_seconds_of_cases() - own)) / max(all_after - all_there_was, 1e-9)
+    return {**json.loads(finished.stdout.splitlines()[-1]), "others": max(others, 0.0)}
+
+
+def _machine_seconds() -> tuple[float, float]:
+    """Return the processor seconds that all processes have used, and all there were; zeros where none are told."""
+    try:
+        first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
+    except OSError:
+        return 0.0, 0.0
+    ticks = [int(field) for field in first.split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK"), sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def _seconds_of_cases() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def model_folder(preset: str) -> Path:

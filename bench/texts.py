@@ -16,6 +16,9 @@ from tools.random_model import common_words
 VOCABULARY = 3000
 """Every one of these words is a single token of the models that are measured."""
 
+SENTENCE = 15
+"""Words in a sentence, the full stop counted as one."""
+
 CHUNKS_PER_DOCUMENT = 500
 
 
@@ -40,6 +43,8 @@ def random_texts(random: np.random.Generator, lengths: Iterable[int]) -> list[st
     weights = 1 / np.arange(1, VOCABULARY + 1)
     counts = list(lengths)
     drawn = vocabulary[random.choice(VOCABULARY, size=sum(counts), p=weights / weights.sum())]
+    drawn[SENTENCE::SENTENCE] = "."
+    drawn[SENTENCE + 1 :: SENTENCE] = np.char.capitalize(drawn[SENTENCE + 1 :: SENTENCE])
     return [" ".join(words) for words in np.split(drawn, np.cumsum(counts)[:-1])]
 
 

@@ -52,7 +52,7 @@ class Embedder:
         self.files = files
         self.name = files.name
         self.max_tokens = files.max_tokens
-        self._threads = threads or os.cpu_count() or 1
+        self._workers = threads or os.cpu_count() or 1
         self._question_instruction, self._passage_instruction = INSTRUCTIONS.get(files.name, ("", ""))
         self._loading = threading.Lock()
         self._model: TextEmbedding | None = None
@@ -72,14 +72,30 @@ class Embedder:
         lengths = [min(self.count_tokens(text), self.max_tokens) for text in prefixed]
         # Dynamic int8 scales a whole batch together, so a text's vector would depend on its neighbours.
         tokens = 1 if self._quantised else TOKENS_PER_BATCH
-        return np.stack(run_in_micro_batches(prefixed, lengths, self._embed, tokens, after_batch))
+        return np.stack(
+            run_in_micro_batches(
+                prefixed, lengths, self._embed, tokens=tokens, workers=self._workers, after_batch=after_batch
+            )
+        )
 
     def question(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a question, with the instruction its model was trained with."""
         return self._embed([self._question_instruction + text])[0]
 
-    def token_vectors(self, text: str) -> TokenVectors:
-        """Return the vectors of a text's tokens and of the text as a whole, from one pass."""
+    def token_vectors(
+        self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
+    ) -> list[TokenVectors]:
+        """Return the vectors of each text's tokens and of the text as a whole, from one pass a text."""
+        return run_in_micro_batches(
+            texts,
+            [len(text) for text in texts],
+            lambda batch: [self._token_vectors(text) for text in batch],
+            tokens=1,
+            workers=self._workers,
+            after_batch=after_batch,
+        )
+
+    def _token_vectors(self, text: str) -> TokenVectors:
         hidden = self._loaded().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
         mean = hidden.mean(axis=0, keepdims=True)
         return TokenVectors(tokens=_unit(hidden[1:-1]), mean=_unit(mean)[0])
@@ -120,7 +136,7 @@ class Embedder:
                 self.files.name,
                 specific_model_path=str(self.files.folder),
                 local_files_only=True,
-                threads=self._threads,
+                threads=1,
                 providers=["CPUExecutionProvider"],
                 enable_cpu_mem_arena=False,
             )

@@ -53,23 +53,29 @@ class QdrantHttp:
     def answer(self, method: str, path: str, key: str, body: Any) -> tuple[int, Any]:
         """Return the status and the result (or the reason) of a request."""
         self.requests.append(f"{method} {path}")
-        if self.failures:
-            return self.failures.pop(0), "out of service"
-        if self.api_key and key != self.api_key:
-            return 401, "Invalid API key"
         match = COLLECTION.fullmatch(path)
-        name, rest = (match["name"], match["rest"] or "") if match else ("", path)
-        if (method, rest) not in ANSWERS:
-            return 404, f"no answer to {method} {path}"
-        if name and name not in self.created and (method, rest) not in WITHOUT_COLLECTION:
-            return 404, f"Collection `{name}` doesn't exist!"
-        if (method, rest) == ("PUT", "") and name in self.created:
-            return 409, f"Collection `{name}` already exists!"
-        result = ANSWERS[method, rest](self, name, body)
+        name, call = (match["name"], (method, match["rest"] or "")) if match else ("", (method, path))
+        refusal = self._refusal(name, call, key)
+        if refusal:
+            return refusal
+        result = ANSWERS[call](self, name, body)
         if method == "PUT" and self.lost_replies:
             self.lost_replies -= 1
             return 503, "out of service"
         return 200, result
+
+    def _refusal(self, name: str, call: tuple[str, str], key: str) -> tuple[int, str] | None:
+        if self.failures:
+            return self.failures.pop(0), "out of service"
+        if self.api_key and key != self.api_key:
+            return 401, "Invalid API key"
+        if call not in ANSWERS:
+            return 404, f"no answer to {call}"
+        if name and name not in self.created and call not in WITHOUT_COLLECTION:
+            return 404, f"Collection `{name}` doesn't exist!"
+        if name in self.created and call == ("PUT", ""):
+            return 409, f"Collection `{name}` already exists!"
+        return None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         double = self

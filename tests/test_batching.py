@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+import pytest
+
 from rag.batching import micro_batches, run_in_micro_batches
 
 
@@ -21,10 +26,47 @@ def test_a_budget_of_one_runs_one_text_at_a_time() -> None:
 def test_results_come_back_in_the_order_of_the_texts() -> None:
     texts = ["aaa", "a", "aaaaa", "aa"]
     done: list[int] = []
-    sizes = run_in_micro_batches(texts, [3, 1, 5, 2], lambda batch: [len(text) for text in batch], 5, done.append)
+    sizes = run_in_micro_batches(
+        texts, [3, 1, 5, 2], lambda batch: [len(text) for text in batch], tokens=5, after_batch=done.append
+    )
     assert sizes == [3, 1, 5, 2]
     assert done == [1, 2, 4]  # 5 alone, 3 alone (with 2 it would be 6), then 2 and 1
 
 
 def test_no_texts_run_nothing() -> None:
     assert run_in_micro_batches([], [], lambda batch: batch) == []
+
+
+def test_two_batches_run_at_once_with_two_workers() -> None:
+    # Each run waits for the other one; with a single worker they would wait in vain.
+    both = threading.Barrier(2, timeout=10)
+
+    def run(batch: list[str]) -> list[str]:
+        both.wait()
+        return batch
+
+    assert run_in_micro_batches(["a", "b"], [1, 1], run, tokens=1, workers=2) == ["a", "b"]
+
+
+def test_no_further_batch_is_begun_once_the_caller_has_had_enough() -> None:
+    begun: list[str] = []
+
+    def run(batch: list[str]) -> list[str]:
+        begun.extend(batch)
+        time.sleep(0.02)
+        return batch
+
+    def enough(done: int) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        run_in_micro_batches([str(number) for number in range(50)], [1] * 50, run, tokens=1, after_batch=enough)
+    assert len(begun) < 50
+
+
+def test_a_failure_in_a_batch_reaches_the_caller() -> None:
+    def run(batch: list[str]) -> list[str]:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        run_in_micro_batches(["a"], [1], run)

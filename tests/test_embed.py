@@ -64,13 +64,14 @@ def test_tokens_are_counted_past_the_models_limit(bundled: Embedder) -> None:
 
 
 def test_token_vectors_leave_out_the_marks_of_beginning_and_end(bundled: Embedder) -> None:
-    vectors = bundled.token_vectors("guide dog robot")
+    (vectors,) = bundled.token_vectors(["guide dog robot"])
     assert vectors.tokens.shape == (3, 384)
     assert np.linalg.norm(vectors.tokens, axis=1) == pytest.approx([1.0] * 3, abs=1e-5)
 
 
 def test_one_pass_gives_the_dense_vector_too(bundled: Embedder) -> None:
-    assert np.allclose(bundled.token_vectors("guide dog robot").mean, bundled.question("guide dog robot"), atol=1e-6)
+    (vectors,) = bundled.token_vectors(["guide dog robot"])
+    assert np.allclose(vectors.mean, bundled.question("guide dog robot"), atol=1e-6)
 
 
 def test_bge_gets_its_instruction_before_questions_only(tmp_path: Path, embedder_folder: Path) -> None:

@@ -13,6 +13,7 @@ from rag.config import Settings
 from rag.errors import CollectionError, InputError, ModelError
 from rag.llm import make_chat
 from rag.pipeline import Pipeline
+from rag.shelf import ModelShelf
 from rag.types import Answer, Hit, Turn
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -118,6 +119,7 @@ def test_an_unknown_reranker_is_refused_with_near_names(pipeline: Pipeline) -> N
 
 def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipeline) -> None:
     hurried = with_settings(pipeline, rerank_timeout=0.0)
+    hurried.shelf = ModelShelf(hurried.settings, hurried.words)  # one that has not seen the passages yet
     retrieval = hurried.retrieve("sugar", "notes", reranker="bundled")
     assert retrieval.reranker.state == "fallback"
     assert "longer than 0 s" in retrieval.reranker.reason

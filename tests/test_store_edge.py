@@ -111,7 +111,7 @@ def test_other_folders_and_files_in_the_index_are_not_collections(store: EdgeSto
 def overwrite(pattern: str, folder: Path) -> None:
     """Put other bytes into the one file that matches."""
     (path,) = folder.glob(pattern)
-    path.write_bytes(b"not what was written")
+    path.write_bytes(b"damaged")
 
 
 DAMAGES = {
@@ -152,7 +152,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(store: EdgeSt
     store.close()
     wary = EdgeStore(folder.parent, reserve_bytes=2**62)
     index = wary.open(SPEC.name)
-    with pytest.raises(UnavailableError, match="MB are free on the disk of .* free some space, or point DATA_DIR"):
+    with pytest.raises(UnavailableError, match=r"MB are free on the disk of .* free some space, or point DATA_DIR"):
         stage(index, "berry")
     assert names(index) == ["fruit.md"]
     index.remove("apple")

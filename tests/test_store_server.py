@@ -139,10 +139,9 @@ def test_a_server_that_goes_away_is_said_with_its_address_only() -> None:
     with pytest.raises(UnavailableError) as refused:
         store.names()
     assert time.monotonic() - began < 10
-    assert str(refused.value) == (
-        f"No answer from the Qdrant server at http://127.0.0.1:{port} ([Errno 111] Connection refused): check that it "
-        "is running and that QDRANT_URL is its address."
-    )
+    sentence = str(refused.value)
+    assert sentence.startswith(f"No answer from the Qdrant server at http://127.0.0.1:{port} (")
+    assert sentence.endswith("refused): check that it is running and that QDRANT_URL is its address.")
     store.close()
 
 
@@ -163,17 +162,19 @@ def test_an_address_where_something_else_answers_is_said(tmp_path: Path, page: s
         thread = threading.Thread(target=website.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         store = ServerStore.connect(f"http://127.0.0.1:{website.server_address[1]}")
-        with pytest.raises(UnavailableError, match="is not a Qdrant server: set QDRANT_URL"):
-            store.names()
-        store.close()
-        website.shutdown()
-        thread.join()
+        try:
+            with pytest.raises(UnavailableError, match="is not a Qdrant server: set QDRANT_URL"):
+                store.names()
+        finally:
+            store.close()
+            website.shutdown()
+            thread.join()
 
 
 def test_a_collection_that_was_deleted_meanwhile_is_said(server: QdrantHttp, store: ServerStore) -> None:
     index = store.create(SPEC)
     store.drop(SPEC.name)
-    with pytest.raises(CollectionError, match="is not on the Qdrant server at .* any more"):
+    with pytest.raises(CollectionError, match=r"is not on the Qdrant server at .* any more"):
         index.search_dense(east(), 5)
 
 

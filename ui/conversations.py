@@ -75,9 +75,7 @@ def _list_conversations(app: App, current: Conversation | None) -> None:
             ):
                 open_conversation(conversation.id)
                 st.rerun()
-            with st.popover(
-                "", icon=":material/more_vert:", type="tertiary", help="Rename or delete", key=f"edit-{conversation.id}"
-            ):
+            with st.popover("Edit", type="tertiary", key=f"edit-{conversation.id}"):
                 _edit(app, conversation, chosen=chosen)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ingest.jobs import RETRIABLE, Job
-from ui.plain import label
+from ui.plain import counted, label
 from ui.resources import App
 
 STATES = {
@@ -19,34 +19,47 @@ STATES = {
     "interrupted": ("Interrupted", ":material/power_off:"),
 }
 STAGE_SHARE = {"queued": 0.0, "parsing": 0.05, "chunking": 0.1, "embedding": 0.15}
-DONE_SHOWN = 5
+QUEUED_SHOWN = 3
 
 
 def show_jobs(app: App, collection: str) -> None:
     """Draw the unfinished and failed files, and fold the finished ones away."""
     jobs = app.library.jobs.entries(collection)
     done = [job for job in jobs if job.state == "done"]
-    open_jobs = [job for job in jobs if job.state != "done"]
-    if open_jobs:
-        running = sum(not job.ended for job in open_jobs)
-        if running:
-            st.progress(len(done) / len(jobs), text=f"{len(done)} of {len(jobs)} files are in")
-        for job in open_jobs:
+    queued = [job for job in jobs if job.state == "queued"]
+    if len(done) < len(jobs):
+        if any(not job.ended for job in jobs):
+            st.progress(len(done) / len(jobs), text=f"{len(done)} of {counted(len(jobs), 'file')} are in")
+        for job in jobs:
+            if job.state not in ("done", "queued"):
+                _show_job(app, job)
+        for job in queued[:QUEUED_SHOWN]:
             _show_job(app, job)
+        if len(queued) > QUEUED_SHOWN:
+            _show_rest(app, queued)
     if done:
-        with st.expander(f"{len(done)} files finished", icon=":material/check_circle:"):
+        with st.expander(f"{counted(len(done), 'file')} finished", icon=":material/check_circle:"):
             if st.button("Clear this list", type="tertiary"):
                 for job in done:
                     app.library.jobs.forget(job_id=job.id)
                 st.rerun(scope="fragment")
             for job in reversed(done):
-                st.text(f"{job.name}: {job.chunks_done} passages. {job.reason}".strip())
+                st.text(f"{job.name}: {counted(job.chunks_done, 'passage')}. {job.reason}".strip())
+
+
+def _show_rest(app: App, queued: list[Job]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{counted(len(queued) - QUEUED_SHOWN, 'more file')} waiting", width="content")
+        if st.button("Cancel all waiting files", icon=":material/close:", type="tertiary"):
+            for job in queued:
+                app.library.jobs.cancel(job.id)
+            st.rerun(scope="fragment")
 
 
 def _show_job(app: App, job: Job) -> None:
     title, icon = STATES[job.state]
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small"):
-        with st.container(gap=None):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(gap=None, width=420):
             st.text(job.name)
             if job.ended:
                 st.caption(f"{icon} {title}. {label(job.reason)}")
@@ -56,9 +69,7 @@ def _show_job(app: App, job: Job) -> None:
             if st.button("Retry", icon=":material/refresh:", key=f"retry-{job.id}"):
                 app.library.retry(job)
                 st.rerun()
-            if st.button(
-                "", icon=":material/close:", type="tertiary", help="Take it off the list", key=f"dismiss-{job.id}"
-            ):
+            if st.button("Take off the list", icon=":material/close:", type="tertiary", key=f"dismiss-{job.id}"):
                 app.library.dismiss(job)
                 st.rerun()
         elif st.button("Cancel", icon=":material/close:", type="tertiary", key=f"cancel-{job.id}"):
@@ -74,5 +85,5 @@ def _share(job: Job) -> float:
 
 def _detail(job: Job) -> str:
     if job.chunks_total:
-        return f"{job.chunks_done} of {job.chunks_total} passages"
+        return f"{job.chunks_done} of {counted(job.chunks_total, 'passage')}"
     return label(job.reason)

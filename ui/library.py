@@ -11,12 +11,13 @@ from ui.demo import COLLECTION as DEMO
 from ui.demo import load_demo
 from ui.jobs import show_jobs
 from ui.models import show_fetch
-from ui.plain import label
+from ui.plain import counted, label
 from ui.resources import App
 from ui.upload import show_uploader
 
 BUSY_REFRESH_SECONDS = 1.0
 IDLE_REFRESH_SECONDS = 4.0
+DOCUMENTS_SHOWN = 50
 
 
 def show_library(app: App) -> None:
@@ -73,40 +74,49 @@ def _show_documents(app: App, collection: str) -> None:
         return
     spec = app.pipeline.store.open(collection).spec
     chunks = sum(entry.chunks for entry in documents)
-    st.subheader(f"{len(documents)} documents, {chunks:,} passages", anchor=False)
+    st.subheader(f"{counted(len(documents), 'document')}, {counted(chunks, 'passage')}", anchor=False)
     st.caption(
         f"Embedder {label(spec.embedder)} · {spec.dimension} dimensions · passages of up to {spec.chunk_tokens} "
         f"tokens, overlapping by {spec.chunk_overlap}"
     )
-    for entry in documents:
+    for entry in _found(documents):
         _show_document(app, collection, entry)
     _show_collection_actions(app, collection)
 
 
+def _found(documents: list[DocumentEntry]) -> list[DocumentEntry]:
+    """Return the documents to draw: all of a few, else those whose name has what is typed, up to DOCUMENTS_SHOWN."""
+    if len(documents) <= DOCUMENTS_SHOWN:
+        return documents
+    wanted = st.text_input("Find a document", placeholder="Part of its name", key="find-document").casefold().strip()
+    found = [entry for entry in documents if wanted in entry.name.casefold()]
+    if len(found) > DOCUMENTS_SHOWN:
+        st.caption(f"The first {DOCUMENTS_SHOWN} of {len(found):,} are shown: type to find others.")
+    return found[:DOCUMENTS_SHOWN]
+
+
 def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small"):
-        pages = f"{entry.pages} pages · " if entry.pages else ""
-        with st.container(gap=None):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pages = f"{counted(entry.pages, 'page')} · " if entry.pages else ""
+        with st.container(gap=None, width=420):
             st.text(entry.name)
             st.caption(
-                f"{pages}{entry.chunks} passages · {entry.size / 1000:,.0f} kB · {entry.added_at:%Y-%m-%d %H:%M} UTC"
+                f"{pages}{counted(entry.chunks, 'passage')} · {max(entry.size / 1000, 0.1):,.1f} kB · "
+                f"{entry.added_at:%Y-%m-%d %H:%M} UTC"
             )
         stored = app.library.stored_file(collection, entry)
         if stored is not None:
             st.download_button(
-                "",
+                "Download",
                 stored.read_bytes,
                 file_name=entry.name,
                 mime="application/octet-stream",
                 icon=":material/download:",
                 type="tertiary",
-                help="Download the file",
                 key=f"download-{entry.id}",
             )
-        with st.popover(
-            "", icon=":material/delete:", type="tertiary", help="Delete this document", key=f"delete-{entry.id}"
-        ):
-            st.text(f"Delete {entry.name} with its {entry.chunks} passages and the stored file?")
+        with st.popover("Delete", icon=":material/delete:", type="tertiary", key=f"delete-{entry.id}"):
+            st.text(f"Delete {entry.name} with its {counted(entry.chunks, 'passage')} and the stored file?")
             if st.button("Delete for good", type="primary", key=f"confirm-{entry.id}"):
                 app.library.delete(collection, entry.id)
                 st.rerun()

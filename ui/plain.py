@@ -15,6 +15,11 @@ def label(text: str) -> str:
     return escaped.replace("\\:", "\\:\u200b")
 
 
+def counted(number: int, thing: str) -> str:
+    """Write a number with its noun: "1 passage", "1,204 passages"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def place(document: str, page: int | None) -> str:
     """Name a passage's place as people say it."""
     return f"{document}, p. {page}" if page is not None else document

@@ -36,7 +36,7 @@ class CrossEncoderReranker:
     def __init__(self, files: ModelFiles, threads: int = 0) -> None:
         self.files = files
         self.name = files.name
-        self._threads = threads or os.cpu_count() or 1
+        self._workers = threads or os.cpu_count() or 1
         self._loading = threading.Lock()
         self._model: TextCrossEncoder | None = None
 
@@ -96,6 +96,7 @@ class CrossEncoderReranker:
                 texts,
                 [self._count(text) + around for text in texts],
                 lambda batch: list(model.rerank(asked, batch, batch_size=len(batch))),
+                workers=self._workers,
                 after_batch=lambda done: deadline.check(done, len(texts)),
             )
         except RerankError:
@@ -126,7 +127,7 @@ class CrossEncoderReranker:
                 self.files.name,
                 specific_model_path=str(self.files.folder),
                 local_files_only=True,
-                threads=self._threads,
+                threads=1,
                 providers=["CPUExecutionProvider"],
                 enable_cpu_mem_arena=False,
             )

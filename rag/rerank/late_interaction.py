@@ -42,11 +42,9 @@ class LateInteractionReranker:
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
         """Return the blend as `order` and MaxSim as `relevance`."""
-        asked = self._vectors(question)
-        similarities = []
-        for done, hit in enumerate(hits):
-            deadline.check(done, len(hits))
-            similarities.append(max_sim(asked.tokens, self._vectors(hit.chunk.passage).tokens))
+        (asked,) = self._vectors([question])
+        passages = self._vectors([hit.chunk.passage for hit in hits], deadline)
+        similarities = [max_sim(asked.tokens, passage.tokens) for passage in passages]
         blend = (
             standardise(similarities)
             + standardise([hit.dense for hit in hits])
@@ -58,9 +56,11 @@ class LateInteractionReranker:
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the mean of MaxSim and cosine: for single sentences, token matches alone favour the longer ones."""
-        asked = self._vectors(question)
-        vectors = [self._vectors(text) for text in texts]
-        return [clip((max_sim(asked.tokens, text.tokens) + float(asked.mean @ text.mean)) / 2) for text in vectors]
+        (asked,) = self._vectors([question])
+        return [
+            clip((max_sim(asked.tokens, text.tokens) + float(asked.mean @ text.mean)) / 2)
+            for text in self._vectors(texts)
+        ]
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether a passage is near enough by meaning and by the share of the question's words it has.
@@ -68,25 +68,34 @@ class LateInteractionReranker:
         MaxSim alone cannot tell for a language that the model does not know; words can.
         """
         texts = [hit.hit.chunk.passage for hit in kept]
-        asked, words = self._vectors(question), set(self._words.question(question).indices)
-        for text, passage in zip(texts, self._words.passages(texts), strict=True):
+        (asked,), words = self._vectors([question]), set(self._words.question(question).indices)
+        for text, passage in zip(self._vectors(texts), self._words.passages(texts), strict=True):
             coverage = len(words.intersection(passage.indices)) / len(words) if words else 0.0
-            if (max_sim(asked.tokens, self._vectors(text).tokens) + coverage) / 2 >= SUPPORTED_FROM:
+            if (max_sim(asked.tokens, text.tokens) + coverage) / 2 >= SUPPORTED_FROM:
                 return True
         return False
 
-    def _vectors(self, text: str) -> TokenVectors:
+    def _vectors(self, texts: Sequence[str], deadline: Deadline | None = None) -> list[TokenVectors]:
+        """Return each text's vectors, from the cache where they are there; all before anything is done with them.
+
+        Comparing in between would set numpy's threads against the model's.
+        """
         with self._lock:
-            cached = self._cache.get(text)
-            if cached is not None:
+            known = {text: self._cache[text] for text in texts if text in self._cache}
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+
+        def check(done: int) -> None:
+            if deadline is not None:
+                deadline.check(done, len(missing))
+
+        known |= zip(missing, self._embedder.token_vectors(missing, check), strict=True)
+        with self._lock:
+            for text in texts:
+                self._cache[text] = known[text]
                 self._cache.move_to_end(text)
-                return cached
-        vectors = self._embedder.token_vectors(text)
-        with self._lock:
-            self._cache[text] = vectors
             while len(self._cache) > CACHED_TEXTS:
                 self._cache.popitem(last=False)
-        return vectors
+        return [known[text] for text in texts]
 
 
 def max_sim(question: NDArray[np.float32], passage: NDArray[np.float32]) -> float:

@@ -23,7 +23,9 @@ from rag.types import Chunk, CollectionSpec, DocumentEntry, SparseVector
 SHARD = "shard"
 BATCH = 256
 RESERVE_BYTES = 200 * 2**20
+"""The engine allots files in pieces of up to 32 MB, several at a time."""
 FORGOTTEN_SHARE = 0.1
+"""The share of deleted chunks that BM25's document frequencies may still count."""
 
 PUBLISHED = edge.IsEmptyCondition(stored.PENDING)
 """`pending` is absent. Matching its value is no way: the engine reads True as the integer 1, which matches nothing."""
@@ -109,7 +111,7 @@ class EdgeIndex:
     def __init__(self, folder: Path, reserve_bytes: int) -> None:
         self._folder = folder
         self._reserve_bytes = reserve_bytes
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._forgotten = 0
         self.spec, least = read_manifest(folder)
         with translate_failures(folder):
@@ -120,18 +122,10 @@ class EdgeIndex:
                 raise damaged(folder)
 
     def stage(self, chunks: Sequence[Chunk], dense: DenseVectors, bm25: Sequence[SparseVector]) -> None:
-        """Write chunks out of view, in batches."""
-        if not chunks:
-            return
-        stored.require_dimension(self.spec, dense.shape[1])
-        require_space(self._folder, self._reserve_bytes)
-        points = [
-            _point(chunk, vector, terms) for chunk, vector, terms in zip(chunks, dense.tolist(), bm25, strict=True)
-        ]
-        with self._working():
-            self._forgotten += self._count(must=[edge.HasIdCondition({chunk.id for chunk in chunks})])
-            for start in range(0, len(points), BATCH):
-                self._shard.update(edge.UpdateOperation.upsert_points(points[start : start + BATCH]))
+        """Write chunks out of view, in batches, so that searches find their turn in between."""
+        for start in range(0, len(chunks), BATCH):
+            batch = slice(start, start + BATCH)
+            self._stage_batch(chunks[batch], dense[batch], bm25[batch])
 
     def publish(self, entry: DocumentEntry) -> None:
         """Bring a staged document into view and remove its older versions; doing it again finishes what was cut off."""
@@ -146,7 +140,6 @@ class EdgeIndex:
             self._shard.update(
                 edge.UpdateOperation.delete_payload_by_filter(edge.Filter(must=[document]), [stored.PENDING])
             )
-            self._shard.flush()
             self._delete(must=[_is(stored.DOCUMENT, entry.name), PUBLISHED], must_not=[document])
 
     def remove(self, document_id: str) -> None:
@@ -209,13 +202,21 @@ class EdgeIndex:
     def close(self) -> None:
         """Write what is pending and let go of the files."""
         with self._working():
-            self._shard.flush()
             self._shard.close()
 
     @contextmanager
     def _working(self) -> Iterator[None]:
         with self._lock, translate_failures(self._folder):
             yield
+
+    def _stage_batch(self, chunks: Sequence[Chunk], dense: DenseVectors, bm25: Sequence[SparseVector]) -> None:
+        stored.require_dimension(self.spec, dense.shape[1])
+        vectors = zip(chunks, dense.tolist(), bm25, strict=True)
+        points = [_point(chunk, vector, terms) for chunk, vector, terms in vectors]
+        with self._working():
+            require_space(self._folder, self._reserve_bytes)
+            self._forgotten += self._count(must=[edge.HasIdCondition({chunk.id for chunk in chunks})])
+            self._shard.update(edge.UpdateOperation.upsert_points(points))
 
     def _count(self, must: list[Any] | None = None, must_not: list[Any] | None = None) -> int:
         return self._shard.count(edge.CountRequest(filter=edge.Filter(must=must, must_not=must_not)))
@@ -230,22 +231,23 @@ class EdgeIndex:
         return self._shard.scroll(request)[0]
 
     def _delete(self, must: list[Any] | None = None, must_not: list[Any] | None = None) -> None:
-        """Delete the chunks that match and make all that came before durable.
+        """Make all that came before durable, then delete the chunks that match and make that durable too.
 
-        The manifest is lowered first, so that a crash in between never makes the collection look damaged.
+        The manifest is written in between: whenever a crash comes, it asks for no more chunks than the shard holds.
         """
+        self._shard.flush()
         doomed = self._count(must, must_not)
         left = self._count() - doomed
         write_manifest(self._folder, self.spec, chunks=left)
         if doomed:
             self._shard.update(edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=must, must_not=must_not)))
-        self._shard.flush()
+            self._shard.flush()
         self._forgotten += doomed
         if self._forgotten > left * FORGOTTEN_SHARE:
             self._load_again()
 
     def _load_again(self) -> None:
-        """Load the shard anew: until then the engine counts deleted chunks in the document frequencies of BM25."""
+        """Load the shard anew: until then deleted chunks count in BM25's document frequencies (qdrant issue 6735)."""
         self._shard.close()
         self._shard = edge.EdgeShard.load(str(self._folder / SHARD))
         self._forgotten = 0
@@ -266,7 +268,6 @@ def _create_shard(spec: CollectionSpec, folder: Path) -> None:
         (stored.PENDING, edge.PayloadSchemaType.Bool),
     ):
         shard.update(edge.UpdateOperation.create_field_index(field, schema))
-    shard.flush()
     shard.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
@@ -252,7 +253,7 @@ def _failure_of(error: Exception) -> Failure | None:
     match error:
         case UnexpectedResponse(status_code=int(status), content=body):
             return Failure(status, body)
-        case ResponseHandlingException(source=ValueError()):
+        case json.JSONDecodeError() | ResponseHandlingException(source=ValueError()):
             # An answer that reads as a success and is not in Qdrant's words.
             return Failure(HTTPStatus.OK)
         case ResponseHandlingException(source=source):
