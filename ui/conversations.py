@@ -75,7 +75,8 @@ def _list_conversations(app: App, current: Conversation | None) -> None:
             ):
                 open_conversation(conversation.id)
                 st.rerun()
-            with st.popover("Edit", type="tertiary", key=f"edit-{conversation.id}"):
+            # With another title it is another popover, which is closed.
+            with st.popover("Edit", type="tertiary", key=f"edit-{conversation.id}-{conversation.title}"):
                 _edit(app, conversation, chosen=chosen)
 
 

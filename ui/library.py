@@ -38,7 +38,9 @@ def _choose_collection(app: App) -> str:
     names = sorted({*collections, preferred})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox("Collection", names, index=names.index(preferred), width=280)
-        with st.popover("New collection", icon=":material/create_new_folder:"), st.form("new-collection", border=False):
+        # With another collection it is another popover, which is closed.
+        creating = st.popover("New collection", icon=":material/create_new_folder:", key=f"new-beside-{preferred}")
+        with creating, st.form("new-collection", border=False):
             name = st.text_input("Name", placeholder="contracts-2026", max_chars=63)
             if st.form_submit_button("Create"):
                 try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
-"""Every ASCII punctuation mark: Markdown lets any of them be escaped."""
+MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}]|(?<=www)\.|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+"""What begins or ends something in Markdown as Streamlit reads it, in a line of text."""
 
 
 def label(text: str) -> str:
     """Escape text for a place that only takes Markdown, such as a button's label, on one line."""
-    escaped = MARKUP.sub(r"\\\1", " ".join(text.split()))
+    escaped = MARKUP.sub(lambda mark: "\\" + mark[0], " ".join(text.split()))
     # Icons and emoji are replaced after the escapes are gone; a space of no width behind the colon stops that.
     return escaped.replace("\\:", "\\:\u200b")
 

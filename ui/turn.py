@@ -48,7 +48,7 @@ def _show_answer(answer: Answer, retrieval: Retrieval | None, key: str) -> None:
     passages = {hit.chunk.id: hit.chunk for hit in retrieval.hits} if retrieval else {}
     with st.container(horizontal=True, gap="small"):
         for citation in answer.citations:
-            name = label(f"[{citation.number}] {place(citation.document, citation.page)}")
+            name = f"[{citation.number}] {label(place(citation.document, citation.page))}"
             with st.popover(name, icon=":material/format_quote:", key=f"{key}-source-{citation.number}"):
                 chunk = passages.get(citation.chunk_id)
                 if chunk is not None and chunk.heading:

@@ -1,0 +1,42 @@
+"""Labels: text from documents and people, in places that take Markdown."""
+
+from __future__ import annotations
+
+import pytest
+
+from ui.plain import counted, label, place
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain name.pdf", "plain name.pdf"),
+        ("**bold** _it_", r"\*\*bold\*\* \_it\_"),
+        ("[a](http://x)", "\\[a\\]\\(http\\:\u200b//x\\)"),
+        (":red[x]", "\\:\u200bred\\[x\\]"),
+        ("<img src=x>", r"\<img src=x\>"),
+        ("$x$ `code` ~~no~~", r"\$x\$ \`code\` \~\~no\~\~"),
+        ("1. first", r"1\. first"),
+        ("- item", r"\- item"),
+        ("# title\nnext", r"\# title next"),
+        ("www.example.org", r"www\.example.org"),
+        ("睡眠.md", "睡眠.md"),
+        ("back\\slash", r"back\\slash"),
+    ],
+)
+def test_a_label_keeps_its_characters_and_loses_their_meaning(text: str, escaped: str) -> None:
+    assert label(text) == escaped
+
+
+def test_a_place_names_the_page_where_there_is_one() -> None:
+    assert place("report.pdf", 7) == "report.pdf, p. 7"
+    assert place("notes.md", None) == "notes.md"
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    assert [counted(number, "passage") for number in (0, 1, 2, 1204)] == [
+        "0 passages",
+        "1 passage",
+        "2 passages",
+        "1,204 passages",
+    ]
