@@ -119,8 +119,10 @@ def test_a_full_disk_is_not_blamed_on_the_file(tmp_path):
     path.write_text("text")
     job = f'{{"path": "{path}", "name": "a.txt", "memory_mb": 512, "seconds": 9}}'
     command = [sys.executable, "-m", "ingest.parse.child", job]
+    held = bytearray(400_000_000)  # by the process that starts the child, whose own use is small
     with Path("/dev/full").open("wb") as output, pytest.raises(UnavailableError, match="the disk is full"):
         run_limited(command, output, name="a.txt", timeout=9, memory_mb=512, cancelled=lambda: False)
+    assert len(held) == 400_000_000
 
 
 def test_the_child_loads_only_the_parser_it_needs():
