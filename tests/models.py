@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from rag.models import DEFAULTS
 from tools.random_model import PRESETS, build_random_model, build_word_overlap_model
 
 API = "api"
@@ -57,6 +59,17 @@ def cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def word_overlap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cross-encoder that counts shared words, not to be written to."""
     return write_word_overlap(tmp_path_factory.mktemp("models") / "word-overlap")
+
+
+@pytest.fixture
+def bge_hub(tmp_path: Path, word_overlap_folder: Path) -> Iterator[HubServer]:
+    """A hub that has a small model under the name and in the layout of BAAI/bge-reranker-base."""
+    repository = tmp_path / "hub"
+    (repository / "onnx").mkdir(parents=True)
+    for path in word_overlap_folder.iterdir():
+        shutil.copy(path, repository / "onnx" / path.name if path.suffix == ".onnx" else repository / path.name)
+    with HubServer({DEFAULTS["reranker"]: repository}) as server:
+        yield server
 
 
 @dataclass(frozen=True, slots=True)

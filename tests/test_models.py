@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,6 @@ from tests.models import API, HubServer
 from tests.parts import offline_settings
 
 BGE = DEFAULTS["reranker"]
-
-
-@pytest.fixture
-def hub(tmp_path: Path, word_overlap_folder: Path) -> Iterator[HubServer]:
-    """A hub that has a small model under the name and in the layout of BAAI/bge-reranker-base."""
-    repository = tmp_path / "hub"
-    (repository / "onnx").mkdir(parents=True)
-    for path in word_overlap_folder.iterdir():
-        shutil.copy(path, repository / "onnx" / path.name if path.suffix == ".onnx" else repository / path.name)
-    with HubServer({BGE: repository}) as server:
-        yield server
 
 
 def online_settings(tmp_path: Path, endpoint: str) -> Settings:
@@ -80,10 +68,10 @@ def test_a_model_that_was_never_downloaded_is_not_found(tmp_path: Path) -> None:
     assert find_model("reranker", BGE, offline_settings(tmp_path)) is None
 
 
-def test_offline_says_so_without_asking(tmp_path: Path, hub: HubServer) -> None:
-    settings = offline_settings(tmp_path, hf_endpoint=hub.endpoint)
+def test_offline_says_so_without_asking(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = offline_settings(tmp_path, hf_endpoint=bge_hub.endpoint)
     assert hub_failure(hub_model("reranker", BGE), settings) == "HF_HUB_OFFLINE is set"
-    assert hub.requests == []
+    assert bge_hub.requests == []
 
 
 def test_a_hub_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path) -> None:
@@ -91,16 +79,16 @@ def test_a_hub_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path) -> No
     assert hub_failure(hub_model("reranker", BGE), settings) == "http://127.0.0.1:9 cannot be reached"
 
 
-def test_a_hub_that_hangs_is_given_up_within_seconds(tmp_path: Path, hub: HubServer) -> None:
-    hub.hang(API)
+def test_a_hub_that_hangs_is_given_up_within_seconds(tmp_path: Path, bge_hub: HubServer) -> None:
+    bge_hub.hang(API)
     started = time.monotonic()
-    failure = hub_failure(hub_model("reranker", BGE), online_settings(tmp_path, hub.endpoint))
+    failure = hub_failure(hub_model("reranker", BGE), online_settings(tmp_path, bge_hub.endpoint))
     assert "cannot be reached" in failure or "does not answer" in failure
     assert time.monotonic() - started < 8
 
 
-def test_a_download_fills_the_cache_with_progress(tmp_path: Path, hub: HubServer) -> None:
-    settings, seen = online_settings(tmp_path, hub.endpoint), list[tuple[int, int]]()
+def test_a_download_fills_the_cache_with_progress(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings, seen = online_settings(tmp_path, bge_hub.endpoint), list[tuple[int, int]]()
     model = hub_model("reranker", BGE)
     files = download_model(model, settings, lambda done, total: seen.append((done, total)))
     assert (files.folder / files.model_file).stat().st_size > 0
@@ -109,22 +97,24 @@ def test_a_download_fills_the_cache_with_progress(tmp_path: Path, hub: HubServer
     assert find_model("reranker", BGE, offline_settings(settings.data_dir)) == files
 
 
-def test_a_download_that_breaks_off_is_not_taken_for_a_model_and_can_be_resumed(tmp_path: Path, hub: HubServer) -> None:
-    settings, model = online_settings(tmp_path, hub.endpoint), hub_model("reranker", BGE)
-    hub.refuse("onnx/model.onnx", status=403)
+def test_a_download_that_breaks_off_is_not_taken_for_a_model_and_can_be_resumed(
+    tmp_path: Path, bge_hub: HubServer
+) -> None:
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    bge_hub.refuse("onnx/model.onnx", status=403)
     with pytest.raises(ModelError, match=r"was not downloaded: .*Set HF_ENDPOINT to a mirror"):
         download_model(model, settings)
     assert cached_model(model, settings.models_folder) is None
-    hub.release()
+    bge_hub.release()
     assert download_model(model, settings).name == BGE
 
 
-def test_a_download_can_be_cancelled(tmp_path: Path, hub: HubServer) -> None:
+def test_a_download_can_be_cancelled(tmp_path: Path, bge_hub: HubServer) -> None:
     def cancel(done: int, total: int) -> None:
         raise CancelledError("Cancelled.")
 
-    settings, model = online_settings(tmp_path, hub.endpoint), hub_model("reranker", BGE)
-    hub.hang("onnx/model.onnx", after=100)
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    bge_hub.hang("onnx/model.onnx", after=100)
     with pytest.raises(CancelledError):
         download_model(model, settings, cancel)
     assert cached_model(model, settings.models_folder) is None

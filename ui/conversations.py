@@ -43,6 +43,8 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
             st.rerun()
         _list_conversations(app, conversation)
         show_fetch(app)
+        chat = app.pipeline.chat
+        st.caption(f"Answers: {label(chat.name) if chat else 'quoted sentences, no language model is set up'}")
     return options
 
 
