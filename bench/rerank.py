@@ -112,9 +112,9 @@ def section(results: Mapping[str, Figures], count: int) -> str:
         "size does not change the arithmetic).\n\n"
         "Goal: at least 5 times as fast, the same scores within 1e-4.\n\n"
         + table(["", "time", "per passage", "peak memory", "speed"], rows)
-        + f"\n\nThe logits spread over {np.ptp(default['scores']):.2f}, and the two differ by {difference:.1e} at most. "
-        f"Resift reaches {reached / 1e9:.0f} GFLOP/s, {share:.0%} of what this machine reaches on large matrices, where "
-        f"the same arithmetic would take {least:.1f} s"
+        + f"\n\nThe logits spread over {np.ptp(default['scores']):.2f}, and the two differ by {difference:.1e} at "
+        f"most. Resift reaches {reached / 1e9:.0f} GFLOP/s, {share:.0%} of what large matrices reach here, "
+        f"where the same arithmetic would take {least:.1f} s"
         + (": 5 times is out of reach here in fp32." if default["seconds"] / least < 5 else ".")
     )
 

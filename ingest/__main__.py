@@ -77,25 +77,31 @@ def _ingest(paths: Sequence[Path], collection: str, settings: Settings) -> list[
     inbox = Inbox(settings)
     outcomes: list[Outcome] = []
     waiting: dict[int, Path] = {}
+    names: dict[str, Path] = {}
     for given in paths:
-        for path, name, refusal in _files(given):
+        for path, short, refusal in _files(given):
             if refusal is not None:
                 outcomes.append(refusal)
                 continue
+            # Two files of one name must not replace each other: the second is called by its folder too.
+            name = short if names.setdefault(short, path) == path else f"{path.resolve().parent.name} › {short}"
             try:
                 with path.open("rb") as source:
                     waiting[inbox.accept(collection, name, source).id] = path
             except ResiftError as error:
                 outcomes.append(Outcome(str(path), "failed", str(error)))
             except OSError as error:
-                outcomes.append(Outcome(str(path), "failed", f"{path} cannot be read: {error.strerror}."))
+                outcomes.append(Outcome(str(path), "failed", _unreadable(error)))
     return outcomes + _follow(inbox, waiting, settings)
 
 
 def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
     """Yield (path, document name, refusal) for a file, or for each file below a folder."""
-    if not given.exists():
-        yield given, "", Outcome(str(given), "failed", f"There is no {given}: check the path.")
+    try:
+        given.stat()
+    except OSError as error:
+        reason = f"There is no {given}: check the path." if isinstance(error, FileNotFoundError) else _unreadable(error)
+        yield given, "", Outcome(str(given), "failed", reason)
         return
     if not given.is_dir():
         yield given, given.name, None
@@ -112,10 +118,14 @@ def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
             else:
                 reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(FORMATS)} are."
                 yield path, "", Outcome(str(path), "skipped", reason)
-    for error in unreadable:
-        yield given, "", Outcome(str(error.filename), "failed", f"{error.filename} cannot be read: {error.strerror}.")
+    for failure in unreadable:
+        yield given, "", Outcome(str(failure.filename), "failed", _unreadable(failure))
     if not found and not unreadable:
         yield given, "", Outcome(str(given), "failed", f"The folder {given} has no files.")
+
+
+def _unreadable(error: OSError) -> str:
+    return f"{error.filename} cannot be read: {error.strerror}."
 
 
 def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[Outcome]:
@@ -123,13 +133,17 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
     lock = DataFolderLock(settings.data_dir)
     library: Library | None = None
     ended: dict[int, Job] = {}
+    gone: set[int] = set()
     with tqdm(total=len(waiting), unit="file", disable=not waiting) as bar:
         try:
-            while len(ended) < len(waiting):
+            while len(ended) + len(gone) < len(waiting):
                 if library is None and lock.try_acquire():
                     library = Library(open_pipeline(settings))
                     library.start()
-                for job in inbox.jobs.entries():
+                jobs = inbox.jobs.entries()
+                # Somebody may take a job off the list on the page.
+                gone = waiting.keys() - ended.keys() - {job.id for job in jobs}
+                for job in jobs:
                     if job.id in waiting and job.id not in ended:
                         _show(bar, job, here=library is not None)
                         if job.ended:
@@ -143,7 +157,8 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
     if library is not None:
         library.close()
         lock.release()
-    return [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
+    taken_off = [Outcome(str(waiting[job_id]), "cancelled", "Taken off the list on the page.") for job_id in gone]
+    return taken_off + [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
 
 
 def _show(bar: tqdm[Any], job: Job, *, here: bool) -> None:

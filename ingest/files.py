@@ -1,10 +1,11 @@
-"""Keep the uploaded files themselves, named by what is in them."""
+"""Keep the uploaded files themselves, in folders named by what is in them."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from typing import BinaryIO
 from rag.errors import FileRefusedError, UnavailableError
 
 BLOCK = 1 << 20
-NAME_CHARACTERS = 200
+NAME_BYTES = 200
+"""File systems allow 255 bytes, which are only 85 Chinese characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class StoredFile:
 
 
 class Files:
-    """The stored files of a data folder, one folder a collection."""
+    """The stored files of a data folder: COLLECTION/DOCUMENT ID/NAME."""
 
     def __init__(self, data_dir: Path, max_mb: int) -> None:
         self._folder = data_dir / "files"
@@ -50,27 +52,37 @@ class Files:
                     digest, size = self._copy(name, source, target)
                     target.flush()
                     os.fsync(target.fileno())
-                Path(scratch).replace(self.path(collection, digest, name))
+                self._place(Path(scratch), self.path(collection, digest, name))
             except BaseException:
                 Path(scratch).unlink(missing_ok=True)
                 raise
         return StoredFile(name, digest, size)
 
     def path(self, collection: str, document_id: str, name: str) -> Path:
-        """Return where a stored file is, or would be; only its suffix comes from its name."""
-        return self._folder / collection / f"{document_id}{Path(name).suffix.lower()}"
+        """Return where a stored file is, or would be."""
+        return self._folder / collection / document_id / safe_name(name)
+
+    def entries(self, collection: str) -> list[StoredFile]:
+        """List the stored files of a collection by name."""
+        paths = (self._folder / collection).glob("*/*")
+        found = [StoredFile(path.name, path.parent.name, path.stat().st_size) for path in paths]
+        return sorted(found, key=lambda file: (file.name, file.document_id))
 
     def remove(self, collection: str, document_id: str) -> None:
-        """Delete a stored file, whatever its suffix."""
-        folder = self._folder / collection
-        for path in folder.glob(f"{document_id}*") if folder.is_dir() else ():
-            path.unlink(missing_ok=True)
+        """Delete a stored file, under whatever names it came."""
+        shutil.rmtree(self._folder / collection / document_id, ignore_errors=True)
+
+    def remove_copy(self, collection: str, document_id: str, name: str) -> None:
+        """Delete one of the names that a stored file came under."""
+        self.path(collection, document_id, name).unlink(missing_ok=True)
 
     def remove_collection(self, collection: str) -> None:
         """Delete all stored files of a collection."""
-        folder = self._folder / collection
-        for path in folder.iterdir() if folder.is_dir() else ():
-            path.unlink(missing_ok=True)
+        shutil.rmtree(self._folder / collection, ignore_errors=True)
+
+    def _place(self, scratch: Path, target: Path) -> None:
+        target.parent.mkdir(exist_ok=True)
+        scratch.replace(target)
 
     def _copy(self, name: str, source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
         digest, size = hashlib.sha256(), 0
@@ -93,8 +105,11 @@ def safe_name(name: str) -> str:
     base = "".join(character for character in base if unicodedata.category(character)[0] != "C").strip()
     if base.strip(".") == "":
         return "unnamed"
-    suffix = Path(base).suffix
-    return base if len(base) <= NAME_CHARACTERS else base[: NAME_CHARACTERS - len(suffix) - 1] + "…" + suffix
+    if len(base.encode()) <= NAME_BYTES:
+        return base
+    suffix = Path(base).suffix[:20]
+    room = NAME_BYTES - len(f"…{suffix}".encode())
+    return base.encode()[:room].decode(errors="ignore") + "…" + suffix
 
 
 @contextmanager

@@ -65,12 +65,14 @@ class Ingestor:
         self._undo(job)
 
     def _ingest(self, job: Job) -> None:
-        index, embedder = self._open(job)
-        published = {entry.id: entry for entry in index.documents()}
+        # A new collection is made only for a file that can be read.
+        known = job.collection in self._store.names()
+        published = self._published(job) if known else {}
         if job.document_id in published:
-            self._finish_unchanged(job, index, published[job.document_id])
+            self._finish_unchanged(job, published[job.document_id])
             return
         document = self._parse(job)
+        index, embedder = self._open(job)
         self._jobs.move(job.id, "chunking")
         chunks = chunk_document(document, index.spec, embedder.tokenizer)
         if not chunks:
@@ -100,9 +102,17 @@ class Ingestor:
         embedder = self._shelf.embedder_for_new_collection(report)
         return self._store.create(new_spec(job.collection, embedder)), embedder
 
-    def _finish_unchanged(self, job: Job, index: Index, entry: DocumentEntry) -> None:
-        index.publish(entry)
+    def _published(self, job: Job) -> dict[str, DocumentEntry]:
+        index = self._store.open(job.collection)
+        self._shelf.embedder_of(index.spec)  # refuses a collection of another model before any work is done
+        return {entry.id: entry for entry in index.documents()}
+
+    def _finish_unchanged(self, job: Job, entry: DocumentEntry) -> None:
+        # Once more, should a crash have come before the older versions were removed.
+        self._store.open(job.collection).publish(entry)
         also = "" if entry.name == job.name else f" under the name {entry.name}"
+        if also:
+            self._files.remove_copy(job.collection, job.document_id, job.name)
         self._jobs.progress(job.id, pages=entry.pages, done=entry.chunks, total=entry.chunks)
         self._jobs.move(job.id, "done", f"Unchanged: the same content is already there{also}.")
 

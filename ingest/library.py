@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ingest.files import StoredFile
 from ingest.inbox import Inbox
 from ingest.ingestor import Ingestor
 from ingest.jobs import Job
-from rag.errors import CollectionError
+from rag.errors import CollectionError, ResiftError
 from rag.pipeline import Pipeline
 from rag.types import DocumentEntry
 
@@ -36,7 +39,8 @@ class Library:
             jobs=self.jobs,
             files=self.files,
         )
-        self._writing = threading.Lock()
+        self._working = threading.Lock()
+        self._running: Job | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._worker: threading.Thread | None = None
@@ -62,11 +66,14 @@ class Library:
 
     def run_next(self) -> bool:
         """Carry the oldest queued job to its end in this thread; tell whether there was one."""
-        with self._writing:
-            job = self.jobs.claim()
+        with self._working:
+            job = self._running = self.jobs.claim()
             if job is None:
                 return False
-            self._ingestor.run(job)
+            try:
+                self._ingestor.run(job)
+            finally:
+                self._running = None
             return True
 
     def add(self, collection: str, name: str, source: BinaryIO) -> Job:
@@ -90,7 +97,7 @@ class Library:
 
     def delete(self, collection: str, document_id: str) -> None:
         """Delete a document: its chunks and vectors, its stored file, its jobs."""
-        with self._writing:
+        with self._without_jobs(collection, document_id):
             if collection in self._store.names():
                 self._store.open(collection).remove(document_id)
             self.jobs.forget(collection=collection, document_id=document_id)
@@ -98,20 +105,19 @@ class Library:
 
     def drop(self, collection: str) -> None:
         """Delete a collection with all its documents, files and jobs."""
-        for job in self.jobs.entries(collection):
-            self.jobs.cancel(job.id)
-        with self._writing:
+        with self._without_jobs(collection):
             self._store.drop(collection)
             self.jobs.forget(collection=collection)
             self.files.remove_collection(collection)
 
     def dismiss(self, job: Job) -> None:
-        """Take an ended job off the list, and its file with it if no document was made from it."""
+        """Take an ended job off the list, and all that is left of its file if no document was made from it."""
         self.jobs.forget(job_id=job.id)
-        if all(entry.id != job.document_id for entry in self.documents(job.collection)) and not any(
-            other.document_id == job.document_id for other in self.jobs.entries(job.collection)
-        ):
-            self.files.remove(job.collection, job.document_id)
+        others = (other for other in self.jobs.entries(job.collection) if other.document_id == job.document_id)
+        if any(others) or any(entry.id == job.document_id for entry in self.documents(job.collection)):
+            return
+        self._ingestor.discard(job)
+        self.files.remove(job.collection, job.document_id)
 
     def retry(self, job: Job) -> None:
         """Queue an ended job again."""
@@ -121,21 +127,50 @@ class Library:
     def reindex(self, collection: str) -> int:
         """Make a collection anew with the embedder the settings ask for, from its stored files; return their number.
 
-        Raises CollectionError, and leaves everything as it is, when a document's file is not on this machine.
+        A damaged collection is made from all files that are stored for it. Raises CollectionError, and leaves
+        everything as it is, when a document's file is not on this machine.
         """
-        with self._writing:
-            entries = self._store.open(collection).documents()
-            missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]
-            if missing:
-                raise CollectionError(
-                    f"The collection {collection!r} cannot be re-indexed: the files of {', '.join(missing[:5])} are "
-                    "not on this machine. Upload them here, or re-index on the machine they were uploaded to."
-                )
+        files = self._files_of(collection)
+        with self._without_jobs(collection):
             self.jobs.forget(collection=collection)
-            self.jobs.add(collection, [(entry.name, entry.id, entry.size) for entry in entries])
+            # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
+            ids = self.jobs.add(collection, [(file.name, file.document_id, file.size) for file in files])
+            for job_id in ids:
+                self.jobs.move(job_id, "interrupted", "Re-indexing was interrupted: retry this file.")
             self._store.drop(collection)
+            for job_id in ids:
+                self.jobs.retry(job_id)
         self._wake.set()
-        return len(entries)
+        return len(files)
+
+    def _files_of(self, collection: str) -> list[StoredFile]:
+        try:
+            entries = self._store.open(collection).documents()
+        except CollectionError:
+            return self.files.entries(collection)
+        missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]
+        if missing:
+            raise CollectionError(
+                f"The collection {collection!r} cannot be re-indexed: the files of {', '.join(missing[:5])} are "
+                "not on this machine. Upload them here, or re-index on the machine they were uploaded to."
+            )
+        return [StoredFile(entry.name, entry.id, entry.size) for entry in entries]
+
+    @contextmanager
+    def _without_jobs(self, collection: str, document_id: str | None = None) -> Iterator[None]:
+        """Cancel the jobs of a collection, or of a document in it, and wait until the one that runs has stopped."""
+
+        def concerned(job: Job | None) -> bool:
+            return job is not None and job.collection == collection and document_id in (None, job.document_id)
+
+        for job in self.jobs.entries(collection):
+            if concerned(job):
+                self.jobs.cancel(job.id)
+        if concerned(self._running):
+            with self._working:
+                yield
+        else:
+            yield
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -143,7 +178,15 @@ class Library:
                 if self.run_next():
                     continue
             except Exception:
-                # The queue itself failed, for instance on a full disk: say so, and try again rather than die.
-                log.exception("The ingestion queue cannot be read")
+                # The queue itself failed, for instance on a full disk: say so, and go on as after a restart.
+                log.exception("The ingestion queue cannot be used")
+                self._stopping.wait(POLL_SECONDS)
+                self._try_to_recover()
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
+
+    def _try_to_recover(self) -> None:
+        try:
+            self.recover()
+        except ResiftError as error:
+            log.error("Jobs that were cut off could not be marked yet: %s", error)

@@ -155,14 +155,14 @@ def test_uploads_are_the_same_in_two_tabs_and_after_a_reload(app: Running) -> No
         open_collection(page, "shared")
         upload(page, "one.txt", b"The first file of a shared collection is about water.")
         other = page.context.new_page()
-        other.goto(f"{app.address}/library")
-        other.get_by_test_id("stSelectbox").locator("input").click()
-        other.get_by_role("option", name="shared").click()
+        other.goto(page.url)
         expect(other.get_by_text("one.txt", exact=True)).to_be_visible()
         other.locator("input[type=file]").set_input_files(
             {"name": "two.txt", "mimeType": "text/plain", "buffer": b"The second file is about heat."}
         )
         expect(other.get_by_text("2 documents, 2 passages")).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_text("2 documents, 2 passages")).to_be_visible(timeout=WORK_MS)
+        page.reload()
         expect(page.get_by_text("2 documents, 2 passages")).to_be_visible(timeout=WORK_MS)
 
 

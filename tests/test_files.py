@@ -32,8 +32,14 @@ def test_a_name_loses_path_parts_and_control_characters(given: str, kept: str) -
 
 def test_a_long_name_is_shortened_and_keeps_its_suffix() -> None:
     short = safe_name("x" * 500 + ".pdf")
-    assert len(short) == 200
+    assert len(short.encode()) == 200
     assert short.endswith("….pdf")
+
+
+def test_a_long_chinese_name_still_fits_a_file_system(tmp_path: Path) -> None:
+    stored = Files(tmp_path, max_mb=1).keep("documents", "睡" * 300 + ".md", io.BytesIO(b"x"))
+    assert len(stored.name.encode()) <= 200
+    assert stored.name.endswith("….md")
 
 
 def test_a_file_is_kept_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
@@ -42,8 +48,8 @@ def test_a_file_is_kept_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
     assert (stored.name, stored.document_id, stored.size) == ("notes.TXT", document_id(b"content"), 7)
     path = files.path("documents", stored.document_id, stored.name)
     assert path.read_bytes() == b"content"
-    assert path.parent == tmp_path / "files" / "documents"
-    assert path.name == f"{stored.document_id}.txt"
+    assert path == tmp_path / "files" / "documents" / stored.document_id / "notes.TXT"
+    assert files.entries("documents") == [stored]
 
 
 def test_an_empty_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

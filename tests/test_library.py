@@ -8,15 +8,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ingest.jobs import Jobs, JobState
 from ingest.library import Library
-from rag.errors import CollectionError, FileRefusedError, SettingError
+from rag.errors import CollectionError, FileRefusedError, SettingError, UnavailableError
 from rag.models import BUNDLED_NAME
 from tests.parts import ingest, offline_settings, open_library
+from tests.qdrant_http import QdrantHttp
 
 ROOT = Path(__file__).parents[1]
 HEAT = "# Heat\n\nTake the phone out of the sun and switch it off until it has cooled.\n"
@@ -100,7 +103,7 @@ def test_a_bad_file_fails_with_a_sentence_and_leaves_nothing_to_search(
     assert job.state == "failed"
     assert sentence in job.reason
     assert library.documents("documents") == []
-    assert library._store.open("documents").count() == 0
+    assert library._store.names() == []
 
 
 def test_a_bad_file_does_not_stop_the_next(library: Library) -> None:
@@ -144,6 +147,93 @@ def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: 
     assert ended.state == "cancelled"
     assert 0 < ended.chunks_done < ended.chunks_total
     assert library.documents("documents") == []
+
+
+LONG = "\n\n".join(f"Paragraph {n}. " + "It says something about water and heat. " * 30 for n in range(300))
+
+
+def test_deleting_a_document_does_not_wait_for_another_that_is_being_read(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    (entry,) = library.documents("documents")
+    job = library.add("documents", "long.txt", io.BytesIO(LONG.encode()))
+    worker = threading.Thread(target=library.run_next)
+    worker.start()
+    while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
+        pass
+    library.delete("documents", entry.id)
+    running = library.jobs.get(job.id)
+    assert running is not None
+    assert not running.ended
+    assert library.documents("documents") == []
+    library.drop("documents")  # cancels the job and waits for its end
+    worker.join(10)
+    assert not worker.is_alive()
+    assert library.collections() == []
+
+
+def test_a_damaged_collection_is_made_anew_from_its_stored_files(tmp_path: Path) -> None:
+    with open_library(offline_settings(tmp_path)) as library:
+        ingest(library, "documents", "heat.md", HEAT)
+        ingest(library, "documents", "diet.md", SUGAR)
+    for path in (tmp_path / "index" / "documents" / "shard").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"damaged")
+    with open_library(offline_settings(tmp_path)) as library:
+        with pytest.raises(CollectionError, match="documents"):
+            library.documents("documents")
+        assert library.reindex("documents") == 2
+        while library.run_next():
+            pass
+        assert [entry.name for entry in library.documents("documents")] == ["diet.md", "heat.md"]
+
+
+def test_a_job_whose_end_could_not_be_written_is_marked_as_soon_as_that_works_again(tmp_path: Path) -> None:
+    class JobsOnAFullDisk(Jobs):
+        """Fails to record any state while the disk is full."""
+
+        full = threading.Event()
+
+        def move(self, job_id: int, state: JobState, reason: str = "") -> None:
+            if self.full.is_set():
+                raise UnavailableError("The disk is full.")
+            super().move(job_id, state, reason)
+
+    with open_library(offline_settings(tmp_path)) as library:
+        jobs = JobsOnAFullDisk(tmp_path)
+        library.jobs = library.inbox.jobs = library._ingestor._jobs = jobs
+        jobs.full.set()
+        library.start()
+        job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
+        while (now := jobs.get(job.id)) is not None and not now.ended:
+            time.sleep(0.01)
+        assert now is not None
+        assert now.state == "interrupted"
+        jobs.full.clear()
+        library.retry(now)
+        while (now := jobs.get(job.id)) is not None and not now.ended:
+            time.sleep(0.01)
+        assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
+
+
+def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tmp_path: Path) -> None:
+    with QdrantHttp() as server, open_library(offline_settings(tmp_path, qdrant_url=server.url)) as library:
+        ingest(library, "documents", "heat.md", HEAT)
+        job = library.add("documents", "long.txt", io.BytesIO(LONG[:60_000].encode()))
+        worker = threading.Thread(target=library.run_next)
+        worker.start()
+        while (now := library.jobs.get(job.id)) is not None and now.chunks_done <= 64 and not now.ended:
+            time.sleep(0.001)
+        server.failures += [503] * 1000
+        worker.join()
+        failed = library.jobs.get(job.id)
+        assert failed is not None
+        assert failed.state == "failed"
+        assert server.url in failed.reason
+        server.failures.clear()
+        assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
+        library.retry(failed)
+        assert library.run_next()
+        assert [entry.name for entry in library.documents("documents")] == ["heat.md", "long.txt"]
 
 
 def test_dismissing_a_failed_job_removes_its_file(library: Library) -> None:

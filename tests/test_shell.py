@@ -138,6 +138,36 @@ def test_bad_files_are_named_with_their_reasons_and_the_rest_goes_in(tmp_path: P
     assert states["mixed/good.txt"]["chunks"] == 1
 
 
+def test_two_files_of_one_name_in_one_call_are_both_kept(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(f"The {folder} of two files about water.")
+    paths = [str(tmp_path / folder / "README.md") for folder in ("first", "second")]
+    result = run("ingest", *paths, "--data", str(tmp_path / "data"), "--json")
+    assert [outcome["reason"] for outcome in outcomes(result)] == ["", ""]
+    inbox = Inbox(offline_settings(tmp_path / "data"))
+    assert [job.name for job in inbox.jobs.entries()] == ["README.md", "second › README.md"]
+
+
+def test_a_job_that_somebody_takes_off_the_list_does_not_keep_the_command_waiting(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("A note about water.")
+    data = tmp_path / "data"
+    lock = DataFolderLock(data).acquire()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "ingest", str(tmp_path / "note.txt"), "--data", str(data), "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
+    ) as child:
+        inbox = Inbox(offline_settings(data))
+        while not (jobs := inbox.jobs.entries()):
+            time.sleep(0.05)
+        inbox.jobs.forget(job_id=jobs[0].id)
+        printed, _ = child.communicate(timeout=60)
+    lock.release()
+    assert child.returncode == 1
+    assert json.loads(printed)[0]["state"] == "cancelled"
+
+
 def test_the_same_folder_again_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("A note about water.")
     arguments = ("ingest", str(tmp_path / "note.txt"), "--data", str(tmp_path / "data"), "--json")

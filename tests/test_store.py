@@ -251,15 +251,6 @@ def test_removing_takes_staged_chunks_too(index: Index) -> None:
         index.publish(entry("apple"))
 
 
-def test_discarding_takes_what_was_staged_and_leaves_what_was_published(index: Index) -> None:
-    add(index, "apple", name="apple.md")
-    stage(index, "berry", name="berry.md")
-    index.discard_staged()
-    assert names(index) == ["apple.md"]
-    with pytest.raises(CollectionError, match="0 of 3 chunks"):
-        index.publish(entry("berry", name="berry.md"))
-
-
 def test_dense_search_orders_by_cosine(index: Index) -> None:
     add(index, "apple")
     found = index.search_dense(2 * east(), 5)

@@ -78,7 +78,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     index = store.open(SPEC.name)
     assert index.documents() == [entry("apple")]
     assert {hit.chunk.document_id for hit in index.search_dense(east(), 10)} == {"apple"}
-    index.discard_staged()
+    index.remove("berry")
     assert index.count() == 3
     with pytest.raises(CollectionError, match="0 of 3 chunks"):
         index.publish(entry("berry", name="berry.md"))
@@ -186,7 +186,7 @@ def test_threads_that_write_and_search_see_whole_documents_only(store: EdgeStore
         for version in range(1, 9):
             add(index, f"apple-{version}", THREE_CHUNKS * 4, name="apple.md")
             stage(index, f"berry-{version}", name="berry.md")
-            index.discard_staged()
+            index.remove(f"berry-{version}")
 
     def watch() -> list[object]:
         problems: list[object] = []

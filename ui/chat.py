@@ -58,7 +58,7 @@ def _ask(app: App, question: str, conversation: Conversation | None, options: Se
                 retrieval = _retrieve(app, question, history, options)
             app.history.keep_retrieval(turn_id, retrieval)
             with panel:
-                show_panel(retrieval, None, key=turn_key(turn_id))
+                show_panel(retrieval, None, key=turn_key(turn_id), reveal=True)
             writing = Writing(app.pipeline.answer(retrieval, history), app.history, turn_id)
             try:
                 for written in writing.texts():

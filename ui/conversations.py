@@ -6,6 +6,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.types import Conversation
+from ui.collection import choose_collection, current_collection
 from ui.models import show_fetch
 from ui.plain import label
 from ui.resources import App
@@ -51,14 +52,13 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
 def _choose_collection(app: App, collections: list[str], conversation: Conversation | None) -> str:
     """Let the person choose; a conversation stays with the collection it was begun in."""
     if conversation is not None and conversation.collection in collections:
-        st.selectbox(
-            "Collection", [conversation.collection], disabled=True, help="Begin a new conversation to change it."
-        )
+        choose_collection(conversation.collection)
+        st.selectbox("Collection", [conversation.collection], disabled=True, help="Begin a new chat to change it.")
         return conversation.collection
-    preferred = st.session_state.get("collection", app.settings.collection)
-    index = collections.index(preferred) if preferred in collections else 0
-    chosen = st.selectbox("Collection", collections, index=index, format_func=label)
-    st.session_state["collection"] = chosen
+    current = current_collection(app, collections)
+    index = collections.index(current) if current in collections else 0
+    chosen = st.selectbox("Collection", collections, index=index)
+    choose_collection(chosen)
     return chosen
 
 

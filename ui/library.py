@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from rag.config import check_collection_name
 from rag.errors import ResiftError
 from rag.types import DocumentEntry
+from ui.collection import choose_collection, current_collection, forget_collection
 from ui.demo import COLLECTION as DEMO
 from ui.demo import load_demo
 from ui.jobs import show_jobs
@@ -18,6 +21,7 @@ from ui.upload import show_uploader
 BUSY_REFRESH_SECONDS = 1.0
 IDLE_REFRESH_SECONDS = 4.0
 DOCUMENTS_SHOWN = 50
+FAILURE = "library_failure"
 
 
 def show_library(app: App) -> None:
@@ -34,7 +38,7 @@ def show_library(app: App) -> None:
 
 def _choose_collection(app: App) -> str:
     collections = app.library.collections()
-    preferred = st.session_state.get("collection", app.settings.collection)
+    preferred = current_collection(app, collections)
     names = sorted({*collections, preferred})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox("Collection", names, index=names.index(preferred), width=280)
@@ -44,21 +48,24 @@ def _choose_collection(app: App) -> str:
             name = st.text_input("Name", placeholder="contracts-2026", max_chars=63)
             if st.form_submit_button("Create"):
                 try:
-                    st.session_state["collection"] = check_collection_name(name.strip())
+                    choose_collection(check_collection_name(name.strip()))
                     st.rerun()
                 except ResiftError as error:
                     st.error(label(str(error)))
         if DEMO not in collections and st.button("Load the demo knowledge base", icon=":material/play_arrow:"):
             load_demo(app)
-            st.session_state["collection"] = DEMO
+            choose_collection(DEMO)
             st.rerun()
+    choose_collection(chosen)
     if chosen != preferred:
-        st.session_state["collection"] = chosen
         st.rerun()
     return chosen
 
 
 def _show_contents(app: App, collection: str, was_busy: bool) -> None:
+    """Draw what is on its way and what is there; a fragment, in which an error would reach nobody if it were raised."""
+    if failure := st.session_state.pop(FAILURE, ""):
+        st.error(label(failure), icon=":material/error:")
     try:
         if any(not job.ended for job in app.library.jobs.entries(collection)) != was_busy:
             st.rerun()
@@ -66,7 +73,17 @@ def _show_contents(app: App, collection: str, was_busy: bool) -> None:
         _show_documents(app, collection)
     except ResiftError as error:
         st.error(label(str(error)), icon=":material/error:")
+    if collection in app.library.collections():
         _show_collection_actions(app, collection)
+
+
+def _attempt(action: Callable[[], object]) -> None:
+    """Do what a button asks for and draw the page anew; a failure is said on it."""
+    try:
+        action()
+    except ResiftError as error:
+        st.session_state[FAILURE] = str(error)
+    st.rerun()
 
 
 def _show_documents(app: App, collection: str) -> None:
@@ -83,7 +100,6 @@ def _show_documents(app: App, collection: str) -> None:
     )
     for entry in _found(documents):
         _show_document(app, collection, entry)
-    _show_collection_actions(app, collection)
 
 
 def _found(documents: list[DocumentEntry]) -> list[DocumentEntry]:
@@ -120,8 +136,7 @@ def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
         with st.popover("Delete", icon=":material/delete:", type="tertiary", key=f"delete-{entry.id}"):
             st.text(f"Delete {entry.name} with its {counted(entry.chunks, 'passage')} and the stored file?")
             if st.button("Delete for good", type="primary", key=f"confirm-{entry.id}"):
-                app.library.delete(collection, entry.id)
-                st.rerun()
+                _attempt(lambda: app.library.delete(collection, entry.id))
 
 
 def _show_collection_actions(app: App, collection: str) -> None:
@@ -129,11 +144,9 @@ def _show_collection_actions(app: App, collection: str) -> None:
         with st.popover("Re-index", icon=":material/refresh:", help="Make all passages and vectors anew"):
             st.text("Read all stored files again and embed them with the model that the settings ask for.")
             if st.button("Re-index now", type="primary"):
-                app.library.reindex(collection)
-                st.rerun()
+                _attempt(lambda: app.library.reindex(collection))
         with st.popover("Delete the collection", icon=":material/delete_forever:"):
             st.text(f"Delete {collection} with all its documents, passages and stored files?")
             if st.button("Delete the collection for good", type="primary"):
-                app.library.drop(collection)
-                st.session_state.pop("collection", None)
-                st.rerun()
+                forget_collection()
+                _attempt(lambda: app.library.drop(collection))

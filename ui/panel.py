@@ -28,13 +28,15 @@ _component = st.components.v2.component(
 )
 
 
-def show_panel(retrieval: Retrieval, answer: Answer | None, key: str) -> None:
+def show_panel(retrieval: Retrieval, answer: Answer | None, key: str, *, reveal: bool = False) -> None:
     """Draw the panel; drawn again under the same key it keeps the order and the passages a person has opened.
 
-    It may be drawn twice in one run of the script: before the answer is there and, in its place, after.
+    It may be drawn twice in one run of the script: before the answer is there and, in its place, after. With `reveal`
+    the page scrolls to the question above it, once before the answer is there and once after.
     """
     stage = "recalled" if answer is None else "answered"
-    _component(data={"key": key, **panel_data(retrieval, answer)}, key=f"{key}-{stage}")
+    data = {"key": key, "reveal": stage if reveal else "", **panel_data(retrieval, answer)}
+    _component(data=data, key=f"{key}-{stage}")
 
 
 def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, Any]:

@@ -44,17 +44,17 @@ def choose_options(app: App, collection: str, documents: list[DocumentEntry]) ->
         )
         candidates = st.slider(
             "Passages to rerank",
-            5,
-            60,
-            min(max(app.settings.rerank_candidates, 5), 60),
+            1,
+            max(60, app.settings.rerank_candidates),
+            app.settings.rerank_candidates,
             key="candidates",
             help="More candidates find more and take longer: the time grows with their number.",
         )
         top = st.slider(
             "Passages to read",
             1,
-            10,
-            min(app.settings.rerank_top, 10),
+            max(10, app.settings.rerank_top),
+            app.settings.rerank_top,
             key="top",
             help="The best passages after reranking, which the answer is made from.",
         )

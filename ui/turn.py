@@ -39,7 +39,7 @@ def show_turn(turn: Turn, *, latest: bool, key: str) -> None:
 def _show_answer(answer: Answer, retrieval: Retrieval | None, key: str) -> None:
     if answer.text:
         st.text(answer.text)
-    if answer.mode == "extractive" and answer.citations:
+    if answer.mode == "extractive" and answer.citations and not answer.warnings:
         st.caption(QUOTED_NOTE)
     for warning in answer.warnings:
         st.warning(label(warning), icon=":material/warning:")
@@ -74,7 +74,7 @@ def _show_evidence(retrieval: Retrieval, question: str, answer: Answer | None, *
     if not retrieval.hits:
         return
     if latest or st.toggle("Show what reranking changed", key=f"{key}-show-panel"):
-        show_panel(retrieval, answer, key=key)
+        show_panel(retrieval, answer, key=key, reveal=latest)
     _show_timings(retrieval, answer, key)
 
 

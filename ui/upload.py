@@ -6,6 +6,7 @@ import streamlit as st
 
 from ingest.parse import FORMATS
 from rag.errors import ResiftError
+from ui.collection import choose_collection
 from ui.plain import label
 from ui.resources import App
 
@@ -35,5 +36,5 @@ def show_uploader(app: App, collection: str) -> None:
     # A new key makes a new, empty uploader: the old one would hand the same files over on every rerun.
     st.session_state["upload_round"] = round_number + 1
     st.session_state["upload_refusals"] = refusals
-    st.session_state["collection"] = collection
+    choose_collection(collection)
     st.switch_page(st.session_state["library_page"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.collection import choose_collection
 from ui.demo import COLLECTION, load_demo
 from ui.resources import App
 from ui.upload import show_uploader
@@ -22,7 +23,7 @@ def show_welcome(app: App) -> None:
         st.markdown("A small knowledge base in English and Chinese, made to show when reranking helps, and when not.")
         if st.button("Load the demo knowledge base", icon=":material/play_arrow:", type="primary"):
             load_demo(app)
-            st.session_state["collection"] = COLLECTION
+            choose_collection(COLLECTION)
             st.switch_page(st.session_state["library_page"])
     with right:
         st.subheader("Use your own", anchor=False)

@@ -43,9 +43,6 @@ class Index(Protocol):
     def remove(self, document_id: str) -> None:
         """Remove a document's chunks, published or staged; removing what is not there is no error."""
 
-    def discard_staged(self) -> None:
-        """Remove every chunk that was staged and never published."""
-
     def documents(self) -> list[DocumentEntry]:
         """List the published documents by name."""
 

@@ -46,9 +46,12 @@ class EdgeStore:
 
     def names(self) -> list[str]:
         """Return the names of the collections, sorted; the manifest, written last, is what makes a collection."""
+        if not self._folder.exists():
+            return []
         with translate_failures(self._folder):
-            manifests = self._folder.glob(f"*/{MANIFEST}")
-            return sorted(path.parent.name for path in manifests if COLLECTION_NAME.fullmatch(path.parent.name))
+            # Not glob: it takes a folder that cannot be read for an empty one.
+            found = [path for path in self._folder.iterdir() if COLLECTION_NAME.fullmatch(path.name)]
+            return sorted(path.name for path in found if (path / MANIFEST).exists())
 
     def create(self, spec: CollectionSpec) -> EdgeIndex:
         """Create a collection, or open the one that is there with the same spec."""
@@ -146,11 +149,6 @@ class EdgeIndex:
         """Remove a document's chunks, published or staged."""
         with self._working():
             self._delete(must=[_is(stored.DOCUMENT_ID, document_id)])
-
-    def discard_staged(self) -> None:
-        """Remove every chunk that was staged and never published."""
-        with self._working():
-            self._delete(must_not=[PUBLISHED])
 
     def documents(self) -> list[DocumentEntry]:
         """List the published documents by name."""

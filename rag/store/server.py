@@ -166,10 +166,6 @@ class ServerIndex:
         """Remove a document's chunks, published or staged."""
         self._delete(models.Filter(must=[_is(stored.DOCUMENT_ID, document_id)]))
 
-    def discard_staged(self) -> None:
-        """Remove every chunk that was staged and never published."""
-        self._delete(models.Filter(must=[PENDING]))
-
     def documents(self) -> list[DocumentEntry]:
         """List the published documents by name."""
         first = models.Filter(must=[_is(stored.CHUNK_INDEX, 0)], must_not=[PENDING])
