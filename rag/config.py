@@ -108,14 +108,20 @@ def read_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
             f"RERANK_TOP is {settings.rerank_top} but only RERANK_CANDIDATES={settings.rerank_candidates} passages are "
             "reranked: give RERANK_TOP the same number or a smaller one."
         )
-    if settings.llm_api_key and not settings.llm_model:
-        raise SettingError("LLM_API_KEY is set but LLM_MODEL is not: name the model to ask, for instance gpt-4o-mini.")
+    _check_language_model(settings)
     return settings
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Build the settings from `.env` in the working folder and the environment, which wins."""
-    load_dotenv(Path(".env"))
+    try:
+        load_dotenv(Path(".env"), encoding="utf-8-sig")
+    except ValueError:
+        raise SettingError("The file .env is not UTF-8 text: save it again with the encoding UTF-8.") from None
+    except OSError as error:
+        raise SettingError(
+            f"The file .env cannot be read ({error.strerror}): make it a file that you may read, or remove it."
+        ) from None
     return read_settings(os.environ, **overrides)
 
 
@@ -127,6 +133,19 @@ def check_collection_name(name: str) -> str:
             "beginning with a letter or a digit."
         )
     return name
+
+
+def _check_language_model(settings: Settings) -> None:
+    if settings.llm_model and not settings.llm_configured:
+        raise SettingError(
+            "LLM_MODEL is set but neither LLM_API_KEY nor LLM_BASE_URL is: give the provider's key, or the address of "
+            "a model of your own, for instance http://localhost:11434/v1."
+        )
+    given = next((name for name in ("llm_api_key", "llm_base_url") if getattr(settings, name)), None)
+    if given and not settings.llm_model:
+        raise SettingError(
+            f"{given.upper()} is set but LLM_MODEL is not: name the model to ask, for instance gpt-4o-mini."
+        )
 
 
 def _parse(name: str, raw: str) -> Any:

@@ -14,7 +14,7 @@ from tests.browser import REPOSITORY, serve, visit
 from tests.files import pdf
 from tests.llm_server import LlmServer, Reply
 
-WORK_MS = 30_000
+WORK_MS = 60_000
 """Patience for what embeds or parses: a busy machine with one core needs it."""
 
 HOSTILE = """<script>document.title = "owned"</script> <img src="x" onerror="document.title = 'owned'">

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
-from rag.config import Settings, check_collection_name, read_settings
+from rag.config import Settings, check_collection_name, load_settings, read_settings
 from rag.errors import SettingError
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
@@ -72,6 +75,53 @@ def test_a_key_without_a_model_is_refused_without_showing_the_key() -> None:
     assert "sk-secret" not in str(caught.value)
 
 
+def test_an_address_without_a_model_is_refused():
+    with pytest.raises(SettingError, match="LLM_BASE_URL is set but LLM_MODEL is not: name the model"):
+        read_settings({"LLM_BASE_URL": "http://localhost:11434/v1"})
+
+
+def test_a_model_without_key_or_address_is_refused():
+    with pytest.raises(SettingError, match="LLM_MODEL is set but neither LLM_API_KEY nor LLM_BASE_URL is"):
+        read_settings({"LLM_MODEL": "qwen3:8b"})
+
+
+def test_an_override_completes_what_the_environment_leaves_out():
+    settings = read_settings({"LLM_BASE_URL": "http://localhost:11434/v1"}, llm_model="qwen3:8b", data_dir=None)
+    assert settings.llm_configured
+    assert settings.data_dir == Path("data")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_an_env_file_that_is_not_utf_8_is_refused(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / ".env").write_text("RERANK_TOP=3\nLLM_MODEL=模型\n", encoding=encoding)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError, match=r"\.env is not UTF-8 text: save it again with the encoding UTF-8"):
+        load_settings()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_an_env_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / ".env").touch(mode=0)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError, match=r"\.env cannot be read \(Permission denied\)"):
+        load_settings()
+
+
+def test_an_env_file_with_a_byte_order_mark_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / ".env").write_text("RERANK_TOP=3\n", encoding="utf-8-sig")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RERANK_TOP", "")
+    monkeypatch.delenv("RERANK_TOP")
+    assert load_settings().rerank_top == 3
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / ".env").write_text("RERANK_TOP=3\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RERANK_TOP", "4")
+    assert load_settings().rerank_top == 4
+
+
 def test_secrets_do_not_show_in_the_representation() -> None:
     settings = read_settings({"LLM_API_KEY": "sk-secret", "LLM_MODEL": "m", "QDRANT_API_KEY": "q-secret"})
     assert "secret" not in repr(settings)
@@ -92,3 +142,18 @@ def test_the_example_file_names_every_setting_and_nothing_else() -> None:
 def test_the_example_file_gives_the_defaults() -> None:
     pairs = re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
     assert read_settings(dict(pairs)) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("OpenAI", "gpt-4o-mini"), ("DeepSeek", "deepseek-chat"), ("Ollama", "qwen3:8b"), ("vLLM", "Qwen/Qwen3-8B")],
+)
+def test_a_language_model_of_the_example_file_is_set_up_by_uncommenting_its_block(provider: str, model: str):
+    blocks = EXAMPLE.read_text(encoding="utf-8").split("\n\n")
+    (commented,) = [block for block in blocks if block.startswith(f"# {provider}")]
+    uncommented = re.sub("^#(?=[A-Z])", "", commented, flags=re.MULTILINE)
+    assert uncommented != commented
+    text = "\n\n".join(uncommented if block == commented else block for block in blocks)
+    settings = read_settings({name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()})
+    assert settings.llm_configured
+    assert settings.llm_model == model

@@ -12,7 +12,7 @@ from tests.browser import REPOSITORY, serve, visit
 from tests.models import HubServer
 
 BGE = DEFAULTS["reranker"]
-WORK_MS = 30_000
+WORK_MS = 60_000
 
 
 def test_the_download_is_shown_cancelled_fetched_again_and_used(

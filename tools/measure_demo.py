@@ -1,7 +1,8 @@
-"""Measure what reranking does to the demo's questions, with the bundled models, and write `demo/measured.json`.
+"""Measure what reranking does to the demo's questions, with the bundled models.
 
 The demo is ingested into a temporary folder the way any upload is; every question is then asked with the reranker and
-without it. Run it again whenever the documents, the questions, the chunking or the ranking change:
+without it. The results go to `demo/measured.json` and, as a table, to `demo/README.md`. Run it again whenever the
+documents, the questions, the chunking or the ranking change:
 
     python -m tools.measure_demo
 """
@@ -12,10 +13,10 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ingest.library import Library
 from rag.config import Settings
@@ -26,8 +27,11 @@ DEMO = Path(__file__).parents[1] / "demo"
 DOCUMENTS = DEMO / "documents"
 QUESTIONS = DEMO / "questions.jsonl"
 MEASURED = DEMO / "measured.json"
+README = DEMO / "README.md"
+TABLE_MARKERS = ("<!-- effects: written by python -m tools.measure_demo -->", "<!-- end of effects -->")
 
-Effect = Literal["rescued", "better", "unchanged", "worse", "lost", "not recalled", "no source"]
+Effect = Literal["rescued", "lost", "better", "worse", "unchanged", "not recalled", "no source"]
+"""What reranking did to a question, in the order of the table: first what crosses the line that is read to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,9 @@ def main() -> None:
         "questions": {name: asdict(one) for name, one in measured.items()},
     }
     MEASURED.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    README.write_text(
+        with_table(README.read_text(encoding="utf-8"), effects_table(questions, measured)), encoding="utf-8"
+    )
 
 
 def read_questions() -> list[Question]:
@@ -127,6 +134,24 @@ def judge(before: int | None, after: int | None, kept: int) -> Effect:
     if after < before:
         return "rescued" if after <= kept < before else "better"
     return "lost" if before <= kept < after else "worse"
+
+
+def effects_table(questions: Collection[Question], measured: Mapping[str, Measurement]) -> str:
+    """Return the Markdown table of the questions' ranks and effects, the effects in the order of `Effect`."""
+    order = get_args(Effect)
+    rows = ["| question | before | after | effect |", "|---|--:|--:|---|"]
+    for question in sorted(questions, key=lambda question: order.index(measured[question.id].effect)):
+        one = measured[question.id]
+        rows.append(f"| {question.question} | {one.before or '-'} | {one.after or '-'} | {one.effect} |")
+    return "\n".join(rows)
+
+
+def with_table(text: str, table: str) -> str:
+    """Return the text with the table in place of what stands between the two markers."""
+    begin, end = TABLE_MARKERS
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n\n{table}\n\n{end}{tail}"
 
 
 def _line(question: Question, one: Measurement) -> str:
