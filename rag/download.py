@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.config import Settings
-from rag.errors import CancelledError, ModelError
+from rag.errors import ModelError
 from rag.models import HubModel, ModelFiles, cached_model, hub_failure, hub_model, ways_out
 
 POLL_SECONDS = 0.5
@@ -26,16 +26,24 @@ Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; may raise CancelledError to stop."""
 
 
-def download_model(model: HubModel, settings: Settings, progress: Progress = lambda done, total: None) -> ModelFiles:
+def download_model(
+    model: HubModel,
+    settings: Settings,
+    progress: Progress = lambda done, total: None,
+    *,
+    pinned: bool = False,
+    afresh: bool = False,
+) -> ModelFiles:
     """Fetch a model into the cache and return its files; what a broken download left is used by the next one.
 
-    Raises ModelError with both ways out when the hub does not answer, and CancelledError when `progress` does.
+    `pinned` is for a model that a collection needs under its own name; `afresh` first deletes what the cache has of it,
+    once the hub has answered. Raises ModelError with the ways out when the model cannot be had, and whatever `progress`
+    raises.
     """
     failure = hub_failure(model, settings)
     if failure:
-        raise ModelError(f"{model.name} cannot be downloaded: {failure}. {ways_out(model.kind, model.name)}")
-    settings.models_folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.models_folder).free
+        raise ModelError(f"{model.name} cannot be downloaded: {failure}. {ways_out(model, settings, pinned=pinned)}")
+    free = _prepare(model, settings.models_folder, afresh)
     if free < model.size_gb * 1.1e9:
         raise ModelError(
             f"{model.name} takes {model.size_gb:.1f} GB and only {free / 1e9:.1f} GB are free in "
@@ -44,13 +52,33 @@ def download_model(model: HubModel, settings: Settings, progress: Progress = lam
     outcome = _run_child(model, settings, progress)
     files = cached_model(model, settings.models_folder)
     if files is None:
-        reason = outcome.get("error") or "some of its files are missing at the hub"
-        raise ModelError(f"{model.name} was not downloaded: {reason}. {ways_out(model.kind, model.name)}")
+        ended = "some of its files are missing at the hub" if "folder" in outcome else "the download broke off"
+        reason = outcome.get("error", ended).rstrip(".")
+        raise ModelError(f"{model.name} was not downloaded: {reason}. {ways_out(model, settings, pinned=pinned)}")
     return files
 
 
+def _prepare(model: HubModel, cache: Path, afresh: bool) -> int:
+    """Make the cache ready to be written to; return the bytes free on its disk."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        if afresh and (cache / model.cache_folder).exists():
+            shutil.rmtree(cache / model.cache_folder)
+        return shutil.disk_usage(cache).free
+    except OSError as error:
+        raise ModelError(
+            f"{model.name} cannot be kept in {cache} ({error.strerror}): make that folder writable, or set MODELS_DIR "
+            "to another."
+        ) from error
+
+
 def _run_child(model: HubModel, settings: Settings, progress: Progress) -> dict[str, Any]:
-    environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    environment = os.environ | {
+        "HF_ENDPOINT": settings.hf_endpoint,
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        # All of a model in its own folder, which can then be deleted or copied as a whole.
+        "HF_HUB_DISABLE_SHARED_BLOBS": "1",
+    }
     command = [sys.executable, "-m", "rag.download", model.kind, model.name, str(settings.models_folder)]
     total, outcome = 0, {}
     with subprocess.Popen(  # noqa: S603 - the command is this program
@@ -64,7 +92,7 @@ def _run_child(model: HubModel, settings: Settings, progress: Progress) -> dict[
                 if "done" in message:
                     progress(message["done"], total)
                 outcome = message
-        except CancelledError:
+        except BaseException:
             child.kill()
             raise
     return outcome
@@ -94,7 +122,7 @@ def _child(kind: str, name: str, cache: Path) -> None:
 
 def _watch(cache: Path, model: HubModel) -> None:
     """Report the bytes on disk, partial files included, until the process ends."""
-    blobs = cache / f"models--{model.repository.replace('/', '--')}" / "blobs"
+    blobs = cache / model.cache_folder / "blobs"
     while True:
         time.sleep(POLL_SECONDS)
         sizes = []

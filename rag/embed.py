@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
-from rag.errors import ModelError
-from rag.models import ModelFiles, load_tokenizer
+from rag.models import ModelFiles, load_tokenizer, unusable
 
 if TYPE_CHECKING:
     from fastembed import TextEmbedding
@@ -68,6 +67,7 @@ class Embedder:
         """Return unit vectors of shape (texts, dimension); `after_batch` is told how many are done and may raise."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
+        self._loaded()
         prefixed = [self._passage_instruction + text for text in texts]
         lengths = [min(self.count_tokens(text), self.max_tokens) for text in prefixed]
         # Dynamic int8 scales a whole batch together, so a text's vector would depend on its neighbours.
@@ -129,9 +129,9 @@ class Embedder:
     def _load(self) -> TextEmbedding:
         from fastembed import TextEmbedding
 
-        if self.files.source != "cache":
-            self._register()
         try:
+            if self.files.source != "cache":
+                self._register()
             return TextEmbedding(
                 self.files.name,
                 specific_model_path=str(self.files.folder),
@@ -141,7 +141,7 @@ class Embedder:
                 enable_cpu_mem_arena=False,
             )
         except Exception as error:  # onnxruntime and tokenizers raise their own unrelated types for a damaged file
-            raise ModelError(f"The embedder in {self.files.folder} cannot be loaded: {error}") from error
+            raise unusable(self.files, error) from error
 
     def _register(self) -> None:
         """Tell fastembed of a model that it does not know by name."""

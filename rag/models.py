@@ -45,9 +45,12 @@ class ModelFiles:
 
     @property
     def max_tokens(self) -> int:
-        """The longest input the model takes, in its own tokens."""
-        config = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        limits = [config.get(key) for key in ("model_max_length", "max_length")]
+        """The longest input the model takes, in its own tokens; raises ModelError for a damaged file."""
+        try:
+            config = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            limits = [config.get(key) for key in ("model_max_length", "max_length")]
+        except (OSError, ValueError, AttributeError) as error:
+            raise unusable(self, error) from error
         known = [int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 1_000_000]
         return min(known, default=512)
 
@@ -63,6 +66,11 @@ class HubModel:
     additional_files: tuple[str, ...]
     size_gb: float
     dimension: int | None
+
+    @property
+    def cache_folder(self) -> str:
+        """The name of the model's own folder in the cache, as huggingface_hub gives it."""
+        return f"models--{self.repository.replace('/', '--')}"
 
     @property
     def patterns(self) -> list[str]:
@@ -84,13 +92,20 @@ def bundled_model() -> ModelFiles:
 def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles | None:
     """Return the files of a chosen model if they are all on this machine, without asking the network.
 
-    `choice` is "bundled" (embedder only), a folder, or a fastembed name. Raises ModelError for a name that is neither.
+    `choice` is "bundled" (embedder only), a folder, or a fastembed name. Raises ModelError for a name that is neither,
+    with the variable that gave it.
     """
     if kind == "embedder" and choice in ("bundled", BUNDLED_NAME):
         return bundled_model()
     if looks_like_folder(choice):
         return folder_model(kind, Path(choice).expanduser())
-    return cached_model(hub_model(kind, choice), settings.models_folder)
+    try:
+        model = hub_model(kind, choice)
+    except ModelError as error:
+        if choice == {"embedder": settings.embed_model, "reranker": settings.rerank_model}[kind]:
+            raise ModelError(f"{VARIABLES[kind]}={choice}: {error}") from error
+        raise
+    return cached_model(model, settings.models_folder)
 
 
 def looks_like_folder(choice: str) -> bool:
@@ -114,9 +129,16 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
         missing.insert(0, "model.onnx")
     if missing or model_file is None:
         raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
-    with (folder / model_file).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    weights = (folder / model_file).stat()
+    digest = _content_hash(folder / model_file, weights.st_size, weights.st_mtime_ns)
     return ModelFiles(f"{folder.resolve().name}@{digest}", kind, "folder", folder, model_file)
+
+
+@lru_cache(maxsize=16)
+def _content_hash(path: Path, size: int, changed: int) -> str:
+    """Hash a file once as long as its size and time stay: weights of a gigabyte take seconds."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
@@ -174,19 +196,45 @@ def hub_failure(model: HubModel, settings: Settings) -> str:
     return outcome[0] if outcome else f"{settings.hf_endpoint} does not answer"
 
 
-def ways_out(kind: ModelKind, name: str) -> str:
-    """Say how to get a model onto a machine that cannot reach the hub."""
-    return (
-        f"Set HF_ENDPOINT to a mirror that has {name}, or copy its files to a folder and set {VARIABLES[kind]} to that "
-        "folder."
+def ways_out(model: HubModel, settings: Settings, *, pinned: bool) -> str:
+    """Say how to get a model onto this machine; `pinned` when a collection needs it under its own name."""
+    fetch = (
+        "Unset HF_HUB_OFFLINE so that it can be fetched"
+        if settings.hf_hub_offline
+        else f"Set HF_ENDPOINT to a mirror that has {model.repository}"
     )
+    if pinned:
+        # A folder has a name of its own, so the collection would refuse it.
+        copy = (
+            f"copy {model.cache_folder} from the models folder of a machine that has it into {settings.models_folder}"
+        )
+    else:
+        copy = f"copy its files to a folder and set {VARIABLES[model.kind]} to that folder"
+    return f"{fetch}, or {copy}."
+
+
+def unusable(files: ModelFiles, error: Exception) -> ModelError:
+    """Return the error for a model whose files are all there and cannot be loaded, with the way out."""
+    way = {
+        "bundled": "install Resift again",
+        "folder": "copy the files there again",
+        "cache": f"delete {files.folder.parent.parent} and fetch it again",
+    }[files.source]
+    reason = " ".join(str(error).split()).rstrip(".")
+    return ModelError(f"The {files.kind} in {files.folder} cannot be loaded ({reason}): {way}")
 
 
 def load_tokenizer(files: ModelFiles) -> Tokenizer:
-    """Load a model's own tokenizer without truncation and padding, to count and split with."""
+    """Load a model's own tokenizer without truncation and padding, to count and split with.
+
+    Raises ModelError for a damaged file.
+    """
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(files.folder / "tokenizer.json"))
+    try:
+        tokenizer = Tokenizer.from_file(str(files.folder / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise unusable(files, error) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

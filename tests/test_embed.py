@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,9 +100,19 @@ def test_a_model_in_a_folder_is_embedded_with(embedder_folder: Path) -> None:
     assert np.allclose(one_by_one, together, atol=1e-5)
 
 
-def test_a_damaged_model_file_is_an_error_that_names_the_folder(tmp_path: Path, embedder_folder: Path) -> None:
-    for path in embedder_folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        Embedder(folder_model("embedder", tmp_path)).question("anything")
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_a_damaged_model_in_a_folder_is_to_be_copied_again(
+    tmp_path: Path, embedder_folder: Path, content: bytes
+) -> None:
+    shutil.copytree(embedder_folder, tmp_path / "model")
+    (tmp_path / "model" / "model.onnx").write_bytes(content)
+    embedder = Embedder(folder_model("embedder", tmp_path / "model"))
+    with pytest.raises(ModelError, match=r"cannot be loaded .*: copy the files there again"):
+        embedder.passages(["anything"])
+
+
+def test_a_folder_without_the_size_of_its_vectors_is_an_error(tmp_path: Path, embedder_folder: Path) -> None:
+    shutil.copytree(embedder_folder, tmp_path / "model")
+    (tmp_path / "model" / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"cannot be loaded .*config\.json.*: copy the files there again"):
+        Embedder(folder_model("embedder", tmp_path / "model")).question("anything")

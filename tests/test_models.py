@@ -20,6 +20,7 @@ from rag.models import (
     folder_model,
     hub_failure,
     hub_model,
+    load_tokenizer,
 )
 from tests.models import API, HubServer
 from tests.parts import offline_settings
@@ -126,3 +127,54 @@ def test_a_hub_without_the_model_names_both_ways_out(tmp_path: Path) -> None:
     assert "answered 404" in str(caught.value)
     assert "HF_ENDPOINT" in str(caught.value)
     assert "RERANK_MODEL to that folder" in str(caught.value)
+
+
+def test_offline_the_way_out_is_not_a_mirror(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Unset HF_HUB_OFFLINE") as caught:
+        download_model(hub_model("reranker", BGE), offline_settings(tmp_path))
+    assert "HF_ENDPOINT" not in str(caught.value)
+
+
+def test_a_model_fetched_afresh_replaces_a_damaged_one_of_the_same_size(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    file = download_model(model, settings).folder / model.model_file
+    whole = file.read_bytes()
+    file.write_bytes(b"x" * len(whole))
+    assert download_model(model, settings).folder / model.model_file == file
+    assert file.read_bytes() != whole
+    assert (download_model(model, settings, afresh=True).folder / model.model_file).read_bytes() == whole
+
+
+def test_a_hub_that_does_not_answer_leaves_what_the_cache_has(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    files = download_model(model, settings)
+    bge_hub.refuse(API, status=503)
+    with pytest.raises(ModelError, match="answered 503"):
+        download_model(model, settings, afresh=True)
+    assert cached_model(model, settings.models_folder) == files
+
+
+def test_a_cache_that_cannot_be_written_to_is_said(tmp_path: Path, bge_hub: HubServer) -> None:
+    (tmp_path / "file").write_text("in the way")
+    settings = offline_settings(
+        tmp_path, hf_hub_offline=False, hf_endpoint=bge_hub.endpoint, models_dir=tmp_path / "file" / "models"
+    )
+    with pytest.raises(ModelError, match=r"cannot be kept in .* set MODELS_DIR to another"):
+        download_model(hub_model("reranker", BGE), settings)
+
+
+def test_new_weights_in_a_folder_give_it_a_new_name(tmp_path: Path, embedder_folder: Path) -> None:
+    shutil.copytree(embedder_folder, tmp_path / "model")
+    before = folder_model("embedder", tmp_path / "model").name
+    assert folder_model("embedder", tmp_path / "model").name == before
+    (tmp_path / "model" / "model.onnx").write_bytes(b"other weights")
+    assert folder_model("embedder", tmp_path / "model").name != before
+
+
+@pytest.mark.parametrize("damaged", ["tokenizer.json", "tokenizer_config.json"])
+def test_a_damaged_tokenizer_is_an_error_with_the_way_out(tmp_path: Path, embedder_folder: Path, damaged: str) -> None:
+    shutil.copytree(embedder_folder, tmp_path / "model")
+    (tmp_path / "model" / damaged).write_bytes(b"{")
+    files = folder_model("embedder", tmp_path / "model")
+    with pytest.raises(ModelError, match=r"cannot be loaded .*: copy the files there again"):
+        _ = load_tokenizer(files) if damaged == "tokenizer.json" else files.max_tokens

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from rag.embed import Embedder
@@ -151,12 +153,47 @@ def test_a_cross_encoder_supports_from_two_percent_relevance(overlap: CrossEncod
     assert not overlap.supports("q", kept(0.019))  # type: ignore[arg-type]
 
 
-def test_a_model_with_other_inputs_is_an_error_that_names_the_folder(tmp_path: Path, word_overlap_folder: Path) -> None:
-    for path in word_overlap_folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "model.onnx").write_bytes(b"")
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        CrossEncoderReranker(folder_model("reranker", tmp_path)).score("q", [hit(1, "a")], FOREVER)
+def test_a_damaged_model_in_a_folder_is_to_be_copied_again(tmp_path: Path, word_overlap_folder: Path) -> None:
+    shutil.copytree(word_overlap_folder, tmp_path / "model")
+    (tmp_path / "model" / "model.onnx").write_bytes(b"")
+    reranker = CrossEncoderReranker(folder_model("reranker", tmp_path / "model"))
+    with pytest.raises(ModelError, match=r"cannot be loaded .*: copy the files there again"):
+        reranker.score("q", [hit(1, "a")], FOREVER)
+
+
+def test_an_embedder_is_refused_as_a_reranker(embedder_folder: Path) -> None:
+    reranker = CrossEncoderReranker(folder_model("reranker", embedder_folder), threads=1)
+    with pytest.raises(RerankError, match=r"is not a cross-encoder: for a batch of 1 it gave 1 x \d+ x 32 numbers"):
+        reranker.score("phone heat", [hit(1, "water")], FOREVER)
+
+
+@pytest.mark.parametrize(("shape", "scored"), [(["batch"], True), (["batch", 1], True), (["batch", 2], False)])
+def test_a_cross_encoder_gives_one_number_a_passage(
+    tmp_path: Path, word_overlap_folder: Path, shape: list[str | int], scored: bool
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(word_overlap_folder, folder)
+    reshape_output(folder / "model.onnx", shape)
+    reranker = CrossEncoderReranker(folder_model("reranker", folder), threads=1)
+    if scored:
+        assert reranker.score("phone", [hit(1, "phone")], FOREVER)[0].order == pytest.approx(4, abs=1e-4)
+    else:
+        with pytest.raises(RerankError, match="gave 1 x 2 numbers, not one score a passage"):
+            reranker.score("phone", [hit(1, "phone")], FOREVER)
+
+
+def reshape_output(path: Path, shape: list[str | int]) -> None:
+    """Give a model's output of shape (batch, 1) the shape (batch) or, by repeating it, (batch, n)."""
+    model = onnx.load(path)
+    graph = model.graph
+    output = graph.output[0].name
+    graph.node[-1].output[0] = "score"
+    sizes = onnx.numpy_helper.from_array(np.array([-1] if len(shape) == 1 else [1, shape[1]], np.int64), "sizes")
+    graph.initializer.append(sizes)
+    graph.node.append(onnx.helper.make_node("Reshape" if len(shape) == 1 else "Tile", ["score", "sizes"], [output]))
+    del graph.output[:]
+    graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, shape))
+    onnx.save(model, path)
 
 
 def test_max_sim_is_the_mean_of_the_best_cosines() -> None:

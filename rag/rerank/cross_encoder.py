@@ -7,11 +7,11 @@ import os
 import threading
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag.batching import run_in_micro_batches
-from rag.errors import ModelError, RerankError
-from rag.models import ModelFiles, load_tokenizer
+from rag.errors import RerankError
+from rag.models import ModelFiles, load_tokenizer, unusable
 from rag.rerank.base import Deadline
 from rag.types import Hit, RankedHit, RerankScore
 
@@ -82,7 +82,7 @@ class CrossEncoderReranker:
         return question if len(offsets) <= most else question[: offsets[most - 1][1]]
 
     def _logits(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float]:
-        model = self._loaded()
+        self._loaded()
         asked = self._fitted(question)
         texts: list[str] = []
         owners: list[int] = []
@@ -95,7 +95,7 @@ class CrossEncoderReranker:
             scores = run_in_micro_batches(
                 texts,
                 [self._count(text) + around for text in texts],
-                lambda batch: list(model.rerank(asked, batch, batch_size=len(batch))),
+                lambda batch: self._run(asked, batch),
                 workers=self._workers,
                 after_batch=lambda done: deadline.check(done, len(texts)),
             )
@@ -107,8 +107,21 @@ class CrossEncoderReranker:
         for owner, score in zip(owners, scores, strict=True):
             if math.isnan(score):
                 raise RerankError("the model returned a score that is not a number")
-            best[owner] = max(best[owner], float(score))
+            best[owner] = max(best[owner], score)
         return best
+
+    def _run(self, question: str, texts: list[str]) -> list[float]:
+        """Return the logits of one batch; fastembed's `rerank` would take the first column of any matrix for them."""
+        model: Any = self._loaded().model
+        encoded = model.tokenize([(question, text) for text in texts])
+        output = model.model.run(None, model._build_onnx_input(encoded))[0]
+        if output.shape not in ((len(texts),), (len(texts), 1)):
+            shape = " x ".join(str(size) for size in output.shape)
+            raise RerankError(
+                f"the model in {self.files.folder} is not a cross-encoder: for a batch of {len(texts)} it gave {shape} "
+                "numbers, not one score a passage. Set RERANK_MODEL to a cross-encoder"
+            )
+        return [float(score) for score in output.reshape(-1)]
 
     def _loaded(self) -> TextCrossEncoder:
         if self._model is None:
@@ -120,9 +133,9 @@ class CrossEncoderReranker:
     def _load(self) -> TextCrossEncoder:
         from fastembed.rerank.cross_encoder import TextCrossEncoder
 
-        if self.files.source != "cache":
-            self._register()
         try:
+            if self.files.source != "cache":
+                self._register()
             return TextCrossEncoder(
                 self.files.name,
                 specific_model_path=str(self.files.folder),
@@ -132,7 +145,7 @@ class CrossEncoderReranker:
                 enable_cpu_mem_arena=False,
             )
         except Exception as error:  # onnxruntime and tokenizers raise their own unrelated types for a damaged file
-            raise ModelError(f"The reranker in {self.files.folder} cannot be loaded: {error}") from error
+            raise unusable(self.files, error) from error
 
     def _register(self) -> None:
         """Tell fastembed of a model that it does not know by name."""
