@@ -127,10 +127,13 @@ class Library:
     def reindex(self, collection: str) -> int:
         """Make a collection anew with the embedder the settings ask for, from its stored files; return their number.
 
-        A damaged collection is made from all files that are stored for it. Raises CollectionError, and leaves
-        everything as it is, when a document's file is not on this machine.
+        A damaged collection is made from all files that are stored for it. Raises CollectionError when a document's
+        file is not on this machine, ModelError when the embedder cannot be had; both leave everything as it is.
         """
         files = self._files_of(collection)
+        if self._pipeline.settings.embed_model != "auto":
+            # Before anything is dropped: a model that is asked for by name may not be there.
+            self._pipeline.shelf.embedder_for_new_collection()
         with self._without_jobs(collection):
             self.jobs.forget(collection=collection)
             # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.

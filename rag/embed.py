@@ -132,7 +132,7 @@ class Embedder:
         try:
             if self.files.source != "cache":
                 self._register()
-            return TextEmbedding(
+            model = TextEmbedding(
                 self.files.name,
                 specific_model_path=str(self.files.folder),
                 local_files_only=True,
@@ -140,6 +140,8 @@ class Embedder:
                 providers=["CPUExecutionProvider"],
                 enable_cpu_mem_arena=False,
             )
+            list(model.embed(["An embedder answers this with a vector."]))
+            return model
         except Exception as error:  # onnxruntime and tokenizers raise their own unrelated types for a damaged file
             raise unusable(self.files, error) from error
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rag.answer import AnswerStream, answer
 from rag.config import Settings
+from rag.download import Progress
 from rag.embed import Embedder
 from rag.errors import InputError, ModelError, RerankError, UnavailableError
 from rag.llm import ChatModel, make_chat
@@ -48,11 +49,13 @@ class Pipeline:
         candidates: int | None = None,
         top: int | None = None,
         document_ids: Sequence[str] = (),
+        while_fetching: Progress = lambda done, total: None,
         after_recall: Callable[[tuple[Hit, ...]], None] = lambda hits: None,
     ) -> Retrieval:
         """Find the passages that answer a question; arguments left out come from the settings.
 
-        `after_recall` is told the fused hits before they are reranked. Raises InputError for a question that cannot be
+        `while_fetching` is told how far the download of a missing embedder is, `after_recall` the fused hits before they
+        are reranked. Raises InputError for a question that cannot be
         asked, CollectionError for a collection that cannot be opened, ModelError for an unknown reranker.
         """
         question = question.strip()
@@ -64,7 +67,7 @@ class Pipeline:
                 "ask for one thing at a time, and upload long texts as documents."
             )
         index = self.store.open(collection)
-        embedder = self.shelf.embedder_of(index.spec)
+        embedder = self.shelf.embedder_of(index.spec, while_fetching)
         chosen, report = self.shelf.reranker(reranker)
         watch = Stopwatch()
         with watch.stage("embed question"):

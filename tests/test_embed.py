@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -116,3 +117,8 @@ def test_a_folder_without_the_size_of_its_vectors_is_an_error(tmp_path: Path, em
     (tmp_path / "model" / "config.json").unlink()
     with pytest.raises(ModelError, match=r"cannot be loaded .*config\.json.*: copy the files there again"):
         Embedder(folder_model("embedder", tmp_path / "model")).question("anything")
+
+
+def test_a_cross_encoder_given_as_embedder_is_refused(cross_encoder_folder: Path) -> None:
+    with pytest.raises(ModelError, match=re.escape(str(cross_encoder_folder))):
+        Embedder(folder_model("embedder", cross_encoder_folder)).question("anything")

@@ -79,6 +79,10 @@ def _retrieve(app: App, question: str, history: Sequence[Turn], options: SearchO
         def after_recall(hits: tuple[Hit, ...]) -> None:
             status.update(label=f"Reranking {len(hits)} passages…")
 
+        def while_fetching(done: int, total: int) -> None:
+            share = f" ({done / total:.0%})" if total else ""
+            status.update(label=f"Fetching the embedding model{share}…")
+
         status.update(label="Searching by meaning and by words…")
         retrieval = app.pipeline.retrieve(
             searched,
@@ -87,6 +91,7 @@ def _retrieve(app: App, question: str, history: Sequence[Turn], options: SearchO
             candidates=options.candidates,
             top=options.top,
             document_ids=options.document_ids,
+            while_fetching=while_fetching,
             after_recall=after_recall,
         )
         status.update(label=f"Read {len(retrieval.kept)} of {len(retrieval.hits)} passages", state="complete")
