@@ -54,7 +54,7 @@ class Pipeline:
     ) -> Retrieval:
         """Find the passages that answer a question; arguments left out come from the settings.
 
-        `while_fetching` is told how far the download of a missing embedder is, `after_recall` the fused hits before they
+        `while_fetching` is told how far the download of a missing embedder is, `after_recall` the hits before they
         are reranked. Raises InputError for a question that cannot be
         asked, CollectionError for a collection that cannot be opened, ModelError for an unknown reranker.
         """
