@@ -13,6 +13,7 @@ from rag.log import set_up_logging
 from ui.chat import show_chat
 from ui.library import show_library
 from ui.resources import App, open_app
+from ui.search_options import keep_options
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
 
@@ -31,6 +32,7 @@ def main() -> None:
     st.set_page_config(page_title="Resift", page_icon=str(ICON), layout="wide")
     try:
         app = shared_app(load_settings())
+        keep_options()
 
         def chat() -> None:
             show_chat(app)

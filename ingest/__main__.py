@@ -21,7 +21,7 @@ from ingest.parse import FORMATS
 from rag.config import Settings, check_collection_name, load_settings
 from rag.errors import ResiftError
 from rag.lock import DataFolderLock
-from rag.log import set_up_logging
+from rag.log import print_in_utf8, set_up_logging
 from rag.pipeline import open_pipeline
 
 POLL_SECONDS = 0.2
@@ -41,6 +41,7 @@ class Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ingest files and folders; return 0 when all are done, 1 when some failed, 2 for wrong use or settings."""
+    print_in_utf8()
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(data_dir=options.data)
@@ -83,8 +84,10 @@ def _ingest(paths: Sequence[Path], collection: str, settings: Settings) -> list[
             if refusal is not None:
                 outcomes.append(refusal)
                 continue
-            # Two files of one name must not replace each other: the second is called by its folder too.
-            name = short if names.setdefault(short, path) == path else f"{path.resolve().parent.name} › {short}"
+            # Two files of one name must not replace each other: the second is called by its folders too.
+            name, parents = short, list(path.resolve().parents)
+            while names.setdefault(name, path) != path and parents:
+                name = f"{parents.pop(0).name} › {name}"
             try:
                 with path.open("rb") as source:
                     waiting[inbox.accept(collection, name, source).id] = path
@@ -103,8 +106,11 @@ def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
         reason = f"There is no {given}: check the path." if isinstance(error, FileNotFoundError) else _unreadable(error)
         yield given, "", Outcome(str(given), "failed", reason)
         return
-    if not given.is_dir():
+    if given.is_file():
         yield given, given.name, None
+        return
+    if not given.is_dir():
+        yield given, "", Outcome(str(given), "failed", f"{given} is neither a file nor a folder.")
         return
     unreadable: list[OSError] = []
     found = False
@@ -112,7 +118,7 @@ def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
             found = True
-            if path.suffix.lower() in FORMATS:
+            if path.suffix.lower() in FORMATS and path.is_file():
                 # The folders are part of the name: two files called README.md must not replace each other.
                 yield path, " › ".join(path.relative_to(given).parts), None
             else:
@@ -157,6 +163,7 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
     if library is not None:
         library.close()
         lock.release()
+        ended |= {job.id: job for job in inbox.jobs.entries() if job.id in ended}
     taken_off = [Outcome(str(waiting[job_id]), "cancelled", "Taken off the list on the page.") for job_id in gone]
     return taken_off + [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
 

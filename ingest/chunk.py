@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,20 @@ PIECE = re.compile(r".+?(?:[.!?…]+[\"')\]”’]*(?=\s)|[。！？；]+[”’
 """A sentence of a Latin or Chinese text, or a line, with the white space after it: pieces join to the whole text."""
 
 
-def chunk_document(document: Document, spec: CollectionSpec, tokenizer: Tokenizer) -> list[Chunk]:
+def chunk_document(
+    document: Document,
+    spec: CollectionSpec,
+    tokenizer: Tokenizer,
+    before_section: Callable[[], None] = lambda: None,
+) -> list[Chunk]:
     """Return the document's chunks in reading order; none crosses a page or a heading.
 
-    Chunks are at most `spec.chunk_tokens` long and overlap by up to `spec.chunk_overlap`.
+    Chunks are at most `spec.chunk_tokens` long and overlap by up to `spec.chunk_overlap`. `before_section` may raise.
     """
     splitter = _splitter(spec, tokenizer)
     chunks: list[Chunk] = []
     for section in document.sections:
+        before_section()
         heading = _shortened(section, tokenizer)
         for text in splitter.split_text(section.text):
             chunks.append(

@@ -19,6 +19,7 @@ from rag.errors import FileRefusedError, UnavailableError
 BLOCK = 1 << 20
 NAME_BYTES = 200
 """File systems allow 255 bytes, which are only 85 Chinese characters."""
+START_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,14 @@ def safe_name(name: str) -> str:
     base = "".join(character for character in base if unicodedata.category(character)[0] != "C").strip()
     if base.strip(".") == "":
         return "unnamed"
-    if len(base.encode()) <= NAME_BYTES:
+    data = base.encode()
+    if len(data) <= NAME_BYTES:
         return base
-    suffix = Path(base).suffix[:20]
-    room = NAME_BYTES - len(f"…{suffix}".encode())
-    return base.encode()[:room].decode(errors="ignore") + "…" + suffix
+    # The beginning and the end, which tell files apart, and what was left out in eight letters.
+    left_out = hashlib.sha256(data).hexdigest()[:8]
+    end_bytes = NAME_BYTES - START_BYTES - len(f"…{left_out}…".encode())
+    start, end = data[:START_BYTES].decode(errors="ignore"), data[-end_bytes:].decode(errors="ignore")
+    return f"{start}…{left_out}…{end}"
 
 
 @contextmanager

@@ -69,12 +69,12 @@ class Ingestor:
         known = job.collection in self._store.names()
         published = self._published(job) if known else {}
         if job.document_id in published:
-            self._finish_unchanged(job, published[job.document_id])
+            self._finish_unchanged(job, published)
             return
         document = self._parse(job)
         index, embedder = self._open(job)
         self._jobs.move(job.id, "chunking")
-        chunks = chunk_document(document, index.spec, embedder.tokenizer)
+        chunks = chunk_document(document, index.spec, embedder.tokenizer, lambda: self._check_cancel(job))
         if not chunks:
             raise CollectionError(
                 f"{job.name} gave no text to search: check that it is not only pictures or white space."
@@ -84,8 +84,7 @@ class Ingestor:
         index.publish(_entry(document, len(chunks)))
         replaced = [entry.id for entry in published.values() if entry.name == job.name]
         for document_id in replaced:
-            self._files.remove(job.collection, document_id)
-            self._jobs.forget(collection=job.collection, document_id=document_id)
+            self._forget(job.collection, document_id)
         self._jobs.move(job.id, "done", "Replaced the earlier version." if replaced else "")
 
     def _open(self, job: Job) -> tuple[Index, Embedder]:
@@ -94,8 +93,7 @@ class Ingestor:
             return index, self._shelf.embedder_of(index.spec)
 
         def report(done: int, total: int) -> None:
-            if self._jobs.cancel_wanted(job.id):
-                raise CancelledError("Cancelled.")
+            self._check_cancel(job)
             share = f" ({done / total:.0%})" if total else ""
             self._jobs.move(job.id, "parsing", f"Fetching the embedding model{share}.")
 
@@ -107,14 +105,30 @@ class Ingestor:
         self._shelf.embedder_of(index.spec)  # refuses a collection of another model before any work is done
         return {entry.id: entry for entry in index.documents()}
 
-    def _finish_unchanged(self, job: Job, entry: DocumentEntry) -> None:
+    def _finish_unchanged(self, job: Job, published: dict[str, DocumentEntry]) -> None:
+        entry, index = published[job.document_id], self._store.open(job.collection)
         # Once more, should a crash have come before the older versions were removed.
-        self._store.open(job.collection).publish(entry)
-        also = "" if entry.name == job.name else f" under the name {entry.name}"
-        if also:
+        index.publish(entry)
+        reason = "Unchanged: the same content is already there."
+        if entry.name != job.name:
+            reason = f"Unchanged: the same content is already there under the name {entry.name}."
             self._files.remove_copy(job.collection, job.document_id, job.name)
+            for older in published.values():
+                if older.name == job.name:
+                    index.remove(older.id)
+                    self._forget(job.collection, older.id)
+                    reason += f" The earlier {job.name} was removed."
         self._jobs.progress(job.id, pages=entry.pages, done=entry.chunks, total=entry.chunks)
-        self._jobs.move(job.id, "done", f"Unchanged: the same content is already there{also}.")
+        self._jobs.move(job.id, "done", reason)
+
+    def _forget(self, collection: str, document_id: str) -> None:
+        """Forget a document that was replaced; its file stays where another upload of it is waiting."""
+        if self._jobs.forget_ended(collection, document_id):
+            self._files.remove(collection, document_id)
+
+    def _check_cancel(self, job: Job) -> None:
+        if self._jobs.cancel_wanted(job.id):
+            raise CancelledError("Cancelled.")
 
     def _parse(self, job: Job) -> Document:
         return parse_in_child(
@@ -135,8 +149,7 @@ class Ingestor:
     def _stage(self, job: Job, index: Index, embedder: Embedder, document: Document, chunks: Sequence[Chunk]) -> None:
         def progress(before: int) -> Callable[[int], None]:
             def after_batch(done: int) -> None:
-                if self._jobs.cancel_wanted(job.id):
-                    raise CancelledError("Cancelled.")
+                self._check_cancel(job)
                 self._jobs.progress(job.id, pages=document.pages, done=before + done, total=len(chunks))
 
             return after_batch

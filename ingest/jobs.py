@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,28 +65,31 @@ class Jobs:
     def __init__(self, data_dir: Path) -> None:
         self._database = Database(data_dir / "jobs.sqlite", SCHEMA)
 
-    def add(self, collection: str, files: Sequence[tuple[str, str, int]]) -> list[int]:
-        """Queue files given as (name, document id, size), all or none, and return their job ids."""
+    def add(
+        self, collection: str, files: Sequence[tuple[str, str, int]], state: JobState = "queued", reason: str = ""
+    ) -> list[int]:
+        """Add files given as (name, document id, size), all or none, and return their job ids."""
         now = _now()
         ids = []
         with self._database.transaction() as db:
             for name, document_id, size in files:
                 cursor = db.execute(
-                    "INSERT INTO jobs (collection, name, document_id, size, state, created_at, updated_at)"
-                    " VALUES (?, ?, ?, ?, 'queued', ?, ?)",
-                    (collection, name, document_id, size, now, now),
+                    "INSERT INTO jobs (collection, name, document_id, size, state, reason, created_at, updated_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (collection, name, document_id, size, state, reason, now, now),
                 )
                 assert cursor.lastrowid is not None
                 ids.append(cursor.lastrowid)
         return ids
 
-    def claim(self) -> Job | None:
-        """Take the oldest queued job and set it parsing; None when the queue is empty."""
+    def claim(self, held: Collection[str] = ()) -> Job | None:
+        """Take the oldest queued job of a collection that is not held and set it parsing; None when there is none."""
         with self._database.transaction() as db:
             row = db.execute(
                 "UPDATE jobs SET state = 'parsing', reason = '', updated_at = ? WHERE id ="
-                " (SELECT id FROM jobs WHERE state = 'queued' ORDER BY id LIMIT 1) RETURNING *",
-                (_now(),),
+                " (SELECT id FROM jobs WHERE state = 'queued' AND collection NOT IN"
+                " (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1) RETURNING *",
+                (_now(), json.dumps(list(held))),
             ).fetchone()
         return _job(row) if row else None
 
@@ -153,6 +157,18 @@ class Jobs:
                 " AND document_id = coalesce(?3, document_id))",
                 (job_id, collection, document_id),
             )
+
+    def forget_ended(self, collection: str, document_id: str) -> bool:
+        """Remove the ended rows of a document in a collection; tell whether no row of it is left."""
+        with self._database.transaction() as db:
+            db.execute(
+                "DELETE FROM jobs WHERE collection = ? AND document_id = ? AND state IN (?, ?, ?, ?)",
+                (collection, document_id, *ENDED),
+            )
+            left = db.execute(
+                "SELECT 1 FROM jobs WHERE collection = ? AND document_id = ?", (collection, document_id)
+            ).fetchone()
+        return left is None
 
     def interrupt_running(self) -> list[Job]:
         """Mark the jobs that a stopped process left running, and return them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import BinaryIO
 from ingest.files import StoredFile
 from ingest.inbox import Inbox
 from ingest.ingestor import Ingestor
-from ingest.jobs import Job
-from rag.errors import CollectionError, ResiftError
+from ingest.jobs import RUNNING, Job
+from rag.errors import CollectionError, ResiftError, UnavailableError
 from rag.pipeline import Pipeline
 from rag.types import DocumentEntry
 
 POLL_SECONDS = 0.5
+STOP_SECONDS = 60.0
+"""How long a change to a collection waits for a job there to stop; between two checks it may embed one batch."""
+STOP_POLL_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +44,9 @@ class Library:
             files=self.files,
         )
         self._working = threading.Lock()
-        self._running: Job | None = None
+        self._claiming = threading.Lock()
+        self._changing = threading.Lock()
+        self._held_collections: set[str] = set()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._worker: threading.Thread | None = None
@@ -67,13 +73,11 @@ class Library:
     def run_next(self) -> bool:
         """Carry the oldest queued job to its end in this thread; tell whether there was one."""
         with self._working:
-            job = self._running = self.jobs.claim()
+            with self._claiming:
+                job = self.jobs.claim(self._held_collections)
             if job is None:
                 return False
-            try:
-                self._ingestor.run(job)
-            finally:
-                self._running = None
+            self._ingestor.run(job)
             return True
 
     def add(self, collection: str, name: str, source: BinaryIO) -> Job:
@@ -97,7 +101,7 @@ class Library:
 
     def delete(self, collection: str, document_id: str) -> None:
         """Delete a document: its chunks and vectors, its stored file, its jobs."""
-        with self._without_jobs(collection, document_id):
+        with self._held(collection, document_id):
             if collection in self._store.names():
                 self._store.open(collection).remove(document_id)
             self.jobs.forget(collection=collection, document_id=document_id)
@@ -105,7 +109,7 @@ class Library:
 
     def drop(self, collection: str) -> None:
         """Delete a collection with all its documents, files and jobs."""
-        with self._without_jobs(collection):
+        with self._held(collection):
             self._store.drop(collection)
             self.jobs.forget(collection=collection)
             self.files.remove_collection(collection)
@@ -134,12 +138,13 @@ class Library:
         if self._pipeline.settings.embed_model != "auto":
             # Before anything is dropped: a model that is asked for by name may not be there.
             self._pipeline.shelf.embedder_for_new_collection()
-        with self._without_jobs(collection):
-            self.jobs.forget(collection=collection)
+        with self._held(collection):
+            for file in files:
+                self.jobs.forget_ended(collection, file.document_id)
             # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
-            ids = self.jobs.add(collection, [(file.name, file.document_id, file.size) for file in files])
-            for job_id in ids:
-                self.jobs.move(job_id, "interrupted", "Re-indexing was interrupted: retry this file.")
+            reason = "Re-indexing was interrupted: retry this file."
+            named = [(file.name, file.document_id, file.size) for file in files]
+            ids = self.jobs.add(collection, named, "interrupted", reason)
             self._store.drop(collection)
             for job_id in ids:
                 self.jobs.retry(job_id)
@@ -160,20 +165,31 @@ class Library:
         return [StoredFile(entry.name, entry.id, entry.size) for entry in entries]
 
     @contextmanager
-    def _without_jobs(self, collection: str, document_id: str | None = None) -> Iterator[None]:
-        """Cancel the jobs of a collection, or of a document in it, and wait until the one that runs has stopped."""
-
-        def concerned(job: Job | None) -> bool:
-            return job is not None and job.collection == collection and document_id in (None, job.document_id)
-
-        for job in self.jobs.entries(collection):
-            if concerned(job):
-                self.jobs.cancel(job.id)
-        if concerned(self._running):
-            with self._working:
+    def _held(self, collection: str, document_id: str | None = None) -> Iterator[None]:
+        """Let no job of a collection begin, and none run there (or on one document); what was stopped is retried."""
+        with self._changing:
+            with self._claiming:
+                self._held_collections.add(collection)
+            try:
+                stopped = self._running_jobs(collection, document_id)
+                for job in stopped:
+                    self.jobs.cancel(job.id)
+                ends = time.monotonic() + STOP_SECONDS
+                while self._running_jobs(collection, document_id):
+                    if time.monotonic() > ends:
+                        raise UnavailableError(f"{stopped[0].name} is still being read: try again in a moment.")
+                    time.sleep(STOP_POLL_SECONDS)
                 yield
-        else:
-            yield
+                for job in stopped:
+                    self.jobs.retry(job.id)
+            finally:
+                with self._claiming:
+                    self._held_collections.discard(collection)
+                self._wake.set()
+
+    def _running_jobs(self, collection: str, document_id: str | None) -> list[Job]:
+        jobs = self.jobs.entries(collection)
+        return [job for job in jobs if job.state in RUNNING and document_id in (None, job.document_id)]
 
     def _work(self) -> None:
         while not self._stopping.is_set():

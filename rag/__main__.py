@@ -11,7 +11,7 @@ from pathlib import Path
 from rag.config import LIMITS, check_collection_name, load_settings
 from rag.errors import ResiftError, SettingError
 from rag.lock import DataFolderLock
-from rag.log import set_up_logging
+from rag.log import print_in_utf8, set_up_logging
 from rag.pipeline import Pipeline, open_pipeline
 from rag.records import ask_record
 from rag.types import Answer, Hit, RankedHit, Retrieval
@@ -20,7 +20,8 @@ SNIPPET_CHARACTERS = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0 when it was done, 2 for wrong use, settings or circumstances."""
+    """Run a command; return 0 when it was done, 2 for wrong use, settings or circumstances, 130 when interrupted."""
+    print_in_utf8()
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(data_dir=options.data)
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ResiftError as error:
         print(f"resift: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -64,14 +67,13 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> None:
         options.question, collection, reranker=options.reranker, candidates=options.candidates, top=options.top
     )
     stream = pipeline.answer(retrieval)
+    # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
+    for _ in stream:
+        pass
     if options.json:
-        for _ in stream:
-            pass
         print(json.dumps(ask_record(retrieval, stream.answer), ensure_ascii=False))
         return
-    for piece in stream:
-        print(piece, end="", flush=True)
-    print()
+    print(stream.answer.text)
     _print_evidence(retrieval, stream.answer)
 
 

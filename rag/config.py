@@ -15,6 +15,11 @@ from dotenv import load_dotenv
 from rag.errors import SettingError
 
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint")
+"""The settings that are addresses, which may hold a user and a password."""
+
+SECRET_PARTS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@|[?#].*", re.IGNORECASE | re.DOTALL)
+"""What stands before an address's host, with the scheme to keep, and its query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Settings:
         shown = []
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name in ADDRESSES:
+                value = without_secrets(value)
             shown.append(f"{field.name}={'***' if field.name.endswith('api_key') and value else repr(value)}")
         return f"Settings({', '.join(shown)})"
 
@@ -125,6 +132,11 @@ def load_settings(**overrides: Any) -> Settings:
     return read_settings(os.environ, **overrides)
 
 
+def without_secrets(address: str) -> str:
+    """Return an address, also a misspelt one, as it may be shown: without user, password and query."""
+    return SECRET_PARTS.sub(r"\1", address)
+
+
 def check_collection_name(name: str) -> str:
     """Return the name of a collection if it can be one; raises SettingError otherwise."""
     if not COLLECTION_NAME.fullmatch(name):
@@ -168,7 +180,7 @@ def _parse(name: str, raw: str) -> Any:
         return number
     if name in CHOICES and raw.upper() not in CHOICES[name]:
         raise SettingError(f"{variable}={raw} is not allowed: use one of {', '.join(CHOICES[name])}.")
-    if name in ("qdrant_url", "llm_base_url", "hf_endpoint"):
+    if name in ADDRESSES:
         return _address(variable, raw)
     if name == "collection":
         return check_collection_name(raw)
@@ -182,5 +194,7 @@ def _address(variable: str, raw: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise SettingError(f"{variable}={raw} is not an address: it must look like http://host:port or https://host.")
+        raise SettingError(
+            f"{variable}={without_secrets(raw)} is not an address: it must look like http://host:port or https://host."
+        )
     return raw

@@ -15,23 +15,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
-from rag.models import ModelFiles, load_tokenizer, unusable
+from rag.models import ModelFiles, load_tokenizer, name_of_copy, unusable
 
 if TYPE_CHECKING:
     from fastembed import TextEmbedding
     from tokenizers import Tokenizer
 
-INSTRUCTIONS: dict[str, tuple[str, str]] = {
-    "BAAI/bge-small-en-v1.5": ("Represent this sentence for searching relevant passages: ", ""),
-    "BAAI/bge-base-en-v1.5": ("Represent this sentence for searching relevant passages: ", ""),
-    "BAAI/bge-large-en-v1.5": ("Represent this sentence for searching relevant passages: ", ""),
-    "BAAI/bge-small-zh-v1.5": ("为这个句子生成表示以用于检索相关文章：", ""),
-    "intfloat/multilingual-e5-large": ("query: ", "passage: "),
-    "mixedbread-ai/mxbai-embed-large-v1": ("Represent this sentence for searching relevant passages: ", ""),
-    "nomic-ai/nomic-embed-text-v1.5": ("search_query: ", "search_document: "),
-    "nomic-ai/nomic-embed-text-v1.5-Q": ("search_query: ", "search_document: "),
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a model's authors want before a question and before a passage, and whether its first token stands for it.
+
+    fastembed adds neither instruction, and knows the pooling only of a model that it is given by its hub name.
+    """
+
+    question: str = ""
+    passage: str = ""
+    first_token: bool = False
+
+
+USAGES: dict[str, Usage] = {
+    "BAAI/bge-small-en-v1.5": Usage("Represent this sentence for searching relevant passages: ", first_token=True),
+    "BAAI/bge-base-en-v1.5": Usage("Represent this sentence for searching relevant passages: ", first_token=True),
+    "BAAI/bge-large-en-v1.5": Usage("Represent this sentence for searching relevant passages: ", first_token=True),
+    "BAAI/bge-small-zh-v1.5": Usage("为这个句子生成表示以用于检索相关文章：", first_token=True),
+    "intfloat/multilingual-e5-large": Usage("query: ", "passage: "),
+    "mixedbread-ai/mxbai-embed-large-v1": Usage(
+        "Represent this sentence for searching relevant passages: ", first_token=True
+    ),
+    "nomic-ai/nomic-embed-text-v1.5": Usage("search_query: ", "search_document: "),
+    "nomic-ai/nomic-embed-text-v1.5-Q": Usage("search_query: ", "search_document: "),
 }
-"""What each model's authors want before a question and before a passage; fastembed adds neither."""
+"""The usage of each model that wants a special one, by its hub name."""
 
 _REGISTRATION = threading.Lock()
 
@@ -52,9 +67,12 @@ class Embedder:
         self.name = files.name
         self.max_tokens = files.max_tokens
         self._workers = threads or os.cpu_count() or 1
-        self._question_instruction, self._passage_instruction = INSTRUCTIONS.get(files.name, ("", ""))
         self._loading = threading.Lock()
         self._model: TextEmbedding | None = None
+
+    @cached_property
+    def _usage(self) -> Usage:
+        return USAGES.get(name_of_copy(self.files), Usage())
 
     @cached_property
     def dimension(self) -> int:
@@ -68,7 +86,7 @@ class Embedder:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
         self._loaded()
-        prefixed = [self._passage_instruction + text for text in texts]
+        prefixed = [self._usage.passage + text for text in texts]
         lengths = [min(self.count_tokens(text), self.max_tokens) for text in prefixed]
         # Dynamic int8 scales a whole batch together, so a text's vector would depend on its neighbours.
         tokens = 1 if self._quantised else TOKENS_PER_BATCH
@@ -80,7 +98,7 @@ class Embedder:
 
     def question(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a question, with the instruction its model was trained with."""
-        return self._embed([self._question_instruction + text])[0]
+        return self._embed([self._usage.question + text])[0]
 
     def token_vectors(
         self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
@@ -164,11 +182,11 @@ class Embedder:
             )
 
     def _pools_first_token(self) -> bool:
-        """Read how a folder in the sentence-transformers layout pools; without a word about it the mean is taken."""
+        """Read how a folder in the sentence-transformers layout pools; without a word about it, its name decides."""
         pooling = self.files.folder / "1_Pooling" / "config.json"
-        return pooling.is_file() and bool(
-            json.loads(pooling.read_text(encoding="utf-8")).get("pooling_mode_cls_token", False)
-        )
+        if not pooling.is_file():
+            return self._usage.first_token
+        return bool(json.loads(pooling.read_text(encoding="utf-8")).get("pooling_mode_cls_token", False))
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -24,6 +26,7 @@ CONNECT_TIMEOUT = 5.0
 RETRY_PAUSE = 0.5
 LONGEST_RETRY_PAUSE = 5.0
 """Seconds before the one retry; a server that asks for a longer wait is not asked again."""
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,13 @@ class ChatModel(Protocol):
 
     name: str
 
-    def stream(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+    def stream(
+        self, messages: Sequence[Message], wanted: Callable[[], bool] = lambda: True
+    ) -> Generator[str, None, None]:
         """Yield the text piece by piece as it is written; closing the generator stops the writing.
 
-        Raises UnavailableError when nothing comes, or when the text breaks off.
+        So does `wanted` once it says no, which is asked, perhaps in another thread, whenever the model sends anything,
+        its thinking included. Raises UnavailableError when nothing comes, or when the text breaks off.
         """
 
 
@@ -58,43 +64,49 @@ class OpenAiChat:
         self._api_key = api_key or NO_KEY
         self._timeout = timeout
 
-    def stream(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+    def stream(
+        self, messages: Sequence[Message], wanted: Callable[[], bool] = lambda: True
+    ) -> Generator[str, None, None]:
         """Yield the text piece by piece; ask once more when it fails before the first piece and that may help."""
         from openai import APIError
 
         started = False
         for last_try in (False, True):
             try:
-                with closing(self._ask(messages)) as pieces:
+                with closing(self._ask(messages, wanted)) as pieces:
                     for piece in pieces:
                         started = True
                         yield piece
                 return
             except APIError as error:
-                pause = _pause_before_retry(error)
+                pause = _pause_before_retry(error) if wanted() else None
                 if started or last_try or pause is None:
                     # Without its cause: the provider's own words may repeat the key.
                     raise UnavailableError(self._explain(error, started)) from None
             time.sleep(pause)
 
-    def _ask(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+    def _ask(self, messages: Sequence[Message], wanted: Callable[[], bool]) -> Generator[str, None, None]:
         from httpx2 import HTTPError
         from openai import APIConnectionError, OpenAI, Timeout
 
-        sent: list[Any] = [{"role": message.role, "content": _encodable(message.content)} for message in messages]
+        sent: list[Any] = [{"role": message.role, "content": encodable(message.content)} for message in messages]
         waits = Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout))
         with OpenAI(api_key=self._api_key, base_url=self._base_url, timeout=waits, max_retries=0) as client:
             try:
                 with client.chat.completions.create(model=self.name, messages=sent, stream=True) as chunks:
-                    yield from self._read(chunks)
+                    yield from self._read(chunks, wanted)
             except HTTPError as error:  # openai does not translate what goes wrong while it reads the body of an error
                 raise APIConnectionError(request=error.request) from error
 
-    def _read(self, chunks: Iterable[ChatCompletionChunk]) -> Generator[str, None, None]:
+    def _read(
+        self, chunks: Iterable[ChatCompletionChunk], wanted: Callable[[], bool]
+    ) -> Generator[str, None, None]:
         """Yield the text of a reply; raises UnavailableError at its end when it is not whole."""
         text = finish = ""
         try:
             for chunk in chunks:
+                if not wanted():
+                    return
                 piece, reason = _content(chunk)
                 text += piece
                 finish = reason or finish
@@ -150,8 +162,44 @@ class OpenAiChat:
         return f"{self._host} did not accept the request (status {status}{self._detail(error)}): check LLM_MODEL."
 
     def _detail(self, error: APIError) -> str:
-        words = " ".join(error.message.replace(self._api_key, "***").split())
+        words = " ".join(encodable(error.message).replace(self._api_key, "***").split())
         return f", {words[:200]}" if words else ""
+
+
+def polled(chat: ChatModel, messages: Sequence[Message], seconds: float) -> Generator[str, None, None]:
+    """Yield the text piece by piece, and "" as often as none comes for a moment, so that the reader can turn to else.
+
+    Closing the generator stops the writing with the next thing the model sends. Raises UnavailableError when the text
+    is not whole after so many seconds, or when the model fails.
+    """
+    arrived: Queue[str | Exception | None] = Queue()
+    left = threading.Event()
+
+    def read() -> None:
+        try:
+            for piece in chat.stream(messages, lambda: not left.is_set()):
+                arrived.put(piece)
+            arrived.put(None)
+        except Exception as error:
+            arrived.put(error)
+
+    threading.Thread(target=read, daemon=True, name="language-model").start()
+    deadline = time.monotonic() + seconds
+    try:
+        while time.monotonic() < deadline:
+            try:
+                piece = arrived.get(timeout=POLL_SECONDS)
+            except Empty:
+                yield ""
+                continue
+            if piece is None:
+                return
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+        raise UnavailableError(f"{chat.name} took longer than {seconds:g} s: ask again, or set a quicker LLM_MODEL.")
+    finally:
+        left.set()
 
 
 def make_chat(settings: Settings) -> ChatModel | None:
@@ -182,11 +230,11 @@ def _content(chunk: ChatCompletionChunk) -> tuple[str, str]:
     """Return a chunk's text and its reason for ending; compatible servers leave out any field."""
     choice = next(iter(getattr(chunk, "choices", None) or ()), None)
     delta = getattr(choice, "delta", None)
-    return getattr(delta, "content", None) or "", getattr(choice, "finish_reason", None) or ""
+    return encodable(getattr(delta, "content", None) or ""), getattr(choice, "finish_reason", None) or ""
 
 
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which file names and damaged documents bring along and UTF-8 cannot hold."""
+def encodable(text: str) -> str:
+    """Replace lone surrogates, which shells, file names and models bring along and UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

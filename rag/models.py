@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import hashlib
+import http.client
 import json
 import os
 import threading
@@ -14,8 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, urlsplit
 
-from rag.config import Settings
+from rag.config import Settings, without_secrets
 from rag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -172,28 +175,50 @@ def hub_model(kind: ModelKind, name: str) -> HubModel:
     raise ModelError(f"No {kind} is named {name!r}.{hint} A folder with an ONNX file and its tokenizer works too.")
 
 
+def name_of_copy(files: ModelFiles) -> str:
+    """Return the hub name of the embedder whose name or cache folder a model's folder bears, else the model's own."""
+    if files.source != "folder":
+        return files.name
+    folder = files.name.rpartition("@")[0].lower()
+    for record in _fastembed_records("embedder"):
+        model = hub_model("embedder", record["model"])
+        if folder in (model.name.rpartition("/")[2].lower(), model.cache_folder.lower()):
+            return model.name
+    return files.name
+
+
 def hub_failure(model: HubModel, settings: Settings) -> str:
     """Ask the hub for a model within a few seconds; return why it cannot be had, or "" when it can."""
     if settings.hf_hub_offline:
         return "HF_HUB_OFFLINE is set"
     outcome: list[str] = []
+    hub = without_secrets(settings.hf_endpoint)
 
     def ask() -> None:
-        address = f"{settings.hf_endpoint.rstrip('/')}/api/models/{model.repository}"
-        request = urllib.request.Request(address, headers={"User-Agent": "resift"})  # noqa: S310 - http(s) is checked
+        request = _request(f"{settings.hf_endpoint.rstrip('/')}/api/models/{model.repository}")
         try:
             with urllib.request.urlopen(request, timeout=PROBE_SECONDS):  # noqa: S310
                 outcome.append("")
         except urllib.error.HTTPError as error:
-            outcome.append(f"{settings.hf_endpoint} answered {error.code} for {model.repository}")
-        except (OSError, ValueError):
-            outcome.append(f"{settings.hf_endpoint} cannot be reached")
+            outcome.append(f"{hub} answered {error.code} for {model.repository}")
+        except (OSError, ValueError, http.client.HTTPException):
+            outcome.append(f"{hub} cannot be reached")
 
     # A thread, because name resolution has no timeout of its own and may hang on a machine without a network.
     asking = threading.Thread(target=ask, daemon=True, name="hub-probe")
     asking.start()
     asking.join(PROBE_SECONDS + 1)
-    return outcome[0] if outcome else f"{settings.hf_endpoint} does not answer"
+    return outcome[0] if outcome else f"{hub} does not answer"
+
+
+def _request(address: str) -> urllib.request.Request:
+    """Return a request for an http(s) address; user and password go into a header, since urllib takes none there."""
+    parts = urlsplit(address)
+    login, _, host = parts.netloc.rpartition("@")
+    headers = {"User-Agent": "resift"}
+    if login:
+        headers["Authorization"] = f"Basic {base64.b64encode(unquote(login).encode()).decode()}"
+    return urllib.request.Request(parts._replace(netloc=host).geturl(), headers=headers)  # noqa: S310
 
 
 def ways_out(model: HubModel, settings: Settings, *, pinned: bool) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from rag.answer import AnswerStream, answer
@@ -11,7 +13,7 @@ from rag.config import Settings
 from rag.download import Progress
 from rag.embed import Embedder
 from rag.errors import InputError, ModelError, RerankError, UnavailableError
-from rag.llm import ChatModel, make_chat
+from rag.llm import ChatModel, encodable, make_chat, polled
 from rag.models import BUNDLED_NAME
 from rag.prompt import condense_messages, is_chinese
 from rag.rerank.base import Deadline, Reranker, rank
@@ -24,6 +26,9 @@ from rag.timing import Stopwatch
 from rag.types import Hit, RankedHit, RerankReport, Retrieval, Turn
 
 MAX_QUESTION_CHARACTERS = 10_000
+MAX_REWRITE_CHARACTERS = 500
+CONDENSE_SECONDS = 10.0
+THINKING = re.compile(r"\s*<think>.*?(</think>|\Z)", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +60,10 @@ class Pipeline:
         """Find the passages that answer a question; arguments left out come from the settings.
 
         `while_fetching` is told how far the download of a missing embedder is, `after_recall` the hits before they
-        are reranked. Raises InputError for a question that cannot be
-        asked, CollectionError for a collection that cannot be opened, ModelError for an unknown reranker.
+        are reranked. Raises InputError for a question that cannot be asked, CollectionError for a collection that
+        cannot be opened, ModelError for an unknown reranker.
         """
-        question = question.strip()
+        question = encodable(question).strip()
         if not question:
             raise InputError("The question is empty: write what you want to know.")
         if len(question) > MAX_QUESTION_CHARACTERS:
@@ -100,17 +105,28 @@ class Pipeline:
             warnings=tuple(_warnings(question, embedder, index, kept, judge)),
         )
 
-    def condense(self, question: str, history: Sequence[Turn]) -> str:
-        """Rewrite a follow-up so that it can be searched for on its own; without a language model it stays as it is."""
+    def condense(
+        self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None
+    ) -> str:
+        """Rewrite a follow-up so that it can be searched for on its own; it stays as it is where that does not work.
+
+        `while_waiting` is called several times a second until then, and may raise to stop.
+        """
         turns = self._recent(history)
         if self.chat is None or not turns:
             return question
-        try:
-            rewritten = "".join(self.chat.stream(condense_messages(question, turns))).strip()
-        except UnavailableError as error:
-            log.warning("The follow-up was searched for as it stands: %s", error)
-            return question
-        return rewritten if 0 < len(rewritten) <= MAX_QUESTION_CHARACTERS else question
+        text = ""
+        with closing(polled(self.chat, condense_messages(question, turns), CONDENSE_SECONDS)) as pieces:
+            while True:
+                try:
+                    piece = next(pieces, None)
+                except UnavailableError as error:
+                    log.warning("The follow-up was searched for as it stands: %s", error)
+                    return question
+                if piece is None:
+                    return _rewritten(text) or question
+                text += piece
+                while_waiting()
 
     def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
         """Answer from what was found: by the language model if there is one, else by the best sentences."""
@@ -151,6 +167,12 @@ def open_pipeline(settings: Settings) -> Pipeline:
     """Wire the question side together; nothing heavy is loaded before it is used."""
     words = Bm25Encoder()
     return Pipeline(settings, open_store(settings), ModelShelf(settings, words), words, make_chat(settings))
+
+
+def _rewritten(text: str) -> str:
+    """Return the question in a language model's reply, or "" when it is something else than one short line."""
+    line = text.removeprefix(thinking[0] if (thinking := THINKING.match(text)) else "").strip()
+    return line if len(line) <= MAX_REWRITE_CHARACTERS and len(line.splitlines()) == 1 else ""
 
 
 def _warnings(question: str, embedder: Embedder, index: Index, kept: Sequence[RankedHit], judge: Reranker) -> list[str]:

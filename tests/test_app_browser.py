@@ -184,6 +184,20 @@ def test_a_conversation_survives_a_reload_and_can_be_renamed_and_deleted(app: Ru
         expect(sidebar.get_by_role("button", name="About drinks")).to_have_count(0)
 
 
+def test_search_options_outlive_a_visit_to_the_library(app: Running) -> None:
+    with visit(app.browser, f"{app.address}/library") as page:
+        open_collection(page, "options")
+        upload(page, "sugar.txt", b"Sugary drinks raise blood sugar quickly.")
+        choose_in_chat(page, "options")
+        page.get_by_text("Search options").click()
+        page.get_by_test_id("stSidebar").get_by_role("radio", name="Off").click()
+        page.get_by_role("link", name="Library").click()
+        expect(page.get_by_text("1 document, 1 passage")).to_be_visible()
+        choose_in_chat(page, "options")
+        ask(page, "Which drinks raise blood sugar?")
+        expect(page.get_by_text("Reranking is off: passages are in fused order.")).to_be_visible()
+
+
 def test_a_question_that_nothing_supports_is_not_answered(app: Running) -> None:
     with visit(app.browser, f"{app.address}/library") as page:
         open_collection(page, "small")
@@ -223,7 +237,7 @@ def test_an_answer_is_streamed_and_a_stop_keeps_what_was_written(chromium: Brows
             chat_input(page).fill("Which drinks raise blood sugar?")
             chat_input(page).press("Enter")
             expect(page.get_by_text(re.compile("word5 "))).to_be_visible(timeout=WORK_MS)
-            page.get_by_test_id("stChatInputStopButton").or_(page.get_by_role("button", name="Stop")).first.click()
+            page.get_by_role("button", name="Stop", exact=True).click()
             assert server.client_left.wait(20)
             page.reload()
             expect(page.get_by_text(re.compile(r"Sugary drinks raise it \[1\]\. word0"))).to_be_visible(timeout=WORK_MS)

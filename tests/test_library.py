@@ -68,6 +68,24 @@ def test_the_same_name_with_new_bytes_replaces_the_document_and_its_file(library
     assert texts == ["Sugary drinks raise blood sugar quickly."]
 
 
+def test_the_same_name_with_bytes_known_under_another_name_stops_serving_the_old_ones(library: Library) -> None:
+    ingest(library, "documents", "a.md", HEAT)
+    ingest(library, "documents", "b.md", SUGAR)
+    job = ingest(library, "documents", "b.md", HEAT)
+    assert job.reason.endswith("under the name a.md. The earlier b.md was removed.")
+    assert [entry.name for entry in library.documents("documents")] == ["a.md"]
+
+
+def test_going_back_to_an_earlier_version_while_the_newer_one_waits_ends_with_the_earlier(library: Library) -> None:
+    ingest(library, "documents", "notes.md", HEAT)
+    library.add("documents", "notes.md", io.BytesIO(SUGAR.encode()))
+    last = ingest(library, "documents", "notes.md", HEAT)
+    assert last.state == "done"
+    (entry,) = library.documents("documents")
+    assert library.stored_file("documents", entry) is not None
+    assert [chunk.text for chunk in library._store.open("documents").chunks(entry.id)] == [HEAT.splitlines()[2]]
+
+
 def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
@@ -254,6 +272,35 @@ def test_reindexing_makes_the_collection_anew_from_its_files(library: Library) -
         pass
     after = library.documents("documents")
     assert [(entry.id, entry.chunks) for entry in after] == [(entry.id, entry.chunks) for entry in before]
+
+
+def test_reindexing_keeps_what_is_waiting_and_what_failed(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    ingest(library, "documents", "broken.pdf", b"%PDF-1.7 nothing more")
+    library.add("documents", "diet.md", io.BytesIO(SUGAR.encode()))
+    library.reindex("documents")
+    while library.run_next():
+        pass
+    assert [entry.name for entry in library.documents("documents")] == ["diet.md", "heat.md"]
+    assert {job.name: job.state for job in library.jobs.entries()} == {
+        "broken.pdf": "failed",
+        "diet.md": "done",
+        "heat.md": "done",
+    }
+
+
+def test_reindexing_beside_the_worker_loses_no_document(tmp_path: Path) -> None:
+    with open_library(offline_settings(tmp_path)) as library:
+        for number in range(6):
+            ingest(library, "documents", f"{number}.txt", f"Note {number} is about subject {number}.")
+        library.start()
+        for _ in range(3):
+            library.reindex("documents")
+            library._wake.set()
+        ends = time.monotonic() + 30
+        while any(not job.ended for job in library.jobs.entries()) and time.monotonic() < ends:
+            time.sleep(0.02)
+        assert [entry.name for entry in library.documents("documents")] == [f"{number}.txt" for number in range(6)]
 
 
 def test_reindexing_without_the_files_is_refused_and_changes_nothing(library: Library) -> None:

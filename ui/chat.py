@@ -14,34 +14,44 @@ from ui.demo import suggestions
 from ui.panel import show_panel
 from ui.resources import App
 from ui.search_options import SearchOptions
-from ui.turn import show_question, show_turn, turn_key
+from ui.turn import ASKED, show_question, show_turn, turn_key
 from ui.welcome import show_welcome
 from ui.writing import Writing
+
+UNDERSTANDING = "Understanding the question…"
 
 
 def show_chat(app: App) -> None:
     """Draw the chat page."""
     conversation = current_conversation(app)
     options = show_sidebar(app, conversation)
-    if options is None:
+    if conversation is None and options is None:
         show_welcome(app)
         return
     for turn in conversation.turns if conversation else ():
         show_turn(turn, latest=turn is conversation.turns[-1], key=turn_key(turn.id))
+    if options is None or (conversation is not None and conversation.collection != options.collection):
+        st.info("The collection of this conversation is gone. Begin a new chat to ask another.", icon=":material/info:")
+        return
     asked = st.chat_input("Ask your documents", submit_mode="stop", key="question")
-    question = asked or st.session_state.pop("ask_again", None)
-    if not question and conversation is None:
-        question = _suggested(options.collection)
+    question = asked or st.session_state.pop(ASKED, None)
     if question:
         _ask(app, question, conversation, options)
+    elif conversation is None:
+        _suggest(options.collection)
 
 
-def _suggested(collection: str) -> str | None:
+def _suggest(collection: str) -> None:
     st.title("What do you want to know?", anchor=False)
     st.text(f"Answers come from the documents in “{collection}”, with their sources.")
-    if collection != DEMO:
-        return None
-    return st.pills("Try one of these", suggestions(), key="suggestion", width="stretch")
+    if collection == DEMO:
+        st.pills("Try one of these", suggestions(), key="suggestion", on_change=_take_suggestion, width="stretch")
+
+
+def _take_suggestion() -> None:
+    """Ask what was chosen once; the choice itself would still stand when the next chat begins."""
+    st.session_state[ASKED] = st.session_state["suggestion"]
+    st.session_state["suggestion"] = None
 
 
 def _ask(app: App, question: str, conversation: Conversation | None, options: SearchOptions) -> None:
@@ -51,7 +61,10 @@ def _ask(app: App, question: str, conversation: Conversation | None, options: Se
     turn_id = app.history.ask(conversation_id, question)
     show_question(question)
     with st.chat_message("assistant", avatar=":material/swap_vert:"):
-        steps, text, panel = st.container(), st.empty(), st.container()
+        steps, text = st.container(), st.empty()
+        # Any button begins another run of the script, which ends this one.
+        st.button("Stop", icon=":material/stop:", key=f"{turn_key(turn_id)}-stop")
+        panel = st.container()
         history = conversation.turns if conversation else ()
         try:
             with steps:
@@ -73,8 +86,8 @@ def _ask(app: App, question: str, conversation: Conversation | None, options: Se
 
 
 def _retrieve(app: App, question: str, history: Sequence[Turn], options: SearchOptions) -> Retrieval:
-    with st.status("Understanding the question…", type="step") as status:
-        searched = app.pipeline.condense(question, history)
+    with st.status(UNDERSTANDING, type="step") as status:
+        searched = app.pipeline.condense(question, history, lambda: status.update(label=UNDERSTANDING))
 
         def after_recall(hits: tuple[Hit, ...]) -> None:
             status.update(label=f"Reranking {len(hits)} passages…")

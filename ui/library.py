@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from rag.config import check_collection_name
-from rag.errors import ResiftError
+from rag.errors import ResiftError, UnavailableError
 from rag.types import DocumentEntry
 from ui.collection import choose_collection, current_collection, forget_collection
 from ui.demo import COLLECTION as DEMO
@@ -71,9 +71,12 @@ def _show_contents(app: App, collection: str, was_busy: bool) -> None:
             st.rerun()
         show_jobs(app, collection)
         _show_documents(app, collection)
+        if collection in app.library.collections():
+            _show_collection_actions(app, collection)
+    except UnavailableError as error:
+        st.error(label(str(error)), icon=":material/error:")
     except ResiftError as error:
         st.error(label(str(error)), icon=":material/error:")
-    if collection in app.library.collections():
         _show_collection_actions(app, collection)
 
 

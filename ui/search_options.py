@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.types import DocumentEntry
-from ui.plain import label
+from ui.plain import counted
 from ui.resources import App
+
+PREFIX = "search-"
+"""What the keys of the controls begin with."""
 
 RERANKERS = {"Automatic": None, "Late interaction": "bundled", "Off": "none"}
 
@@ -24,44 +27,46 @@ class SearchOptions:
     document_ids: tuple[str, ...]
 
 
+def keep_options() -> None:
+    """Keep what is set while another page is shown, which would otherwise forget it; call it on every run."""
+    for key in st.session_state:
+        if isinstance(key, str) and key.startswith(PREFIX):
+            st.session_state[key] = st.session_state[key]
+
+
 def choose_options(app: App, collection: str, documents: list[DocumentEntry]) -> SearchOptions:
     """Draw the controls and return what they are set to."""
+    state, names = st.session_state, {entry.id: entry.name for entry in documents}
+    only = f"{PREFIX}only-{collection}"
+    state[only] = [document_id for document_id in state.get(only, []) if document_id in names]
+    state.setdefault(f"{PREFIX}reranker", "Automatic")
+    state.setdefault(f"{PREFIX}candidates", app.settings.rerank_candidates)
+    state.setdefault(f"{PREFIX}top", app.settings.rerank_top)
     with st.expander("Search options", icon=":material/tune:"):
         chosen = st.multiselect(
-            "Search only in",
-            documents,
-            format_func=lambda entry: label(entry.name),
-            placeholder="All documents",
-            key=f"only-{collection}",
+            "Search only in", list(names), format_func=names.__getitem__, placeholder="All documents", key=only
         )
         reranker = st.segmented_control(
             "Reranking",
             list(RERANKERS),
-            default="Automatic",
             required=True,
-            key="reranker",
+            key=f"{PREFIX}reranker",
             help="Off keeps the fused order of both searches. Automatic takes the best reranker on this machine.",
         )
         candidates = st.slider(
             "Passages to rerank",
             1,
             max(60, app.settings.rerank_candidates),
-            app.settings.rerank_candidates,
-            key="candidates",
+            key=f"{PREFIX}candidates",
             help="More candidates find more and take longer: the time grows with their number.",
         )
         top = st.slider(
             "Passages to read",
             1,
             max(10, app.settings.rerank_top),
-            app.settings.rerank_top,
-            key="top",
+            key=f"{PREFIX}top",
             help="The best passages after reranking, which the answer is made from.",
         )
-    return SearchOptions(
-        collection=collection,
-        reranker=RERANKERS[reranker],
-        candidates=candidates,
-        top=min(top, candidates),
-        document_ids=tuple(entry.id for entry in chosen),
-    )
+    if chosen:
+        st.caption(f"Searching only in {counted(len(chosen), 'document')}")
+    return SearchOptions(collection, RERANKERS[reranker], candidates, min(top, candidates), tuple(chosen))

@@ -8,6 +8,9 @@ from rag.types import Answer, Retrieval, Turn
 from ui.panel import show_panel
 from ui.plain import label, place
 
+ASKED = "asked"
+"""Where a question waits that was asked by a button: it is asked in the next run of the script."""
+
 QUOTED_NOTE = "Quoted from your documents: no language model is set up (LLM_MODEL), so the best sentences are shown."
 
 
@@ -62,7 +65,7 @@ def _offer_again(turn: Turn, key: str) -> None:
     elif turn.answer is None and not turn.error:
         st.caption("This question was stopped before it was answered.")
     if st.button("Ask again", icon=":material/refresh:", key=f"{key}-again"):
-        st.session_state["ask_again"] = turn.question
+        st.session_state[ASKED] = turn.question
         st.rerun()
 
 

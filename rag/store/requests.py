@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+from rag.config import without_secrets
 from rag.errors import CollectionError, UnavailableError
 
 DEFAULT_PORT = 6333
@@ -76,8 +77,8 @@ class Requests:
 
 
 def shown_address(url: str) -> str:
-    """Return an address as it may be shown: with the port that is used, without user, password and query."""
-    parts = urlsplit(url)
+    """Return an address without its secrets and with the port that is used; raises ValueError for what is none."""
+    parts = urlsplit(without_secrets(url))
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port or DEFAULT_PORT}{parts.path.rstrip('/')}"
 
