@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rag.config import Settings
+from rag.config import Settings, without_secrets
 from rag.errors import ModelError
 from rag.models import HubModel, ModelFiles, cached_model, hub_failure, hub_model, ways_out
 
@@ -115,7 +115,8 @@ def _child(kind: str, name: str, cache: Path) -> None:
         _say({"total": sum(size for path, size in sizes.items() if path in model.patterns)})
         folder = snapshot_download(model.repository, allow_patterns=model.patterns, cache_dir=cache)
     except (HfHubHTTPError, OSError, ValueError) as error:
-        _say({"error": str(error).splitlines()[0]})
+        endpoint = os.environ.get("HF_ENDPOINT", "")
+        _say({"error": str(error).splitlines()[0].replace(endpoint, without_secrets(endpoint))})
         raise SystemExit(1) from error
     _say({"folder": folder})
 

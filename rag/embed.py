@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
-from rag.models import ModelFiles, load_tokenizer, name_of_copy, unusable
+from rag.loading import SESSION, LoadedOnce
+from rag.models import ModelFiles, load_tokenizer, name_of_copy
 
 if TYPE_CHECKING:
     from fastembed import TextEmbedding
@@ -67,8 +68,7 @@ class Embedder:
         self.name = files.name
         self.max_tokens = files.max_tokens
         self._workers = threads or os.cpu_count() or 1
-        self._loading = threading.Lock()
-        self._model: TextEmbedding | None = None
+        self._model = LoadedOnce(files, self._load)
 
     @cached_property
     def _usage(self) -> Usage:
@@ -85,7 +85,7 @@ class Embedder:
         """Return unit vectors of shape (texts, dimension); `after_batch` is told how many are done and may raise."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        self._loaded()
+        self._model.get()
         prefixed = [self._usage.passage + text for text in texts]
         lengths = [min(self.count_tokens(text), self.max_tokens) for text in prefixed]
         # Dynamic int8 scales a whole batch together, so a text's vector would depend on its neighbours.
@@ -114,7 +114,7 @@ class Embedder:
         )
 
     def _token_vectors(self, text: str) -> TokenVectors:
-        hidden = self._loaded().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
+        hidden = self._model.get().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
         mean = hidden.mean(axis=0, keepdims=True)
         return TokenVectors(tokens=_unit(hidden[1:-1]), mean=_unit(mean)[0])
 
@@ -134,34 +134,17 @@ class Embedder:
             return content.find(b"DynamicQuantizeLinear") >= 0
 
     def _embed(self, texts: list[str]) -> list[NDArray[np.float32]]:
-        vectors = list(self._loaded().embed(texts, batch_size=len(texts)))
+        vectors = list(self._model.get().embed(texts, batch_size=len(texts)))
         return [np.asarray(vector, dtype=np.float32) for vector in vectors]
-
-    def _loaded(self) -> TextEmbedding:
-        if self._model is None:
-            with self._loading:
-                if self._model is None:
-                    self._model = self._load()
-        return self._model
 
     def _load(self) -> TextEmbedding:
         from fastembed import TextEmbedding
 
-        try:
-            if self.files.source != "cache":
-                self._register()
-            model = TextEmbedding(
-                self.files.name,
-                specific_model_path=str(self.files.folder),
-                local_files_only=True,
-                threads=1,
-                providers=["CPUExecutionProvider"],
-                enable_cpu_mem_arena=False,
-            )
-            list(model.embed(["An embedder answers this with a vector."]))
-            return model
-        except Exception as error:  # onnxruntime and tokenizers raise their own unrelated types for a damaged file
-            raise unusable(self.files, error) from error
+        if self.files.source != "cache":
+            self._register()
+        model = TextEmbedding(self.files.name, specific_model_path=str(self.files.folder), **SESSION)
+        list(model.embed(["An embedder answers this with a vector."]))
+        return model
 
     def _register(self) -> None:
         """Tell fastembed of a model that it does not know by name."""

@@ -98,9 +98,7 @@ class OpenAiChat:
             except HTTPError as error:  # openai does not translate what goes wrong while it reads the body of an error
                 raise APIConnectionError(request=error.request) from error
 
-    def _read(
-        self, chunks: Iterable[ChatCompletionChunk], wanted: Callable[[], bool]
-    ) -> Generator[str, None, None]:
+    def _read(self, chunks: Iterable[ChatCompletionChunk], wanted: Callable[[], bool]) -> Generator[str, None, None]:
         """Yield the text of a reply; raises UnavailableError at its end when it is not whole."""
         text = finish = ""
         try:

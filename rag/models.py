@@ -134,7 +134,10 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
         raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
     weights = (folder / model_file).stat()
     digest = _content_hash(folder / model_file, weights.st_size, weights.st_mtime_ns)
-    return ModelFiles(f"{folder.resolve().name}@{digest}", kind, "folder", folder, model_file)
+    place = folder.resolve()
+    if place.parent.name == "snapshots":  # a revision in a folder of the hub's cache, which two levels up has the name
+        place = place.parent.parent
+    return ModelFiles(f"{place.name}@{digest}", kind, "folder", folder, model_file)
 
 
 @lru_cache(maxsize=16)
@@ -158,19 +161,11 @@ def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
 @lru_cache(maxsize=64)
 def hub_model(kind: ModelKind, name: str) -> HubModel:
     """Return what fastembed knows of a model; raises ModelError with near names when it knows none."""
-    records = _fastembed_records(kind)
-    for record in records:
-        if record["model"].lower() == name.lower():
-            return HubModel(
-                name=record["model"],
-                kind=kind,
-                repository=record["sources"]["hf"],
-                model_file=record["model_file"],
-                additional_files=tuple(record.get("additional_files") or ()),
-                size_gb=float(record.get("size_in_GB") or 0.0),
-                dimension=record.get("dim"),
-            )
-    near = difflib.get_close_matches(name, [record["model"] for record in records], n=3, cutoff=0.3)
+    models = _hub_models(kind)
+    for model in models:
+        if model.name.lower() == name.lower():
+            return model
+    near = difflib.get_close_matches(name, [model.name for model in models], n=3, cutoff=0.3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise ModelError(f"No {kind} is named {name!r}.{hint} A folder with an ONNX file and its tokenizer works too.")
 
@@ -180,8 +175,7 @@ def name_of_copy(files: ModelFiles) -> str:
     if files.source != "folder":
         return files.name
     folder = files.name.rpartition("@")[0].lower()
-    for record in _fastembed_records("embedder"):
-        model = hub_model("embedder", record["model"])
+    for model in _hub_models("embedder"):
         if folder in (model.name.rpartition("/")[2].lower(), model.cache_folder.lower()):
             return model.name
     return files.name
@@ -265,11 +259,27 @@ def load_tokenizer(files: ModelFiles) -> Tokenizer:
     return tokenizer
 
 
+def _hub_models(kind: ModelKind) -> list[HubModel]:
+    return [
+        HubModel(
+            name=record["model"],
+            kind=kind,
+            repository=record["sources"]["hf"],
+            model_file=record["model_file"],
+            additional_files=tuple(record.get("additional_files") or ()),
+            size_gb=float(record.get("size_in_GB") or 0.0),
+            dimension=record.get("dim"),
+        )
+        for record in _fastembed_records(kind)
+        if record["sources"].get("hf")
+    ]
+
+
 def _fastembed_records(kind: ModelKind) -> Iterable[dict[str, Any]]:
     if kind == "embedder":
         from fastembed import TextEmbedding
 
-        return [record for record in TextEmbedding.list_supported_models() if record["sources"].get("hf")]
+        return TextEmbedding.list_supported_models()
     from fastembed.rerank.cross_encoder import TextCrossEncoder
 
-    return [record for record in TextCrossEncoder.list_supported_models() if record["sources"].get("hf")]
+    return TextCrossEncoder.list_supported_models()

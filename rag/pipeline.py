@@ -28,7 +28,7 @@ from rag.types import Hit, RankedHit, RerankReport, Retrieval, Turn
 MAX_QUESTION_CHARACTERS = 10_000
 MAX_REWRITE_CHARACTERS = 500
 CONDENSE_SECONDS = 10.0
-THINKING = re.compile(r"\s*<think>.*?(</think>|\Z)", re.DOTALL)
+THINKING = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +105,7 @@ class Pipeline:
             warnings=tuple(_warnings(question, embedder, index, kept, judge)),
         )
 
-    def condense(
-        self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None
-    ) -> str:
+    def condense(self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None) -> str:
         """Rewrite a follow-up so that it can be searched for on its own; it stays as it is where that does not work.
 
         `while_waiting` is called several times a second until then, and may raise to stop.
@@ -171,7 +169,7 @@ def open_pipeline(settings: Settings) -> Pipeline:
 
 def _rewritten(text: str) -> str:
     """Return the question in a language model's reply, or "" when it is something else than one short line."""
-    line = text.removeprefix(thinking[0] if (thinking := THINKING.match(text)) else "").strip()
+    line = THINKING.sub("", text).strip()
     return line if len(line) <= MAX_REWRITE_CHARACTERS and len(line.splitlines()) == 1 else ""
 
 

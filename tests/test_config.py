@@ -128,6 +128,34 @@ def test_secrets_do_not_show_in_the_representation() -> None:
     assert "rerank_top=5" in repr(settings)
 
 
+@pytest.mark.parametrize("variable", ["QDRANT_URL", "LLM_BASE_URL", "HF_ENDPOINT"])
+def test_a_password_in_an_address_does_not_show_in_the_representation(variable: str) -> None:
+    settings = read_settings({variable: "https://me:S3CRET@host:8443/v1?token=S3CRET"}, llm_model="m", llm_api_key="k")
+    assert "S3CRET" not in repr(settings)
+    assert f"{variable.lower()}='https://host:8443/v1'" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "me:S3CRET@host:80",
+        "htp://me:S3CRET@host",
+        "http:/me:S3CRET@host",
+        "http://me:S3CRET@host:port",
+        "http://me:pass/S3CRET@host",
+        "http://me:pass?S3CRET#@host",
+        "http://me:pass@S3CRET@host:x",
+        "me:a://S3CRET@host",
+        "http://host:port/?key=S3CRET",
+        "http://host:port/#S3CRET",
+    ],
+)
+def test_a_wrong_address_is_named_without_its_password(address: str) -> None:
+    with pytest.raises(SettingError, match=r"LLM_BASE_URL=\S*host\S* is not an address") as caught:
+        read_settings({"LLM_BASE_URL": address})
+    assert "S3CRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["", "-a", "Ä", "a b", "a/b", "..", "x" * 64])
 def test_a_name_that_no_collection_can_have_is_refused(name: str) -> None:
     with pytest.raises(SettingError, match="cannot name a collection"):

@@ -87,6 +87,32 @@ def test_bge_gets_its_instruction_before_questions_only(tmp_path: Path, embedder
     assert not np.array_equal(bge.question("heat"), bge.passages(["heat"])[0])
 
 
+def copied(embedder_folder: Path, folder: Path, pooling: str = "") -> Embedder:
+    """Return the tiny embedder from a copy in a folder that says how to pool, or says nothing."""
+    shutil.copytree(embedder_folder, folder)
+    if pooling:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": pooling == "cls"}))
+    return Embedder(folder_model("embedder", folder), threads=1)
+
+
+def test_bge_copied_to_a_folder_is_used_as_bge(tmp_path: Path, embedder_folder: Path) -> None:
+    bge = copied(embedder_folder, tmp_path / "bge-small-en-v1.5")
+    first_token = copied(embedder_folder, tmp_path / "first-token", "cls")
+    instructed = "Represent this sentence for searching relevant passages: heat"
+    assert np.array_equal(bge.question("heat"), bge.passages([instructed])[0])
+    assert np.array_equal(first_token.question("heat"), first_token.passages(["heat"])[0])
+    assert np.array_equal(bge.passages(["heat"]), first_token.passages(["heat"]))
+
+
+def test_what_a_folder_says_of_its_pooling_wins_over_its_name(tmp_path: Path, embedder_folder: Path) -> None:
+    bge = copied(embedder_folder, tmp_path / "bge-base-en-v1.5", "mean")
+    mean = copied(embedder_folder, tmp_path / "tiny")
+    first_token = copied(embedder_folder, tmp_path / "first-token", "cls")
+    assert np.array_equal(bge.passages(["heat"]), mean.passages(["heat"]))
+    assert not np.allclose(bge.passages(["heat"]), first_token.passages(["heat"]), atol=1e-3)
+
+
 def test_progress_is_told_after_each_micro_batch(bundled: Embedder) -> None:
     done: list[int] = []
     bundled.passages(["one", "two", "three"], done.append)

@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rag.types", "rag.errors"),
     ("rag.config", "rag.timing", "rag.batching", "rag.log", "rag.sentences", "rag.database", "rag.lock"),
     ("rag.models", "rag.records", "rag.sparse", "rag.citations", "rag.store.base"),
-    ("rag.embed", "rag.download", "rag.history", "rag.llm", "rag.store"),
+    ("rag.loading", "rag.embed", "rag.download", "rag.history", "rag.llm", "rag.store"),
     ("rag.rerank", "rag.retrieve", "rag.prompt"),
     ("rag.answer", "rag.shelf"),
     ("rag.pipeline",),

@@ -7,7 +7,7 @@ import pytest
 
 from rag.config import Settings
 from rag.errors import SettingError, UnavailableError
-from rag.llm import Message, OpenAiChat, make_chat
+from rag.llm import Message, OpenAiChat, make_chat, polled
 from tests.llm_server import LlmServer, Reply, free_address
 
 KEY = "sk-secret-0123456789"
@@ -214,6 +214,55 @@ def test_text_that_utf8_cannot_hold_is_sent_with_a_question_mark():
     with LlmServer(Reply(pieces=("Yes.",))) as server:
         list(OpenAiChat(server.base_url, "tiny", KEY, 10).stream([Message("user", "a\udc80b")]))
     assert server.requests[0].body["messages"][0]["content"] == "a?b"
+
+
+def test_text_that_utf8_cannot_hold_arrives_with_a_question_mark():
+    event = rb'{"choices": [{"delta": {"content": "a\udc80b \ud83d\ude00"}}]}'
+    with LlmServer(Reply(events=(event,))) as server:
+        assert ask(server) == "a?b \N{GRINNING FACE}"
+    error = rb'{"error": {"message": "worker \ud83d died"}}'
+    with LlmServer(Reply(events=(error,))) as server:
+        assert "worker ? died" in failure(server)
+
+
+THINKING = b'{"choices": [{"delta": {"reasoning_content": "Hm."}}]}'
+
+
+def test_a_text_no_longer_wanted_ends_while_the_model_thinks():
+    with LlmServer(Reply(events=(THINKING,) * 500, pause=0.02)) as server:
+        asked = itertools.count()
+        assert list(OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES, lambda: next(asked) < 3)) == []
+        assert server.client_left.wait(5)
+
+
+def test_a_polled_stream_gives_empty_pieces_while_none_comes():
+    with LlmServer(Reply(pieces=("Yes", "."), pause=0.5)) as server:
+        pieces = list(polled(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, 10))
+    assert "".join(pieces) == "Yes."
+    assert pieces[0] == ""
+
+
+def test_a_polled_stream_is_given_up_in_time_and_its_connection_closed():
+    with LlmServer(Reply(events=(THINKING,) * 500, pause=0.05)) as server:
+        chat = OpenAiChat(server.base_url, "tiny", KEY, 10)
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match=r"tiny took longer than 0\.5 s"):
+            list(polled(chat, MESSAGES, 0.5))
+        assert time.monotonic() - began < 3
+        assert server.client_left.wait(5)
+
+
+def test_a_polled_stream_that_is_closed_closes_the_connection():
+    with LlmServer(Reply(events=(THINKING,) * 500, pause=0.05)) as server:
+        stream = polled(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, 10)
+        assert next(stream) == ""
+        stream.close()
+        assert server.client_left.wait(5)
+
+
+def test_a_polled_stream_fails_as_the_stream_itself():
+    with LlmServer(Reply(status=401)) as server, pytest.raises(UnavailableError, match="refused the key"):
+        list(polled(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, 10))
 
 
 @pytest.mark.parametrize("key", ["“sk-secret”", "sk-\nsecret"])

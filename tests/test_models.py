@@ -21,11 +21,13 @@ from rag.models import (
     hub_failure,
     hub_model,
     load_tokenizer,
+    name_of_copy,
 )
 from tests.models import API, HubServer
 from tests.parts import offline_settings
 
 BGE = DEFAULTS["reranker"]
+BGE_SMALL = DEFAULTS["embedder"]
 
 
 def online_settings(tmp_path: Path, endpoint: str) -> Settings:
@@ -45,6 +47,29 @@ def test_a_folder_is_named_by_its_content(tmp_path: Path, embedder_folder: Path,
     names = {folder_model("embedder", folder).name for folder in (first, second)}
     assert len(names) == 2
     assert all(name.startswith("model@") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("bge-small-en-v1.5", BGE_SMALL),
+        ("BGE-Small-EN-v1.5", BGE_SMALL),
+        ("models--Qdrant--bge-small-en-v1.5-onnx-Q", BGE_SMALL),
+        ("models--Qdrant--bge-small-en-v1.5-onnx-Q/snapshots/0123abcd", BGE_SMALL),
+        ("nomic-embed-text-v1.5", "nomic-ai/nomic-embed-text-v1.5"),
+    ],
+)
+def test_a_copy_is_known_by_the_name_of_its_folder(
+    tmp_path: Path, embedder_folder: Path, place: str, name: str
+) -> None:
+    shutil.copytree(embedder_folder, tmp_path / place)
+    assert name_of_copy(folder_model("embedder", tmp_path / place)) == name
+
+
+def test_a_folder_with_a_name_of_its_own_is_no_copy(embedder_folder: Path) -> None:
+    files = folder_model("embedder", embedder_folder)
+    assert name_of_copy(files) == files.name
+    assert name_of_copy(bundled_model()) == BUNDLED_NAME
 
 
 @pytest.mark.parametrize("missing", ["model.onnx", "tokenizer.json", "tokenizer_config.json"])
@@ -78,6 +103,16 @@ def test_offline_says_so_without_asking(tmp_path: Path, bge_hub: HubServer) -> N
 def test_a_hub_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path) -> None:
     settings = online_settings(tmp_path, "http://127.0.0.1:9")
     assert hub_failure(hub_model("reranker", BGE), settings) == "http://127.0.0.1:9 cannot be reached"
+
+
+def test_a_password_in_the_hubs_address_is_sent_and_not_shown(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online_settings(tmp_path, bge_hub.endpoint.replace("://", "://me:S3CRET@"))
+    model = hub_model("reranker", BGE)
+    assert hub_failure(model, settings) == ""
+    bge_hub.refuse(API, status=503)
+    assert hub_failure(model, settings) == f"{bge_hub.endpoint} answered 503 for {model.repository}"
+    closed = online_settings(tmp_path, "http://me:S3CRET@127.0.0.1:9")
+    assert hub_failure(model, closed) == "http://127.0.0.1:9 cannot be reached"
 
 
 def test_a_hub_that_hangs_is_given_up_within_seconds(tmp_path: Path, bge_hub: HubServer) -> None:

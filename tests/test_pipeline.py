@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from ingest.library import Library
 from rag.config import Settings
-from rag.errors import CollectionError, InputError, ModelError
+from rag.errors import CollectionError, InputError, ModelError, UnavailableError
 from rag.llm import make_chat
 from rag.pipeline import Pipeline
 from rag.shelf import ModelShelf
@@ -147,6 +148,10 @@ def test_a_question_over_the_embedders_limit_is_searched_and_said_to_be_cut(pipe
     assert any("the embedder reads 256" in warning for warning in retrieval.warnings)
 
 
+def test_a_question_that_is_not_utf_8_is_searched_for_with_question_marks(pipeline: Pipeline) -> None:
+    assert pipeline.retrieve("blood sugar \udcff", "notes").question == "blood sugar ?"
+
+
 def test_an_endless_question_is_refused_with_the_limit(pipeline: Pipeline) -> None:
     with pytest.raises(InputError, match="10,000 are allowed"):
         pipeline.retrieve("x" * 10_001, "notes")
@@ -215,6 +220,49 @@ def test_a_follow_up_is_rewritten_by_the_language_model(pipeline: Pipeline) -> N
 def test_a_follow_up_stays_as_it_is_when_the_language_model_fails(pipeline: Pipeline) -> None:
     with LlmServer(Reply(status=401)) as server:
         assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
+
+
+@pytest.mark.parametrize(
+    ("reply", "searched"),
+    [
+        ("<think>It is a tablet.\n\nSo:</think>\n\nHow do I cool a tablet?\n", "How do I cool a tablet?"),
+        ("<think>It is a tablet, so", "And a tablet?"),
+        ("<think>Hm.</think>", "And a tablet?"),
+        ("Sure!\nHow do I cool a tablet?", "And a tablet?"),
+        ("x" * 501, "And a tablet?"),
+        ("x" * 500, "x" * 500),
+    ],
+    ids=["thought", "only thinking", "nothing after thinking", "several lines", "too long", "as long as allowed"],
+)
+def test_only_a_short_line_is_taken_for_the_rewritten_question(pipeline: Pipeline, reply: str, searched: str) -> None:
+    with LlmServer(Reply((reply,))) as server:
+        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == searched
+
+
+def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it(pipeline: Pipeline) -> None:
+    calls: list[float] = []
+
+    def stop_at_the_third() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 3:
+            raise UnavailableError("The page was closed.")
+
+    with LlmServer(Reply(("Late.",), pause=30)) as server:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match="The page was closed"):
+            with_chat(pipeline, server).condense("And a tablet?", [answered_turn()], stop_at_the_third)
+        assert time.monotonic() - began < 5
+
+
+def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rag.pipeline.CONDENSE_SECONDS", 0.5)
+    with LlmServer(Reply(("Late.",), pause=30)) as server:
+        began = time.monotonic()
+        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
+        assert time.monotonic() - began < 5
+    assert "test took longer than 0.5 s" in caplog.text
 
 
 def test_the_language_model_is_given_the_kept_passages_and_its_marks_are_checked(pipeline: Pipeline) -> None:

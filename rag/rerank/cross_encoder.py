@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag.batching import run_in_micro_batches
 from rag.errors import RerankError
-from rag.models import ModelFiles, load_tokenizer, unusable
+from rag.loading import SESSION, LoadedOnce
+from rag.models import ModelFiles, load_tokenizer
 from rag.rerank.base import Deadline
 from rag.types import Hit, RankedHit, RerankScore
 
@@ -37,8 +38,7 @@ class CrossEncoderReranker:
         self.files = files
         self.name = files.name
         self._workers = threads or os.cpu_count() or 1
-        self._loading = threading.Lock()
-        self._model: TextCrossEncoder | None = None
+        self._model = LoadedOnce(files, self._load)
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
         """Return the logit as `order` and its sigmoid as `relevance`."""
@@ -82,7 +82,7 @@ class CrossEncoderReranker:
         return question if len(offsets) <= most else question[: offsets[most - 1][1]]
 
     def _logits(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float]:
-        self._loaded()
+        self._model.get()
         asked = self._fitted(question)
         texts: list[str] = []
         owners: list[int] = []
@@ -112,7 +112,7 @@ class CrossEncoderReranker:
 
     def _run(self, question: str, texts: list[str]) -> list[float]:
         """Return the logits of one batch; fastembed's `rerank` would take the first column of any matrix for them."""
-        model: Any = self._loaded().model
+        model: Any = self._model.get().model
         encoded = model.tokenize([(question, text) for text in texts])
         output = model.model.run(None, model._build_onnx_input(encoded))[0]
         if output.shape not in ((len(texts),), (len(texts), 1)):
@@ -123,29 +123,12 @@ class CrossEncoderReranker:
             )
         return [float(score) for score in output.reshape(-1)]
 
-    def _loaded(self) -> TextCrossEncoder:
-        if self._model is None:
-            with self._loading:
-                if self._model is None:
-                    self._model = self._load()
-        return self._model
-
     def _load(self) -> TextCrossEncoder:
         from fastembed.rerank.cross_encoder import TextCrossEncoder
 
-        try:
-            if self.files.source != "cache":
-                self._register()
-            return TextCrossEncoder(
-                self.files.name,
-                specific_model_path=str(self.files.folder),
-                local_files_only=True,
-                threads=1,
-                providers=["CPUExecutionProvider"],
-                enable_cpu_mem_arena=False,
-            )
-        except Exception as error:  # onnxruntime and tokenizers raise their own unrelated types for a damaged file
-            raise unusable(self.files, error) from error
+        if self.files.source != "cache":
+            self._register()
+        return TextCrossEncoder(self.files.name, specific_model_path=str(self.files.folder), **SESSION)
 
     def _register(self) -> None:
         """Tell fastembed of a model that it does not know by name."""
