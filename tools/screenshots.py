@@ -16,7 +16,7 @@ from tests.browser import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES, REPOSITORY, serve
 
 IMAGES = REPOSITORY / "docs" / "images"
 QUESTION = "How to cool down a seriously overheated phone?"
-WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+WIDE, NARROW = {"width": 1280, "height": 1180}, {"width": 390, "height": 844}
 WORK_MS = 120_000
 GLIDE_MS = 1200
 
