@@ -50,19 +50,25 @@ class Ingestor:
         try:
             self._ingest(job)
         except CancelledError:
-            self._undo(job)
+            self.discard(job)
             self._jobs.move(job.id, "cancelled", "Cancelled.")
         except ResiftError as error:
-            self._undo(job)
+            self.discard(job)
             self._jobs.move(job.id, "failed", str(error))
         except Exception:
             log.exception("Ingesting %s failed", job.name)
-            self._undo(job)
+            self.discard(job)
             self._jobs.move(job.id, "failed", "An unexpected error, whose trace is in the log: retry, or report it.")
 
     def discard(self, job: Job) -> None:
-        """Remove what a job that never ended has staged."""
-        self._undo(job)
+        """Remove the staged chunks, unless the document is published: then only the job went wrong."""
+        try:
+            if job.collection in self._store.names():
+                index = self._store.open(job.collection)
+                if all(entry.id != job.document_id for entry in index.documents()):
+                    index.remove(job.document_id)
+        except ResiftError as error:
+            log.warning("What %s had staged could not be removed: %s", job.name, error)
 
     def _ingest(self, job: Job) -> None:
         # A new collection is made only for a file that can be read.
@@ -159,16 +165,6 @@ class Ingestor:
             passages = [chunk.passage for chunk in part]
             dense = embedder.passages(passages, progress(start))
             index.stage(part, dense, self._words.passages(passages))
-
-    def _undo(self, job: Job) -> None:
-        """Remove the staged chunks, unless the document is published: then only the job went wrong."""
-        try:
-            if job.collection in self._store.names():
-                index = self._store.open(job.collection)
-                if all(entry.id != job.document_id for entry in index.documents()):
-                    index.remove(job.document_id)
-        except ResiftError as error:
-            log.warning("What %s had staged could not be removed: %s", job.name, error)
 
 
 def _entry(document: Document, chunks: int) -> DocumentEntry:

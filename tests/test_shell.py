@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,26 @@ def outcomes(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     """Read what `ingest --json` printed."""
     parsed: list[dict[str, Any]] = json.loads(result.stdout)
     return parsed
+
+
+@contextmanager
+def ingesting_while_the_folder_is_held(
+    tmp_path: Path,
+) -> Iterator[tuple[subprocess.Popen[bytes], Inbox, DataFolderLock]]:
+    """Start `ingest --json` on a note while the data folder is held, and wait until it has handed the note over."""
+    (tmp_path / "note.txt").write_text("A note about water.")
+    data = tmp_path / "data"
+    lock = DataFolderLock(data).acquire()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "ingest", str(tmp_path / "note.txt"), "--data", str(data), "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
+    ) as child:
+        inbox = Inbox(offline_settings(data))
+        while not inbox.jobs.entries():
+            time.sleep(0.05)
+        yield child, inbox, lock
+    lock.release()
 
 
 @pytest.fixture(scope="module")
@@ -150,20 +172,10 @@ def test_two_files_of_one_name_in_one_call_are_both_kept(tmp_path: Path) -> None
 
 
 def test_a_job_that_somebody_takes_off_the_list_does_not_keep_the_command_waiting(tmp_path: Path) -> None:
-    (tmp_path / "note.txt").write_text("A note about water.")
-    data = tmp_path / "data"
-    lock = DataFolderLock(data).acquire()
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "ingest", str(tmp_path / "note.txt"), "--data", str(data), "--json"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
-    ) as child:
-        inbox = Inbox(offline_settings(data))
-        while not (jobs := inbox.jobs.entries()):
-            time.sleep(0.05)
-        inbox.jobs.forget(job_id=jobs[0].id)
+    with ingesting_while_the_folder_is_held(tmp_path) as (child, inbox, _):
+        (job,) = inbox.jobs.entries()
+        inbox.jobs.forget(job_id=job.id)
         printed, _ = child.communicate(timeout=60)
-    lock.release()
     assert child.returncode == 1
     assert json.loads(printed)[0]["state"] == "cancelled"
 
@@ -189,17 +201,7 @@ def test_asking_while_another_process_has_the_folder_is_one_sentence(tmp_path: P
 
 
 def test_files_are_handed_to_the_process_that_has_the_folder_and_taken_over_when_it_ends(tmp_path: Path) -> None:
-    (tmp_path / "note.txt").write_text("A note about water.")
-    data = tmp_path / "data"
-    lock = DataFolderLock(data).acquire()
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "ingest", str(tmp_path / "note.txt"), "--data", str(data), "--json"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
-    ) as child:
-        inbox = Inbox(offline_settings(data))
-        while not inbox.jobs.entries():
-            time.sleep(0.05)
+    with ingesting_while_the_folder_is_held(tmp_path) as (child, inbox, lock):
         assert [job.state for job in inbox.jobs.entries()] == ["queued"]
         assert child.poll() is None
         lock.release()
