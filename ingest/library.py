@@ -134,11 +134,12 @@ class Library:
         A damaged collection is made from all files that are stored for it. Raises CollectionError when a document's
         file is not on this machine, ModelError when the embedder cannot be had; both leave everything as it is.
         """
-        files = self._files_of(collection)
         if self._pipeline.settings.embed_model != "auto":
             # Before anything is dropped: a model that is asked for by name may not be there.
             self._pipeline.shelf.embedder_for_new_collection()
         with self._held(collection):
+            # Not before: a file that comes in meanwhile would be dropped with the old index and not be made again.
+            files = self._files_of(collection)
             for file in files:
                 self.jobs.forget_ended(collection, file.document_id)
             # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
@@ -148,7 +149,6 @@ class Library:
             self._store.drop(collection)
             for job_id in ids:
                 self.jobs.retry(job_id)
-        self._wake.set()
         return len(files)
 
     def _files_of(self, collection: str) -> list[StoredFile]:
@@ -170,8 +170,8 @@ class Library:
         with self._changing:
             with self._claiming:
                 self._held_collections.add(collection)
+            stopped = self._running_jobs(collection, document_id)
             try:
-                stopped = self._running_jobs(collection, document_id)
                 for job in stopped:
                     self.jobs.cancel(job.id)
                 ends = time.monotonic() + STOP_SECONDS
@@ -180,9 +180,9 @@ class Library:
                         raise UnavailableError(f"{stopped[0].name} is still being read: try again in a moment.")
                     time.sleep(STOP_POLL_SECONDS)
                 yield
+            finally:
                 for job in stopped:
                     self.jobs.retry(job.id)
-            finally:
                 with self._claiming:
                     self._held_collections.discard(collection)
                 self._wake.set()

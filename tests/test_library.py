@@ -312,6 +312,23 @@ def test_reindexing_without_the_files_is_refused_and_changes_nothing(library: Li
     assert library.documents("documents") == [entry]
 
 
+def test_a_refused_reindexing_lets_what_it_stopped_go_on(library: Library) -> None:
+    ingest(library, "documents", "heat.md", HEAT)
+    (entry,) = library.documents("documents")
+    library.files.remove("documents", entry.id)
+    job = library.add("documents", "long.txt", io.BytesIO(LONG[:30_000].encode()))
+    worker = threading.Thread(target=library.run_next)
+    worker.start()
+    while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
+        pass
+    with pytest.raises(CollectionError, match=r"heat\.md are not on this machine"):
+        library.reindex("documents")
+    worker.join()
+    while library.run_next():
+        pass
+    assert [entry.name for entry in library.documents("documents")] == ["heat.md", "long.txt"]
+
+
 def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path, embedder_folder: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         ingest(library, "documents", "heat.md", HEAT)
