@@ -51,7 +51,7 @@ def our_call() -> Score:
     def score(question: str, texts: Sequence[str]) -> list[float]:
         chunks = [Chunk(str(place), "document", "document", place, text) for place, text in enumerate(texts)]
         hits = [Hit(chunk, rank, fused=0.0, dense=0.0, bm25=0.0) for rank, chunk in enumerate(chunks, start=1)]
-        return [result.order for result in reranker.score(question, hits, Deadline(math.inf))]
+        return [result.order for result in reranker.score(question, hits, Deadline(math.inf)).scores if result]
 
     return score
 

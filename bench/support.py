@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.chunk import chunk_document
+from rag.chunk import chunk_document
 from rag.config import Settings
 from rag.pipeline import Pipeline, open_pipeline
 from rag.shelf import new_spec

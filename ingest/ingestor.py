@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest.chunk import chunk_document
 from ingest.files import Files
 from ingest.jobs import Job, Jobs
 from ingest.parse import parse_in_child
+from rag.chunk import chunk_document
 from rag.config import Settings
 from rag.embed import Embedder
 from rag.errors import CancelledError, CollectionError, ResiftError

@@ -15,7 +15,7 @@ from dotenv import load_dotenv
 from rag.errors import SettingError
 
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint")
+ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint", "rerank_url")
 """The settings that are addresses, which may hold a user and a password."""
 
 SECRET_PARTS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@|[?#].*", re.IGNORECASE | re.DOTALL)
@@ -33,6 +33,7 @@ class Settings:
     embed_model: str = "auto"
     rerank_model: str = "auto"
     model_threads: int = 0
+    model_provider: str = "cpu"
     hf_endpoint: str = "https://huggingface.co"
     hf_hub_offline: bool = False
 
@@ -40,6 +41,12 @@ class Settings:
     rerank_candidates: int = 24
     rerank_top: int = 5
     rerank_timeout: float = 20.0
+    rerank_budget_ms: int = 0
+    rerank_shortlist: int = 24
+    rerank_blend: float = 0.0
+    rerank_precision: str = "auto"
+    rerank_url: str = ""
+    rerank_api_key: str = ""
 
     llm_base_url: str = ""
     llm_model: str = ""
@@ -85,6 +92,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "rerank_candidates": (1, 1000),
     "rerank_top": (1, 50),
     "rerank_timeout": (0.1, 3600),
+    "rerank_budget_ms": (0, 3_600_000),
+    "rerank_shortlist": (1, 1000),
+    "rerank_blend": (0, 1),
     "llm_timeout": (1, 3600),
     "history_turns": (0, 50),
     "qdrant_shards": (1, 1024),
@@ -95,7 +105,11 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 """The smallest and largest value of each numeric setting."""
 
-CHOICES: dict[str, tuple[str, ...]] = {"log_level": ("DEBUG", "INFO", "WARNING", "ERROR")}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "model_provider": ("cpu", "cuda", "coreml", "directml", "openvino"),
+    "rerank_precision": ("auto", "fp32", "int8"),
+}
 
 
 def read_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
@@ -178,13 +192,20 @@ def _parse(name: str, raw: str) -> Any:
             whole = "a whole number" if kind == "int" else "a number"
             raise SettingError(f"{variable}={raw} is not allowed: give {whole} from {low:g} to {high:g}.")
         return number
-    if name in CHOICES and raw.upper() not in CHOICES[name]:
-        raise SettingError(f"{variable}={raw} is not allowed: use one of {', '.join(CHOICES[name])}.")
+    if name in CHOICES:
+        return _choice(name, raw)
     if name in ADDRESSES:
         return _address(variable, raw)
     if name == "collection":
         return check_collection_name(raw)
-    return raw.upper() if name in CHOICES else raw
+    return raw
+
+
+def _choice(name: str, raw: str) -> str:
+    for choice in CHOICES[name]:
+        if raw.lower() == choice.lower():
+            return choice
+    raise SettingError(f"{name.upper()}={raw} is not allowed: use one of {', '.join(CHOICES[name])}.")
 
 
 def _address(variable: str, raw: str) -> str:

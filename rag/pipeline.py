@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -16,7 +17,7 @@ from rag.errors import InputError, ModelError, RerankError, UnavailableError
 from rag.llm import ChatModel, encodable, make_chat, polled
 from rag.models import BUNDLED_NAME
 from rag.prompt import condense_messages, is_chinese
-from rag.rerank.base import Deadline, Reranker, rank
+from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.retrieve import recall
 from rag.shelf import ModelShelf
 from rag.sparse import Bm25Encoder
@@ -128,8 +129,7 @@ class Pipeline:
 
     def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
         """Answer from what was found: by the language model if there is one, else by the best sentences."""
-        reranker, _ = self.shelf.reranker(retrieval.reranker.name if retrieval.reranker.state == "on" else "bundled")
-        judge = reranker or self.shelf.late_interaction
+        judge = self.shelf.judge(retrieval.reranker)
         return answer(retrieval, self.chat, judge.relevance, self._recent(history))
 
     def _recent(self, history: Sequence[Turn]) -> Sequence[Turn]:
@@ -140,14 +140,18 @@ class Pipeline:
         self.shelf.cancel_fetch()
         self.store.close()
 
+    def _deadline(self) -> Deadline:
+        budget = self.settings.rerank_budget_ms
+        return Deadline(self.settings.rerank_timeout, budget / 1000 if budget else math.inf)
+
     def _rerank(
         self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
     ) -> tuple[tuple[RankedHit, ...], RerankReport]:
         if reranker is None or not hits:
             return rank(hits, None, top), report
         try:
-            scores = reranker.score(question, hits, Deadline(self.settings.rerank_timeout))
-            return rank(hits, scores, top), report
+            scored = reranker.score(question, hits, self._deadline())
+            return rank(hits, scored, top), _with_outcome(report, scored)
         except (RerankError, ModelError) as error:
             reason = str(error)
         except MemoryError:
@@ -165,6 +169,12 @@ def open_pipeline(settings: Settings) -> Pipeline:
     """Wire the question side together; nothing heavy is loaded before it is used."""
     words = Bm25Encoder()
     return Pipeline(settings, open_store(settings), ModelShelf(settings, words), words, make_chat(settings))
+
+
+def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
+    """Add to a report what a reranker says of its own run."""
+    reason = " ".join(part for part in (report.reason, scored.note) if part)
+    return replace(report, reason=reason, first_pass=scored.first_pass_name)
 
 
 def _rewritten(text: str) -> str:

@@ -38,6 +38,7 @@ def retrieval_from_json(text: str) -> Retrieval:
             rank=item["rank"],
             score=RerankScore(**item["score"]) if item["score"] else None,
             kept=item["kept"],
+            first_pass_rank=item.get("first_pass_rank"),
         )
         for item in record["ranked"]
     )
@@ -114,6 +115,7 @@ def _reranked(ranked: RankedHit) -> dict[str, Any]:
         "score": ranked.score.order if ranked.score else None,
         "relevance": ranked.score.relevance if ranked.score else None,
         "kept": ranked.kept,
+        "first_pass_rank": ranked.first_pass_rank,
     }
 
 

@@ -24,7 +24,7 @@ from rag.models import (
     hub_model,
     looks_like_folder,
 )
-from rag.rerank.base import Reranker
+from rag.rerank.base import Judge, Reranker
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.sparse import Bm25Encoder
@@ -132,6 +132,11 @@ class ModelShelf:
             f"{self._why_absent(name)} Until it is there, {self.late_interaction.name} with the bundled model runs."
         )
         return self.late_interaction, RerankReport(self.late_interaction.name, "on", reason)
+
+    def judge(self, report: RerankReport) -> Judge:
+        """Return what scores single sentences for a retrieval that was reranked so: something on this machine."""
+        reranker, _ = self.reranker(report.name if report.state == "on" else "bundled")
+        return reranker if isinstance(reranker, CrossEncoderReranker) else self.late_interaction
 
     def fetch_reranker(self) -> None:
         """Make the wanted reranker ready in the background, fetched if need be, unless it is under way or not wanted.

@@ -124,12 +124,16 @@ class RerankScore:
 
 @dataclass(frozen=True, slots=True)
 class RankedHit:
-    """A hit in its final place. `score` is None where no reranker ran."""
+    """A hit in its final place. `score` is None where no reranker scored it.
+
+    `first_pass_rank` is its place after the first pass of a funnel, None where there was none.
+    """
 
     hit: Hit
     rank: int
     score: RerankScore | None
     kept: bool
+    first_pass_rank: int | None = None
 
     @property
     def moved(self) -> int:
@@ -139,11 +143,15 @@ class RankedHit:
 
 @dataclass(frozen=True, slots=True)
 class RerankReport:
-    """Which reranker was asked for, whether it ran, and if not, why. `name` is what ran."""
+    """Which reranker was asked for, whether it ran, and if not (or not on all candidates), why. `name` is what ran.
+
+    `first_pass` names what made the shortlist for it, where it was a funnel.
+    """
 
     name: str
     state: RerankState
     reason: str = ""
+    first_pass: str = ""
 
 
 @dataclass(frozen=True, slots=True)

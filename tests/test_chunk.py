@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer
 
-from ingest.chunk import HEADING_TOKENS, chunk_document, split_pieces
+from rag.chunk import HEADING_TOKENS, chunk_document, split_pieces
 from rag.models import bundled_model, load_tokenizer
 from rag.types import CollectionSpec, Document, Section, chunk_id
 

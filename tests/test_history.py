@@ -9,7 +9,7 @@ import pytest
 from rag.errors import InputError
 from rag.history import History
 from rag.records import answer_from_json, answer_to_json, ask_record, retrieval_from_json, retrieval_to_json
-from rag.rerank.base import rank
+from rag.rerank.base import Scored, rank
 from rag.types import Answer, Citation, RerankReport, RerankScore, Retrieval, StageTiming
 from tests.parts import hit
 
@@ -20,7 +20,7 @@ def retrieval() -> Retrieval:
         question="what?",
         collection="documents",
         hits=hits,
-        ranked=rank(hits, [RerankScore(-1.5, 0.2), RerankScore(2.5, 0.9)], top=1),
+        ranked=rank(hits, Scored((RerankScore(-1.5, 0.2), RerankScore(2.5, 0.9)), first_pass=(2, 1)), top=1),
         reranker=RerankReport("tiny", "on"),
         supported=True,
         timings=(StageTiming("rerank", 12.34),),
@@ -61,7 +61,7 @@ def test_the_record_for_the_shell_has_the_fields_of_its_contract() -> None:
         "citations",
         "warnings",
     }
-    assert record["reranker"] == {"name": "tiny", "state": "on", "reason": ""}
+    assert record["reranker"] == {"name": "tiny", "state": "on", "reason": "", "first_pass": ""}
     assert record["recalled"][0]["scores"] == {"dense": 0.5, "bm25": 2.0, "fused": 1 / 61}
     first = record["reranked"][0]
     assert (first["rank"], first["from_rank"], first["score"], first["kept"]) == (1, 2, 2.5, True)

@@ -13,7 +13,7 @@ import pytest
 from rag.embed import Embedder
 from rag.errors import ModelError, RerankError
 from rag.models import bundled_model, folder_model
-from rag.rerank.base import Deadline, rank
+from rag.rerank.base import Deadline, Scored, rank
 from rag.rerank.cross_encoder import CrossEncoderReranker, sigmoid
 from rag.rerank.late_interaction import LateInteractionReranker, max_sim, standardise
 from rag.sparse import Bm25Encoder
@@ -35,8 +35,8 @@ def late() -> LateInteractionReranker:
     return LateInteractionReranker(Embedder(bundled_model(), threads=1), Bm25Encoder())
 
 
-def scores(*orders: float) -> list[RerankScore]:
-    return [RerankScore(order, 0.5) for order in orders]
+def scores(*orders: float) -> Scored:
+    return Scored(tuple(RerankScore(order, 0.5) for order in orders))
 
 
 def test_ranking_sorts_by_score_numbers_from_one_and_marks_the_kept() -> None:
@@ -60,13 +60,22 @@ def test_reranking_the_reversed_list_recovers_the_order() -> None:
     assert [item.hit for item in forward] == [item.hit for item in backward]
 
 
+def test_hits_without_a_score_come_last_in_the_order_of_the_first_pass() -> None:
+    hits = [hit(1, "a"), hit(2, "b"), hit(3, "c"), hit(4, "d")]
+    second, last = RerankScore(0.9, 0.9), RerankScore(0.1, 0.1)
+    ranked = rank(hits, Scored((None, last, None, second), first_pass=(4, 1, 3, 2)), top=2)
+    assert [(item.hit.chunk.text, item.first_pass_rank) for item in ranked] == [("d", 2), ("b", 1), ("c", 3), ("a", 4)]
+    without_first_pass = rank(hits, Scored((None, last, None, second)), top=2)
+    assert [item.hit.chunk.text for item in without_first_pass] == ["d", "b", "a", "c"]
+
+
 def test_without_scores_the_fused_order_stands() -> None:
     ranked = rank([hit(1, "a"), hit(2, "b")], None, top=1)
     assert [(item.rank, item.score, item.kept) for item in ranked] == [(1, None, True), (2, None, False)]
 
 
 def test_nothing_to_rank_is_nothing_ranked() -> None:
-    assert rank([], [], top=5) == ()
+    assert rank([], Scored(()), top=5) == ()
 
 
 def test_a_missing_score_is_refused() -> None:
@@ -87,7 +96,7 @@ def test_sigmoid_is_known_at_zero_and_does_not_overflow() -> None:
 
 def test_a_cross_encoder_returns_logits_in_the_order_of_the_hits(overlap: CrossEncoderReranker) -> None:
     hits = [hit(1, "water"), hit(2, "phone heat"), hit(3, "phone")]
-    result = overlap.score("phone heat", hits, FOREVER)
+    result = overlap.score("phone heat", hits, FOREVER).scores
     # Shares of the question's two words: 0, 1 and 1/2, so logits -4, 4 and 0.
     assert [score.order for score in result] == pytest.approx([-4, 4, 0], abs=1e-4)
     assert [score.relevance for score in result] == pytest.approx([sigmoid(-4), sigmoid(4), 0.5], abs=1e-4)
@@ -109,7 +118,7 @@ def test_a_passage_that_does_not_fit_keeps_its_best_window(tmp_path: Path) -> No
     assert len(reranker.windows("phone heat", end)) > 1
     at_beginning, at_end, nowhere = reranker.score(
         "phone heat", [hit(1, beginning), hit(2, end), hit(3, "water")], FOREVER
-    )
+    ).scores
     assert at_beginning.order == pytest.approx(4, abs=1e-4)
     assert at_end.order == pytest.approx(4, abs=1e-4)
     assert nowhere.order == pytest.approx(-4, abs=1e-4)
@@ -130,13 +139,13 @@ def test_windows_overlap_cover_the_passage_and_fit(tmp_path: Path) -> None:
 
 
 def test_a_question_longer_than_the_model_is_cut_and_still_scored(overlap: CrossEncoderReranker) -> None:
-    result = overlap.score("phone " * 3000, [hit(1, "phone"), hit(2, "water")], FOREVER)
+    result = overlap.score("phone " * 3000, [hit(1, "phone"), hit(2, "water")], FOREVER).scores
     assert result[0].order > result[1].order
 
 
 def test_one_candidate_and_an_empty_passage_are_scored(overlap: CrossEncoderReranker) -> None:
-    assert len(overlap.score("phone", [hit(1, "phone")], FOREVER)) == 1
-    assert overlap.score("phone", [hit(1, "")], FOREVER)[0].order == pytest.approx(-4, abs=1e-4)
+    assert len(overlap.score("phone", [hit(1, "phone")], FOREVER).scores) == 1
+    assert overlap.score("phone", [hit(1, "")], FOREVER).scores[0].order == pytest.approx(-4, abs=1e-4)
 
 
 def test_past_the_deadline_scoring_stops_and_says_how_far_it_was(overlap: CrossEncoderReranker) -> None:
@@ -147,7 +156,7 @@ def test_past_the_deadline_scoring_stops_and_says_how_far_it_was(overlap: CrossE
 
 def test_a_cross_encoder_supports_from_two_percent_relevance(overlap: CrossEncoderReranker) -> None:
     def kept(relevance: float) -> list[object]:
-        return list(rank([hit(1, "a")], [RerankScore(0.0, relevance)], top=1))
+        return list(rank([hit(1, "a")], Scored((RerankScore(0.0, relevance),)), top=1))
 
     assert overlap.supports("q", kept(0.02))  # type: ignore[arg-type]
     assert not overlap.supports("q", kept(0.019))  # type: ignore[arg-type]
@@ -176,7 +185,7 @@ def test_a_cross_encoder_gives_one_number_a_passage(
     reshape_output(folder / "model.onnx", shape)
     reranker = CrossEncoderReranker(folder_model("reranker", folder), threads=1)
     if scored:
-        assert reranker.score("phone", [hit(1, "phone")], FOREVER)[0].order == pytest.approx(4, abs=1e-4)
+        assert reranker.score("phone", [hit(1, "phone")], FOREVER).scores[0].order == pytest.approx(4, abs=1e-4)
     else:
         with pytest.raises(RerankError, match="gave 1 x 2 numbers, not one score a passage"):
             reranker.score("phone", [hit(1, "phone")], FOREVER)
@@ -216,7 +225,7 @@ def test_late_interaction_blends_meaning_words_and_token_matches(late: LateInter
         hit(1, "The central bank raised interest rates by 25 basis points.", dense=0.1, bm25=0.5),
         hit(2, "Take the phone out of the sun and switch it off until it has cooled.", dense=0.6, bm25=4.0),
     ]
-    first, second = late.score("How do I cool an overheated phone?", hits, FOREVER)
+    first, second = late.score("How do I cool an overheated phone?", hits, FOREVER).scores
     # Standardised over two passages, each of the three parts is +1 for the better and -1 for the worse.
     assert (first.order, second.order) == pytest.approx((-3, 3))
     assert 0 <= first.relevance < second.relevance <= 1
@@ -224,8 +233,8 @@ def test_late_interaction_blends_meaning_words_and_token_matches(late: LateInter
 
 def test_late_interaction_scores_are_the_same_the_second_time(late: LateInteractionReranker) -> None:
     hits = [hit(1, "Sugary drinks raise blood sugar quickly.", dense=0.3), hit(2, "A guide dog robot.", dense=0.1)]
-    first = late.score("diabetes and sugar", hits, FOREVER)
-    again = late.score("diabetes and sugar", hits, FOREVER)
+    first = late.score("diabetes and sugar", hits, FOREVER).scores
+    again = late.score("diabetes and sugar", hits, FOREVER).scores
     assert [score.relevance for score in again] == pytest.approx([score.relevance for score in first], abs=1e-3)
 
 

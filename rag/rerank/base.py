@@ -5,35 +5,68 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from rag.errors import RerankError
 from rag.types import Hit, RankedHit, RerankScore
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a reranker says of a question's hits, aligned with them.
+
+    `scores` has None for a hit that was not scored: it comes after all that were. `first_pass` has the places, from 1,
+    that the first pass of a funnel gave to the hits; it is empty where there was none, else `first_pass_name` is what
+    gave them. `note` is a sentence on what was left out, "" when nothing was.
+    """
+
+    scores: tuple[RerankScore | None, ...]
+    first_pass: tuple[int, ...] = ()
+    first_pass_name: str = ""
+    note: str = ""
+
+
 class Reranker(Protocol):
-    """Scores passages against a question; sorting is not its business."""
+    """Scores passages against a question; sorting is not its business. Every method may be called from any thread."""
 
     name: str
     weak_below: float
     """Relevance under which the best passage is weak evidence, which the page says."""
 
-    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
-        """Return a score for each hit, in the order of `hits`; raises RerankError past the deadline."""
+    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
+        """Score hits that come in the order of their promise; raises RerankError past the deadline.
 
-    def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
-        """Return the relevance in 0..1 of any texts, in their order."""
+        Where the deadline has a budget, hits that do not fit into it are not scored, the least promising first.
+        """
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage is near enough to the question to answer from."""
 
+    def predicted_ms(self, passages: int) -> float | None:
+        """Return about how long so many passages take on this machine; None before it has been measured."""
+
+
+class Judge(Protocol):
+    """Scores any texts on this machine, such as the sentences of a passage."""
+
+    def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Return the relevance in 0..1 of any texts, in their order."""
+
 
 class Deadline:
-    """A moment by which scoring must have ended."""
+    """A moment by which scoring must have ended, and the seconds it should take (`budget`), infinite for no budget."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, budget: float = math.inf) -> None:
         self.seconds = seconds
-        self._ends = time.monotonic() + seconds
+        self.budget = budget
+        self._began = time.monotonic()
+        self._ends = self._began + seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the deadline was set."""
+        return time.monotonic() - self._began
 
     def check(self, done: int, total: int) -> None:
         """Raise RerankError when the time is up and passages are left."""
@@ -44,16 +77,31 @@ class Deadline:
             )
 
 
-def rank(hits: Sequence[Hit], scores: Sequence[RerankScore] | None, top: int) -> tuple[RankedHit, ...]:
-    """Sort by score, number from 1 and mark the first `top` as kept; equal scores and None keep the fused order.
+def rank(hits: Sequence[Hit], scored: Scored | None, top: int) -> tuple[RankedHit, ...]:
+    """Sort by score, number from 1 and mark the first `top` as kept.
 
-    Raises RerankError for a missing score or one that is not a number.
+    Equal scores keep the order of the first pass, or else the fused order; so do the hits without a score, which come
+    last. None for `scored` keeps the fused order. Raises RerankError for a missing score or one that is not a number.
     """
-    if scores is None:
+    if scored is None:
         return tuple(RankedHit(hit, place, None, place <= top) for place, hit in enumerate(hits, start=1))
-    if len(scores) != len(hits):
-        raise RerankError(f"it returned {len(scores)} scores for {len(hits)} passages")
-    if any(math.isnan(score.order) for score in scores):
+    if len(scored.scores) != len(hits):
+        raise RerankError(f"it returned {len(scored.scores)} scores for {len(hits)} passages")
+    if any(score is not None and math.isnan(score.order) for score in scored.scores):
         raise RerankError("it returned a score that is not a number")
-    pairs = sorted(zip(hits, scores, strict=True), key=lambda pair: (-pair[1].order, pair[0].rank))
-    return tuple(RankedHit(hit, place, score, place <= top) for place, (hit, score) in enumerate(pairs, start=1))
+    earlier = scored.first_pass or tuple(hit.rank for hit in hits)
+
+    def place_of(position: int) -> tuple[bool, float, int]:
+        score = scored.scores[position]
+        return score is None, -score.order if score else 0.0, earlier[position]
+
+    return tuple(
+        RankedHit(
+            hit=hits[position],
+            rank=place,
+            score=scored.scores[position],
+            kept=place <= top,
+            first_pass_rank=scored.first_pass[position] if scored.first_pass else None,
+        )
+        for place, position in enumerate(sorted(range(len(hits)), key=place_of), start=1)
+    )

@@ -13,7 +13,7 @@ from rag.batching import run_in_micro_batches
 from rag.errors import RerankError
 from rag.loading import SESSION, LoadedOnce
 from rag.models import ModelFiles, load_tokenizer
-from rag.rerank.base import Deadline
+from rag.rerank.base import Deadline, Scored
 from rag.types import Hit, RankedHit, RerankScore
 
 if TYPE_CHECKING:
@@ -40,10 +40,14 @@ class CrossEncoderReranker:
         self._workers = threads or os.cpu_count() or 1
         self._model = LoadedOnce(files, self._load)
 
-    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
+    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the logit as `order` and its sigmoid as `relevance`."""
         logits = self._logits(question, [hit.chunk.passage for hit in hits], deadline)
-        return [RerankScore(logit, sigmoid(logit)) for logit in logits]
+        return Scored(tuple(RerankScore(logit, sigmoid(logit)) for logit in logits))
+
+    def predicted_ms(self, passages: int) -> float | None:
+        """Return nothing yet."""
+        return None
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the sigmoid of each text's logit."""

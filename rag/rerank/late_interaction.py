@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embed import Embedder, TokenVectors
-from rag.rerank.base import Deadline
+from rag.rerank.base import Deadline, Scored
 from rag.sparse import Bm25Encoder
 from rag.types import Hit, RankedHit, RerankScore
 
@@ -40,7 +40,7 @@ class LateInteractionReranker:
         self._cache: OrderedDict[str, TokenVectors] = OrderedDict()
         self._lock = threading.Lock()
 
-    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> list[RerankScore]:
+    def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the blend as `order` and MaxSim as `relevance`."""
         (asked,) = self._vectors([question])
         passages = self._vectors([hit.chunk.passage for hit in hits], deadline)
@@ -50,9 +50,16 @@ class LateInteractionReranker:
             + standardise([hit.dense for hit in hits])
             + standardise([hit.bm25 for hit in hits])
         )
-        return [
-            RerankScore(float(order), clip(similarity)) for order, similarity in zip(blend, similarities, strict=True)
-        ]
+        return Scored(
+            tuple(
+                RerankScore(float(order), clip(similarity))
+                for order, similarity in zip(blend, similarities, strict=True)
+            )
+        )
+
+    def predicted_ms(self, passages: int) -> float | None:
+        """Return nothing: reading stored vectors takes milliseconds, making them is not foreseen."""
+        return None
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the mean of MaxSim and cosine: for single sentences, token matches alone favour the longer ones."""

@@ -1,0 +1,78 @@
+"""`python -m rag ask QUESTION`: answer a question, and show what reranking changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from rag.config import LIMITS, check_collection_name
+from rag.pipeline import Pipeline
+from rag.records import ask_record
+from rag.shell.options import add_data_option, check_number, open_for_command
+from rag.types import Answer, Hit, RankedHit, Retrieval
+
+SNIPPET_CHARACTERS = 100
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    ask = commands.add_parser("ask", help="answer a question, and show what reranking changed")
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--collection", metavar="C", help="the collection to ask (default: COLLECTION, or 'documents')")
+    add_data_option(ask)
+    ask.add_argument("--reranker", metavar="NAME", help="what RERANK_MODEL takes: auto, bundled, none, a model, ...")
+    ask.add_argument("--candidates", metavar="N", type=int, help="how many passages are reranked")
+    ask.add_argument("--top", metavar="N", type=int, help="how many passages are read for the answer")
+    ask.add_argument("--no-llm", action="store_true", help="do not ask the language model: answer by quoting")
+    ask.add_argument("--json", action="store_true", help="print one JSON object")
+    ask.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer one question; return the exit code."""
+    with open_for_command(options) as pipeline:
+        _ask(pipeline, options)
+    return 0
+
+
+def _ask(pipeline: Pipeline, options: argparse.Namespace) -> None:
+    check_number("--candidates", options.candidates, LIMITS["rerank_candidates"])
+    check_number("--top", options.top, LIMITS["rerank_top"])
+    collection = check_collection_name(options.collection or pipeline.settings.collection)
+    if options.no_llm:
+        pipeline.chat = None
+    retrieval = pipeline.retrieve(
+        options.question, collection, reranker=options.reranker, candidates=options.candidates, top=options.top
+    )
+    stream = pipeline.answer(retrieval)
+    # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
+    for _ in stream:
+        pass
+    if options.json:
+        print(json.dumps(ask_record(retrieval, stream.answer), ensure_ascii=False))
+        return
+    print(stream.answer.text)
+    _print_evidence(retrieval, stream.answer)
+
+
+def _print_evidence(retrieval: Retrieval, answer: Answer) -> None:
+    for warning in (*retrieval.warnings, *answer.warnings):
+        print(f"! {warning}")
+    if retrieval.reranker.reason:
+        print(f"! {retrieval.reranker.reason}")
+    print(f"\nReranker: {retrieval.reranker.name} ({retrieval.reranker.state})")
+    for ranked in retrieval.ranked:
+        if not ranked.kept:
+            break
+        print(_evidence_line(ranked))
+    total = sum(timing.ms for timing in (*retrieval.timings, *answer.timings))
+    print(f"{len(retrieval.hits)} candidates, {total:.0f} ms")
+
+
+def _evidence_line(ranked: RankedHit) -> str:
+    hit: Hit = ranked.hit
+    chunk = hit.chunk
+    snippet = " ".join(chunk.text.split())[:SNIPPET_CHARACTERS]
+    place = f"{chunk.document}, p. {chunk.page}" if chunk.page else chunk.document
+    return f"[{ranked.rank}] {hit.rank:>3} -> {ranked.rank:<3} {place}: {snippet}"

@@ -1,0 +1,48 @@
+"""What the commands share: options, and the pipeline they work on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag.config import Settings, load_settings
+from rag.errors import SettingError
+from rag.lock import DataFolderLock
+from rag.log import set_up_logging
+from rag.pipeline import Pipeline, open_pipeline
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command be given its data folder."""
+    parser.add_argument("--data", metavar="DIR", type=Path, help="the data folder (default: DATA_DIR, or 'data')")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Read the settings of a command and set up its log."""
+    settings = load_settings(data_dir=options.data)
+    set_up_logging(settings.log_level)
+    return settings
+
+
+@contextmanager
+def open_for_command(options: argparse.Namespace) -> Iterator[Pipeline]:
+    """Open the pipeline on the data folder, which no other process may use meanwhile unless a server has the index."""
+    settings = settings_of(options)
+    lock = None if settings.qdrant_url else DataFolderLock(settings.data_dir).acquire()
+    try:
+        pipeline = open_pipeline(settings)
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def check_number(option: str, value: int | None, limits: tuple[float, float]) -> None:
+    """Refuse a number outside its limits; raises SettingError."""
+    if value is not None and not limits[0] <= value <= limits[1]:
+        raise SettingError(f"{option} {value} is not allowed: give a whole number from {limits[0]:g} to {limits[1]:g}.")
