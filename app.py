@@ -12,6 +12,7 @@ from rag.errors import ResiftError
 from rag.log import set_up_logging
 from ui.chat import show_chat
 from ui.library import show_library
+from ui.models_page import show_models
 from ui.resources import App, open_app
 from ui.search_options import keep_options
 
@@ -40,9 +41,13 @@ def main() -> None:
         def library() -> None:
             show_library(app)
 
+        def models() -> None:
+            show_models(app)
+
         pages = [
             st.Page(chat, title="Chat", icon=":material/forum:", url_path="chat", default=True),
             st.Page(library, title="Library", icon=":material/library_books:", url_path="library"),
+            st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
         ]
         st.session_state["library_page"] = pages[1]
         st.navigation(pages, position="top").run()

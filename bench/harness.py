@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench.rounds import peak_megabytes
+
 ROOT = Path(__file__).parents[1]
 WORK = Path(__file__).parent / ".work"
 LIBRARIES = ("fastembed", "onnxruntime", "qdrant-client", "qdrant-edge-py", "numpy")
@@ -63,7 +65,8 @@ def main(benchmark: Benchmark) -> None:
         print(run(benchmark, arguments.size))
         return
     figures = benchmark.cases[arguments.case](arguments.size)
-    print(json.dumps({**figures, "peak_mb": peak_megabytes()}))
+    # A case that hands its work to a process of its own tells how much memory that one took.
+    print(json.dumps({"peak_mb": peak_megabytes(), **figures}))
 
 
 def _run_case(benchmark: Benchmark, case: str, size: int) -> Figures:
@@ -100,12 +103,6 @@ def model_folder(preset: str) -> Path:
     if not (folder / "config.json").exists():
         subprocess.run([sys.executable, "-m", "tools.random_model", preset, str(folder)], cwd=ROOT, check=True)
     return folder
-
-
-def peak_megabytes() -> float:
-    """Return the most memory this process has held so far, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -18,6 +18,7 @@ from rag.chunk import chunk_document
 from rag.config import Settings
 from rag.pipeline import Pipeline, open_pipeline
 from rag.shelf import new_spec
+from rag.tokens.passages import embed_chunks
 from rag.types import Document, DocumentEntry, Section, document_id
 
 
@@ -54,8 +55,8 @@ def _index(pipeline: Pipeline, corpus: dict[str, dict[str, Any]]) -> dict[str, s
         section = Section(record["text"], heading=record.get("title", ""))
         document = Document(identity, name, "text", len(record["text"]), (section,))
         chunks = chunk_document(document, index.spec, embedder.tokenizer)
-        passages = [chunk.passage for chunk in chunks]
-        index.stage(chunks, embedder.passages(passages), pipeline.words.passages(passages))
+        dense = embed_chunks(embedder, pipeline.rerankers.late_interaction.tokens, chunks, "set")
+        index.stage(chunks, dense, pipeline.words.passages([chunk.passage for chunk in chunks]))
         index.publish(DocumentEntry(identity, name, "text", document.size, 0, len(chunks), datetime.now(UTC)))
     return ids
 

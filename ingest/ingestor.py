@@ -17,6 +17,7 @@ from rag.errors import CancelledError, CollectionError, ResiftError
 from rag.shelf import ModelShelf, new_spec
 from rag.sparse import Bm25Encoder
 from rag.store.base import Index, VectorStore
+from rag.tokens.passages import PassageTokens, embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
 
 CHUNKS_PER_WRITE = 64
@@ -35,6 +36,7 @@ class Ingestor:
         store: VectorStore,
         shelf: ModelShelf,
         words: Bm25Encoder,
+        tokens: PassageTokens,
         jobs: Jobs,
         files: Files,
     ) -> None:
@@ -42,6 +44,7 @@ class Ingestor:
         self._store = store
         self._shelf = shelf
         self._words = words
+        self._tokens = tokens
         self._jobs = jobs
         self._files = files
 
@@ -67,6 +70,7 @@ class Ingestor:
                 index = self._store.open(job.collection)
                 if all(entry.id != job.document_id for entry in index.documents()):
                     index.remove(job.document_id)
+                    self._tokens.store.remove(job.collection, job.document_id)
         except ResiftError as error:
             log.warning("What %s had staged could not be removed: %s", job.name, error)
 
@@ -129,6 +133,7 @@ class Ingestor:
 
     def _forget(self, collection: str, document_id: str) -> None:
         """Forget a document that was replaced; its file stays where another upload of it is waiting."""
+        self._tokens.store.remove(collection, document_id)
         if self._jobs.forget_ended(collection, document_id):
             self._files.remove(collection, document_id)
 
@@ -162,9 +167,8 @@ class Ingestor:
 
         for start in range(0, len(chunks), CHUNKS_PER_WRITE):
             part = chunks[start : start + CHUNKS_PER_WRITE]
-            passages = [chunk.passage for chunk in part]
-            dense = embedder.passages(passages, progress(start))
-            index.stage(part, dense, self._words.passages(passages))
+            dense = embed_chunks(embedder, self._tokens, part, job.collection, progress(start))
+            index.stage(part, dense, self._words.passages([chunk.passage for chunk in part]))
 
 
 def _entry(document: Document, chunks: int) -> DocumentEntry:

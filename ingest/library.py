@@ -33,6 +33,7 @@ class Library:
         settings = pipeline.settings
         self._pipeline = pipeline
         self._store = pipeline.store
+        self._tokens = pipeline.rerankers.late_interaction.tokens.store
         self.inbox = Inbox(settings)
         self.jobs, self.files = self.inbox.jobs, self.inbox.files
         self._ingestor = Ingestor(
@@ -40,6 +41,7 @@ class Library:
             store=pipeline.store,
             shelf=pipeline.shelf,
             words=pipeline.words,
+            tokens=pipeline.rerankers.late_interaction.tokens,
             jobs=self.jobs,
             files=self.files,
         )
@@ -104,6 +106,7 @@ class Library:
         with self._held(collection, document_id):
             if collection in self._store.names():
                 self._store.open(collection).remove(document_id)
+            self._tokens.remove(collection, document_id)
             self.jobs.forget(collection=collection, document_id=document_id)
             self.files.remove(collection, document_id)
 
@@ -111,6 +114,7 @@ class Library:
         """Delete a collection with all its documents, files and jobs."""
         with self._held(collection):
             self._store.drop(collection)
+            self._tokens.remove_collection(collection)
             self.jobs.forget(collection=collection)
             self.files.remove_collection(collection)
 
@@ -147,6 +151,7 @@ class Library:
             named = [(file.name, file.document_id, file.size) for file in files]
             ids = self.jobs.add(collection, named, "interrupted", reason)
             self._store.drop(collection)
+            self._tokens.remove_collection(collection)
             for job_id in ids:
                 self.jobs.retry(job_id)
         return len(files)

@@ -1,4 +1,4 @@
-"""Resift from the shell: `python -m rag ask QUESTION`."""
+"""Resift from the shell: `python -m rag ask QUESTION`, `eval DATASET`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from rag.errors import ResiftError
 from rag.log import print_in_utf8
-from rag.shell import ask
+from rag.shell import ask, evaluate, models
 
-COMMANDS = (ask,)
+COMMANDS = (ask, evaluate, models)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -196,9 +196,7 @@ def _parse(name: str, raw: str) -> Any:
         return _choice(name, raw)
     if name in ADDRESSES:
         return _address(variable, raw)
-    if name == "collection":
-        return check_collection_name(raw)
-    return raw
+    return check_collection_name(raw) if name == "collection" else raw
 
 
 def _choice(name: str, raw: str) -> str:

@@ -1,27 +1,54 @@
-"""Download a model in a process of its own, with progress, resume and a cancel that works at once.
+"""Download a model in a process of its own, with progress, resume, checksums and a cancel that works at once.
 
-The child prints one JSON object a line: {"total": bytes}, {"done": bytes}, and last {"folder": path} or
-{"error": text}.
+The child prints one JSON object a line: {"total": bytes}, {"done": bytes}, and last {"folder": path}, {"error": why} or
+{"refusal": a whole sentence}. It writes the layout of huggingface_hub's cache, which itself begins every broken
+download anew; a file enters that layout only when its checksum is the hub's, the model file after all others.
 """
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+import urllib.error
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rag.catalogue import allows_commercial_use
 from rag.config import Settings, without_secrets
 from rag.errors import ModelError
-from rag.models import HubModel, ModelFiles, cached_model, hub_failure, hub_model, ways_out
+from rag.hub import locate_model, open_at_hub, ways_out
+from rag.models import OPTIONAL_FILES, HubModel, ModelFiles, cached_model
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 POLL_SECONDS = 0.5
+SILENCE_SECONDS = 20.0
+"""For so long the hub may send nothing before it is asked again."""
+
+ATTEMPTS, PAUSE_SECONDS = 5, 0.25
+"""How often in a row nothing may come, and the first pause, which doubles."""
+
+PASSING_STATUSES = (408, 429, 500, 502, 503, 504)
+PIECE = 1 << 16
+DISK_RESERVE = 100_000_000
+"""Bytes that stay free on the disk."""
+
+UNFINISHED = ".unfinished"
+"""Ends the name of the file that marks a model whose download was begun; its content is the bytes in all."""
+
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; may raise CancelledError to stop."""
 
@@ -33,38 +60,48 @@ def download_model(
     *,
     pinned: bool = False,
     afresh: bool = False,
+    accept_licence: bool = False,
 ) -> ModelFiles:
     """Fetch a model into the cache and return its files; what a broken download left is used by the next one.
 
-    `pinned` is for a model that a collection needs under its own name; `afresh` first deletes what the cache has of it,
-    once the hub has answered. Raises ModelError with the ways out when the model cannot be had, and whatever `progress`
-    raises.
+    `pinned` is for a model that a collection was made with and needs under its own name; `afresh` first deletes what
+    the cache has of it, once the hub has answered; `accept_licence` takes a licence that forbids commercial use. Raises
+    ModelError with the ways out when the model cannot be had, and whatever `progress` raises.
     """
-    failure = hub_failure(model, settings)
-    if failure:
-        raise ModelError(f"{model.name} cannot be downloaded: {failure}. {ways_out(model, settings, pinned=pinned)}")
-    free = _prepare(model, settings.models_folder, afresh)
-    if free < model.size_gb * 1.1e9:
-        raise ModelError(
-            f"{model.name} takes {model.size_gb:.1f} GB and only {free / 1e9:.1f} GB are free in "
-            f"{settings.models_folder}: make room, or set MODELS_DIR to another disk."
-        )
-    outcome = _run_child(model, settings, progress)
-    files = cached_model(model, settings.models_folder)
-    if files is None:
-        ended = "some of its files are missing at the hub" if "folder" in outcome else "the download broke off"
-        reason = outcome.get("error", ended).rstrip(".")
+    notice = "" if accept_licence or pinned else licence_notice(model)
+    if notice:
+        raise ModelError(notice)
+    located = locate_model(model, settings, pinned=pinned)
+    notice = "" if accept_licence or pinned else licence_notice(located)
+    if notice:
+        raise ModelError(notice)
+    _prepare(located, settings.models_folder, afresh)
+    outcome = _run_child(located, settings, progress)
+    files = cached_model(located, settings.models_folder)
+    if files is None or "folder" not in outcome:
+        if "refusal" in outcome:
+            raise ModelError(outcome["refusal"])
+        reason = outcome.get("error", "the download broke off").rstrip(".")
         raise ModelError(f"{model.name} was not downloaded: {reason}. {ways_out(model, settings, pinned=pinned)}")
     return files
 
 
-def _prepare(model: HubModel, cache: Path, afresh: bool) -> int:
-    """Make the cache ready to be written to; return the bytes free on its disk."""
+def licence_notice(model: HubModel) -> str:
+    """Say that a model's licence forbids commercial use and how to accept it; "" when it does not."""
+    if allows_commercial_use(model.licence):
+        return ""
+    return (
+        f"{model.name} is licensed under {model.licence}, which forbids commercial use: to accept that, get it with "
+        f"`python -m rag models get {model.name} --accept-licence` or on the Models page."
+    )
+
+
+def _prepare(model: HubModel, cache: Path, afresh: bool) -> None:
+    """Make the cache ready to be written to."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         if afresh and (cache / model.cache_folder).exists():
             shutil.rmtree(cache / model.cache_folder)
-        return shutil.disk_usage(cache).free
     except OSError as error:
         raise ModelError(
             f"{model.name} cannot be kept in {cache} ({error.strerror}): make that folder writable, or set MODELS_DIR "
@@ -73,13 +110,8 @@ def _prepare(model: HubModel, cache: Path, afresh: bool) -> int:
 
 
 def _run_child(model: HubModel, settings: Settings, progress: Progress) -> dict[str, Any]:
-    environment = os.environ | {
-        "HF_ENDPOINT": settings.hf_endpoint,
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        # All of a model in its own folder, which can then be deleted or copied as a whole.
-        "HF_HUB_DISABLE_SHARED_BLOBS": "1",
-    }
-    command = [sys.executable, "-m", "rag.download", model.kind, model.name, str(settings.models_folder)]
+    environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    command = [sys.executable, "-m", "rag.download", json.dumps(asdict(model)), str(settings.models_folder)]
     total, outcome = 0, {}
     with subprocess.Popen(  # noqa: S603 - the command is this program
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
@@ -91,53 +123,220 @@ def _run_child(model: HubModel, settings: Settings, progress: Progress) -> dict[
                 total = message.get("total", total)
                 if "done" in message:
                     progress(message["done"], total)
-                outcome = message
+                elif "total" not in message:
+                    outcome = message
         except BaseException:
             child.kill()
             raise
     return outcome
 
 
-def _child(kind: str, name: str, cache: Path) -> None:
-    """Fetch in this process; huggingface_hub checks sizes and moves a file into place only when it is whole."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+@dataclass(frozen=True, slots=True)
+class _HubFile:
+    """A file at the hub; `digest` is the SHA-256 of a large file and git's SHA-1 of a small one."""
 
-    model = hub_model("embedder" if kind == "embedder" else "reranker", name)
+    path: str
+    size: int
+    digest: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.digest):  # it also names a file here
+            raise ValueError(f"the hub gave no checksum of {self.path}")
+
+    def is_intact(self, local: Path) -> bool:
+        """Compare a local file's checksum with the hub's."""
+        if local.stat().st_size != self.size:
+            return False
+        with local.open("rb") as content:
+            if len(self.digest) == 64:
+                return hashlib.file_digest(content, "sha256").hexdigest() == self.digest
+            blob = hashlib.sha1(b"blob %d\0" % self.size + content.read(), usedforsecurity=False)
+            return blob.hexdigest() == self.digest
+
+
+class _RefusedError(Exception):
+    """The download cannot go on, for a reason that the message says with the way out."""
+
+
+def _child(model: HubModel, cache: Path) -> None:
+    """Fetch in this process."""
     _say({"done": 0})
-    threading.Thread(target=_watch, args=(cache, model), daemon=True).start()
     try:
-        sizes = {
-            entry.path: entry.size
-            for entry in HfApi().list_repo_tree(model.repository, recursive=True)
-            if hasattr(entry, "size")
-        }
-        _say({"total": sum(size for path, size in sizes.items() if path in model.patterns)})
-        folder = snapshot_download(model.repository, allow_patterns=model.patterns, cache_dir=cache)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        endpoint = os.environ.get("HF_ENDPOINT", "")
-        _say({"error": str(error).splitlines()[0].replace(endpoint, without_secrets(endpoint))})
+        folder = _fetch(model, cache)
+    except _RefusedError as error:
+        _say({"refusal": str(error)})
         raise SystemExit(1) from error
-    _say({"folder": folder})
+    except Exception as error:  # huggingface_hub raises types of many kinds
+        endpoint = os.environ.get("HF_ENDPOINT", "")
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        _say({"error": reason.replace(endpoint, without_secrets(endpoint)) if endpoint else reason})
+        raise SystemExit(1) from error
+    _say({"folder": str(folder)})
 
 
-def _watch(cache: Path, model: HubModel) -> None:
-    """Report the bytes on disk, partial files included, until the process ends."""
-    blobs = cache / model.cache_folder / "blobs"
+def _fetch(model: HubModel, cache: Path) -> Path:
+    """Fetch what is not here yet, and give it the names of the hub's current revision; return that folder."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    api = HfApi()
+    revision = api.model_info(model.repository).sha or "main"
+    entries = api.list_repo_tree(model.repository, recursive=True, revision=revision)
+    listed = {
+        entry.path: _HubFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else entry.blob_id)
+        for entry in entries
+        if isinstance(entry, RepoFile)
+    }
+    missing = [name for name in model.required if name not in listed]
+    if missing:
+        raise _RefusedError(
+            f"{model.name} has no {', no '.join(missing)} at the hub: choose another model, or put the missing files "
+            "beside the others in a folder and use that."
+        )
+    files = [listed[name] for name in (*OPTIONAL_FILES, *model.required) if name in listed]
+    place, total = cache / model.cache_folder, sum(file.size for file in files)
+    (place / "blobs").mkdir(parents=True, exist_ok=True)
+    with download_lock(cache, model):  # another process may be at it
+        _say({"total": total})
+        _check_disk(model, cache, total - bytes_of(place, files))
+        mark = unfinished_mark(cache, model)
+        mark.write_text(str(total))
+        threading.Thread(target=_watch, args=(place, files), daemon=True).start()
+        for file in files:
+            _fetch_file(model.repository, revision, file, place / "blobs" / file.digest)
+        _say({"done": total})
+        folder = _give_names(place, revision, files)
+        mark.unlink()
+    return folder
+
+
+def _check_disk(model: HubModel, cache: Path, needed: int) -> None:
+    free = shutil.disk_usage(cache).free
+    if free < needed + DISK_RESERVE:
+        raise _RefusedError(
+            f"{model.name} takes another {needed / 1e9:.1f} GB and only {free / 1e9:.1f} GB are free in {cache}: make "
+            "room, or set MODELS_DIR to another disk."
+        )
+
+
+def _fetch_file(repository: str, revision: str, file: _HubFile, blob: Path) -> None:
+    """Fetch one file, from where a broken download of it ended; one that is not the hub's is deleted."""
+    if blob.is_file() and file.is_intact(blob):
+        return
+    part = blob.with_name(f"{blob.name}.incomplete")
+    if _bytes_in(part) > file.size:
+        part.unlink()
+    begun = _bytes_in(part)
+    _fetch_rest(repository, revision, file, part)
+    if begun and not file.is_intact(part):  # what was there before may be what is damaged
+        part.unlink()
+        _fetch_rest(repository, revision, file, part)
+    if not file.is_intact(part):
+        part.unlink()
+        raise _RefusedError(
+            f"{file.path} of {repository} did not arrive as the hub has it (its checksum differs) and was deleted: get "
+            "the model again, or set HF_ENDPOINT to another mirror."
+        )
+    part.replace(blob)
+
+
+def _fetch_rest(repository: str, revision: str, file: _HubFile, part: Path) -> None:
+    """Add to a partial file what it lacks, and ask again when the connection breaks; gives up when nothing comes."""
+    from huggingface_hub import get_token, hf_hub_url
+
+    address = hf_hub_url(repository, file.path, revision=revision)
+    token = get_token()
+    part.touch()
+    failures = 0
+    while (begun := _bytes_in(part)) < file.size:
+        headers = {"Range": f"bytes={begun}-"} if begun else {}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            with open_at_hub(address, SILENCE_SECONDS, headers) as reply:
+                _write(reply, part)
+            reason: Exception = OSError("the connection was closed too early")
+        except urllib.error.HTTPError as error:
+            if error.code not in PASSING_STATUSES:
+                raise
+            reason = error
+        except (OSError, http.client.HTTPException) as error:
+            reason = error
+        if _bytes_in(part) >= file.size:
+            return
+        failures = 0 if _bytes_in(part) > begun else failures + 1
+        if failures == ATTEMPTS:
+            raise reason
+        time.sleep(PAUSE_SECONDS * 2**failures)
+
+
+def _write(reply: http.client.HTTPResponse, part: Path) -> None:
+    """Add what comes to a file at once; a server that knows no ranges begins from the beginning."""
+    with part.open("ab" if reply.status == HTTPStatus.PARTIAL_CONTENT else "wb", buffering=0) as content:
+        while piece := reply.read1(PIECE):
+            content.write(piece)
+
+
+def _bytes_in(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _give_names(place: Path, revision: str, files: Sequence[_HubFile]) -> Path:
+    """Let the names of a revision lead to the files, as in huggingface_hub's cache; the last name comes last."""
+    folder = place / "snapshots" / revision
+    (place / "refs").mkdir(parents=True, exist_ok=True)
+    (place / "refs" / "main").write_text(revision)
+    for file in files:
+        name, blob = folder / file.path, place / "blobs" / file.digest
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.unlink(missing_ok=True)
+        try:
+            name.symlink_to(os.path.relpath(blob, name.parent))
+        except OSError:  # Windows allows links only to some users
+            shutil.move(blob, name)
+    return folder
+
+
+def download_lock(cache: Path, model: HubModel) -> FileLock:
+    """Return the lock that a process holds while it writes to a model's folder in the cache."""
+    from filelock import FileLock
+
+    folder = cache / ".locks" / model.cache_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "download.lock")
+
+
+def unfinished_mark(cache: Path, model: HubModel) -> Path:
+    """Return the file that is there from the beginning of a model's download to its end."""
+    return cache / model.cache_folder / f"{model.model_file.replace('/', '--')}{UNFINISHED}"
+
+
+def bytes_of(place: Path, files: Sequence[_HubFile]) -> int:
+    """Return how many bytes of the files are on disk, partial files included."""
+    done = 0
+    for file in files:
+        for name in (file.digest, f"{file.digest}.incomplete"):
+            with suppress(FileNotFoundError):  # it may just have been renamed
+                done += (place / "blobs" / name).stat().st_size
+    return done
+
+
+def _watch(place: Path, files: Sequence[_HubFile]) -> None:
+    """Report the bytes on disk until the process ends."""
     while True:
+        _say({"done": bytes_of(place, files)})
         time.sleep(POLL_SECONDS)
-        sizes = []
-        for path in blobs.glob("*") if blobs.is_dir() else ():
-            try:
-                sizes.append(path.stat().st_size)
-            except FileNotFoundError:  # a partial file has just been renamed
-                continue
-        _say({"done": sum(sizes)})
 
 
 def _say(message: dict[str, Any]) -> None:
-    print(json.dumps(message), flush=True)
+    try:
+        sys.stdout.write(json.dumps(message) + "\n")  # at once, since two threads write
+        sys.stdout.flush()
+    except BrokenPipeError:  # who asked for the model is gone
+        os._exit(1)
 
 
 if __name__ == "__main__":
-    _child(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    described = json.loads(sys.argv[1])
+    described["additional_files"] = tuple(described["additional_files"])
+    _child(HubModel(**described), Path(sys.argv[2]))

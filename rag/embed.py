@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import threading
@@ -49,12 +50,18 @@ USAGES: dict[str, Usage] = {
 }
 """The usage of each model that wants a special one, by its hub name."""
 
+MARKS = 2
+"""Tokens that surround a text: the marks of beginning and end."""
+
 _REGISTRATION = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
-    """Unit vectors: `tokens` of shape (tokens, hidden size), without the marks of beginning and end, and their mean."""
+    """Unit vectors: `tokens` of shape (tokens, hidden size), without the marks of beginning and end, and their mean.
+
+    `tokens` are those of the whole text, `mean` is of as much of it as the model reads at once: the dense vector.
+    """
 
     tokens: NDArray[np.float32]
     mean: NDArray[np.float32]
@@ -103,7 +110,10 @@ class Embedder:
     def token_vectors(
         self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
     ) -> list[TokenVectors]:
-        """Return the vectors of each text's tokens and of the text as a whole, from one pass a text."""
+        """Return the vectors of each text's tokens and of the text as a whole, from one pass.
+
+        A text that is longer than the model's input is read in parts of like length.
+        """
         return run_in_micro_batches(
             texts,
             [len(text) for text in texts],
@@ -114,9 +124,16 @@ class Embedder:
         )
 
     def _token_vectors(self, text: str) -> TokenVectors:
-        hidden = self._model.get().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
-        mean = hidden.mean(axis=0, keepdims=True)
-        return TokenVectors(tokens=_unit(hidden[1:-1]), mean=_unit(mean)[0])
+        parts = parts_of(text, self.tokenizer, self.max_tokens)
+        hidden = [self._hidden(part) for part in parts]
+        # The dense vector is that of the text itself, cut where the model's input ends, as `passages` gives it.
+        whole = hidden[0] if len(parts) == 1 else self._hidden(text)
+        tokens = np.concatenate([part[1:-1] for part in hidden])
+        return TokenVectors(tokens=unit(tokens), mean=unit(whole.mean(axis=0, keepdims=True))[0])
+
+    def _hidden(self, text: str) -> NDArray[np.float32]:
+        hidden: NDArray[np.float32] = self._model.get().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
+        return hidden
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the whole text, with no limit and with the marks of beginning and end."""
@@ -172,7 +189,19 @@ class Embedder:
         return bool(json.loads(pooling.read_text(encoding="utf-8")).get("pooling_mode_cls_token", False))
 
 
-def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+def parts_of(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[str]:
+    """Return a text, or where it has more tokens than a model reads at once, parts of like length that fit."""
+    room = max_tokens - MARKS
+    offsets = tokenizer.encode(text, add_special_tokens=False).offsets
+    if len(offsets) <= room:
+        return [text]
+    size = math.ceil(len(offsets) / math.ceil(len(offsets) / room))
+    bounds = [offsets[start : start + size] for start in range(0, len(offsets), size)]
+    return [text[part[0][0] : part[-1][1]] for part in bounds]
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return vectors of shape (count, dimension) brought to length 1."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
-    return unit
+    scaled: NDArray[np.float32] = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return scaled

@@ -1,20 +1,34 @@
-"""Load a model once, on first use, from whichever thread comes first."""
+"""Load a model once, on first use, from whichever thread comes first, onto the processor the settings name."""
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from rag.errors import ModelError
 from rag.models import ModelFiles, unusable
 
 Model = TypeVar("Model")
+
+CPU = "CPUExecutionProvider"
+
+PROVIDERS: dict[str, tuple[str, str]] = {
+    "cpu": (CPU, "onnxruntime"),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime (on macOS)"),
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+}
+"""For each MODEL_PROVIDER: what onnxruntime calls it, and the package that brings it."""
 
 SESSION: dict[str, Any] = {
     "local_files_only": True,
     # One core for each run of the model: batches run side by side instead.
     "threads": 1,
-    "providers": ["CPUExecutionProvider"],
+    "providers": [CPU],
     # An arena would keep the memory of the largest batch for good.
     "enable_cpu_mem_arena": False,
 }
@@ -37,6 +51,32 @@ class LoadedOnce(Generic[Model]):
                 if self._model is None:
                     try:
                         self._model = self._load()
+                    except ModelError:
+                        raise
                     except Exception as error:  # onnxruntime and tokenizers raise their own types for damaged files
                         raise unusable(self._files, error) from error
         return self._model
+
+
+def execution_providers(provider: str) -> list[str]:
+    """Return what onnxruntime is to run models on, the CPU last for what the other cannot do.
+
+    Raises ModelError naming the package that is missing for a MODEL_PROVIDER.
+    """
+    name, package = PROVIDERS[provider]
+    if name == CPU:
+        return [CPU]
+    import onnxruntime
+
+    if name not in onnxruntime.get_available_providers():
+        raise ModelError(
+            f"MODEL_PROVIDER={provider} needs the package {package}, and the onnxruntime that is installed has no "
+            f"{name}: run pip uninstall onnxruntime, then pip install {package.split()[0]}; or set MODEL_PROVIDER=cpu."
+        )
+    return [name, CPU]
+
+
+def is_quantised(model_file: Path) -> bool:
+    """Tell whether a model quantises its inputs as it runs: then its numbers depend on what else is in the batch."""
+    with model_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"DynamicQuantizeLinear") >= 0 or content.find(b"DynamicQuantizeMatMul") >= 0

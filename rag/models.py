@@ -1,24 +1,20 @@
-"""Decide where a model's files come from: the bundled one, a folder, the cache, or the hub and its mirrors."""
+"""Decide where a model's files come from: the bundled one, a folder, or the cache that the hub's are kept in."""
 
 from __future__ import annotations
 
-import base64
-import difflib
 import hashlib
-import http.client
 import json
 import os
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterable
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Literal
 
-from rag.config import Settings, without_secrets
+from rag import catalogue
+from rag.catalogue import ModelRecord
+from rag.config import Settings
 from rag.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,8 +28,16 @@ BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "all-minilm-l6-v2"
 DEFAULTS: dict[ModelKind, str] = {"embedder": "BAAI/bge-small-en-v1.5", "reranker": "BAAI/bge-reranker-base"}
 VARIABLES: dict[ModelKind, str] = {"embedder": "EMBED_MODEL", "reranker": "RERANK_MODEL"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
-ONNX_FILES = ("model.onnx", "onnx/model.onnx", "model_optimized.onnx", "onnx/model_optimized.onnx")
-PROBE_SECONDS = 3.0
+OPTIONAL_FILES = ("config.json", "special_tokens_map.json")
+FULL_PRECISION = ("model.onnx", "onnx/model.onnx", "model_optimized.onnx", "onnx/model_optimized.onnx")
+ONNX_FILES = (
+    *FULL_PRECISION,
+    "vespa_colbert.onnx",
+    *(f"{folder}model_{suffix}.onnx" for folder in ("", "onnx/") for suffix in ("int8", "quantized", "uint8")),
+)
+"""Where models keep their ONNX file, the best first."""
+
+HUB_NAME = re.compile(r"[A-Za-z0-9](?:[\w.]|-(?!-))*/[A-Za-z0-9](?:[\w.]|-(?!-))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +59,33 @@ class ModelFiles:
         except (OSError, ValueError, AttributeError) as error:
             raise unusable(self, error) from error
         known = [int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 1_000_000]
+        if self.record is not None:
+            known.append(self.record.max_tokens)
         return min(known, default=512)
+
+    @property
+    def record(self) -> ModelRecord | None:
+        """What the catalogue says of this model, or of the one whose name a copied folder bears."""
+        if self.source == "folder":
+            return catalogue.find_copy(self.name.rpartition("@")[0])
+        return catalogue.find(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """A model that fastembed knows by name, with the files it needs from the hub."""
+    """A model with the files it needs from the hub.
+
+    `model_file` is "" until it has been looked for at the hub; `size` is in bytes, 0 where it is not known before, and
+    `licence` is "" where it is not known.
+    """
 
     name: str
     kind: ModelKind
     repository: str
     model_file: str
-    additional_files: tuple[str, ...]
-    size_gb: float
-    dimension: int | None
+    additional_files: tuple[str, ...] = ()
+    size: int = 0
+    licence: str = ""
 
     @property
     def cache_folder(self) -> str:
@@ -76,15 +93,9 @@ class HubModel:
         return f"models--{self.repository.replace('/', '--')}"
 
     @property
-    def patterns(self) -> list[str]:
-        """The files to download; the optional ones are taken where they exist."""
-        optional = ["config.json", "special_tokens_map.json"]
-        return [self.model_file, *self.additional_files, *TOKENIZER_FILES, *optional]
-
-    @property
-    def required(self) -> list[str]:
-        """The files without which the model is not complete."""
-        return [self.model_file, *self.additional_files, *TOKENIZER_FILES]
+    def required(self) -> tuple[str, ...]:
+        """The files without which the model is not complete, the model file last."""
+        return (*TOKENIZER_FILES, *self.additional_files, self.model_file)
 
 
 def bundled_model() -> ModelFiles:
@@ -95,8 +106,8 @@ def bundled_model() -> ModelFiles:
 def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles | None:
     """Return the files of a chosen model if they are all on this machine, without asking the network.
 
-    `choice` is "bundled" (embedder only), a folder, or a fastembed name. Raises ModelError for a name that is neither,
-    with the variable that gave it.
+    `choice` is "bundled" (embedder only), a folder, a name of the catalogue or any name at the hub. Raises ModelError
+    for what can be neither, with the variable that gave it.
     """
     if kind == "embedder" and choice in ("bundled", BUNDLED_NAME):
         return bundled_model()
@@ -112,8 +123,12 @@ def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles |
 
 
 def looks_like_folder(choice: str) -> bool:
-    """Tell a path from a hub name: a hub name has exactly one slash and no folder of that name exists."""
-    return choice.startswith((".", "~", os.sep)) or choice.count("/") != 1 or Path(choice).is_dir()
+    """Tell a path from a name: a name is in the catalogue, or has exactly one slash, and no folder is called so."""
+    if Path(choice).is_dir():
+        return True
+    if catalogue.find(choice) is not None:
+        return False
+    return choice.startswith((".", "~", os.sep)) or choice.count("/") != 1
 
 
 def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
@@ -122,22 +137,38 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
     Raises ModelError naming what is missing.
     """
     if not folder.is_dir():
+        near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ""
         raise ModelError(
-            f"There is no folder {folder}: give {VARIABLES[kind]} the path of a folder with an ONNX file and its "
-            f"tokenizer, a model name such as {DEFAULTS[kind]}, 'auto' or 'bundled'."
+            f"There is no folder {folder}, nor a model of that name.{near} Give {VARIABLES[kind]} the path of a folder "
+            f"with an ONNX file and its tokenizer, a model name such as {DEFAULTS[kind]}, 'auto' or 'bundled'."
         )
     missing = [name for name in TOKENIZER_FILES if not (folder / name).is_file()]
-    model_file = next((name for name in ONNX_FILES if (folder / name).is_file()), None)
+    found = [
+        path.relative_to(folder).as_posix() for pattern in ("*.onnx", "onnx/*.onnx") for path in folder.glob(pattern)
+    ]
+    copied = catalogue.find_copy(_name_of_folder(folder))
+    model_file = choose_onnx_file(found, copied.model_file if copied else "")
     if model_file is None:
         missing.insert(0, "model.onnx")
     if missing or model_file is None:
         raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
     weights = (folder / model_file).stat()
     digest = _content_hash(folder / model_file, weights.st_size, weights.st_mtime_ns)
+    return ModelFiles(f"{_name_of_folder(folder)}@{digest}", kind, "folder", folder, model_file)
+
+
+def choose_onnx_file(paths: Collection[str], preferred: str = "") -> str | None:
+    """Choose the model among a model's files: the preferred, else one in a usual place, else the only ONNX file."""
+    usual = next((name for name in (preferred, *ONNX_FILES) if name in paths), None)
+    onnx = [path for path in paths if path.endswith(".onnx")]
+    return usual or (onnx[0] if len(onnx) == 1 else None)
+
+
+def _name_of_folder(folder: Path) -> str:
     place = folder.resolve()
     if place.parent.name == "snapshots":  # a revision in a folder of the hub's cache, which two levels up has the name
         place = place.parent.parent
-    return ModelFiles(f"{place.name}@{digest}", kind, "folder", folder, model_file)
+    return place.name
 
 
 @lru_cache(maxsize=16)
@@ -151,23 +182,50 @@ def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
     """Return a downloaded model if every file it needs is in the cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    paths = [try_to_load_from_cache(model.repository, name, cache_dir=cache) for name in model.required]
-    if not all(isinstance(path, str) and Path(path).is_file() for path in paths):
+    def here(name: str) -> Path | None:
+        path = try_to_load_from_cache(model.repository, name, cache_dir=cache)
+        return Path(path) if isinstance(path, str) and Path(path).is_file() else None
+
+    config = here(TOKENIZER_FILES[-1])
+    if config is None or not all(here(name) for name in (*TOKENIZER_FILES, *model.additional_files)):
         return None
-    folder = Path(str(paths[-1])).parent
-    return ModelFiles(model.name, model.kind, "cache", folder, model.model_file)
+    if model.model_file:
+        model_file = model.model_file if here(model.model_file) else None
+    elif any((cache / model.cache_folder / "blobs").glob("*.incomplete")):
+        return None  # which files the model needs is not known, so a file on its way may be one of them
+    else:
+        paths = [path.relative_to(config.parent).as_posix() for path in config.parent.rglob("*.onnx") if path.is_file()]
+        model_file = choose_onnx_file(paths)
+    return ModelFiles(model.name, model.kind, "cache", config.parent, model_file) if model_file else None
 
 
 @lru_cache(maxsize=64)
 def hub_model(kind: ModelKind, name: str) -> HubModel:
-    """Return what fastembed knows of a model; raises ModelError with near names when it knows none."""
-    models = _hub_models(kind)
-    for model in models:
-        if model.name.lower() == name.lower():
-            return model
-    near = difflib.get_close_matches(name, [model.name for model in models], n=3, cutoff=0.3)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
-    raise ModelError(f"No {kind} is named {name!r}.{hint} A folder with an ONNX file and its tokenizer works too.")
+    """Return what is known of a model by its name: of the catalogue, of fastembed, or any "organisation/model".
+
+    Raises ModelError with near names for what cannot be the name of such a model.
+    """
+    record = catalogue.find(name)
+    if record is not None:
+        if (record.kind == "embedder") != (kind == "embedder"):
+            raise ModelError(f"{record.name} is no {kind}: it is meant for {VARIABLES[_other(kind)]}.")
+        return HubModel(
+            name=record.name,
+            kind=kind,
+            repository=record.repository,
+            model_file=record.model_file,
+            additional_files=record.additional_files,
+            size=record.size,
+            licence=record.licence,
+        )
+    if kind == "embedder":
+        return _fastembed_model(name)
+    if not HUB_NAME.fullmatch(name) or ".." in name:
+        raise ModelError(
+            f"No reranker is named {name!r}.{catalogue.did_you_mean(name)} A folder with an ONNX file and its "
+            "tokenizer works too."
+        )
+    return HubModel(name, kind, repository=name, model_file="")
 
 
 def name_of_copy(files: ModelFiles) -> str:
@@ -175,61 +233,10 @@ def name_of_copy(files: ModelFiles) -> str:
     if files.source != "folder":
         return files.name
     folder = files.name.rpartition("@")[0].lower()
-    for model in _hub_models("embedder"):
+    for model in _fastembed_models():
         if folder in (model.name.rpartition("/")[2].lower(), model.cache_folder.lower()):
             return model.name
     return files.name
-
-
-def hub_failure(model: HubModel, settings: Settings) -> str:
-    """Ask the hub for a model within a few seconds; return why it cannot be had, or "" when it can."""
-    if settings.hf_hub_offline:
-        return "HF_HUB_OFFLINE is set"
-    outcome: list[str] = []
-    hub = without_secrets(settings.hf_endpoint)
-
-    def ask() -> None:
-        request = _request(f"{settings.hf_endpoint.rstrip('/')}/api/models/{model.repository}")
-        try:
-            with urllib.request.urlopen(request, timeout=PROBE_SECONDS):  # noqa: S310
-                outcome.append("")
-        except urllib.error.HTTPError as error:
-            outcome.append(f"{hub} answered {error.code} for {model.repository}")
-        except (OSError, ValueError, http.client.HTTPException):
-            outcome.append(f"{hub} cannot be reached")
-
-    # A thread, because name resolution has no timeout of its own and may hang on a machine without a network.
-    asking = threading.Thread(target=ask, daemon=True, name="hub-probe")
-    asking.start()
-    asking.join(PROBE_SECONDS + 1)
-    return outcome[0] if outcome else f"{hub} does not answer"
-
-
-def _request(address: str) -> urllib.request.Request:
-    """Return a request for an http(s) address; user and password go into a header, since urllib takes none there."""
-    parts = urlsplit(address)
-    login, _, host = parts.netloc.rpartition("@")
-    headers = {"User-Agent": "resift"}
-    if login:
-        headers["Authorization"] = f"Basic {base64.b64encode(unquote(login).encode()).decode()}"
-    return urllib.request.Request(parts._replace(netloc=host).geturl(), headers=headers)  # noqa: S310
-
-
-def ways_out(model: HubModel, settings: Settings, *, pinned: bool) -> str:
-    """Say how to get a model onto this machine; `pinned` when a collection needs it under its own name."""
-    fetch = (
-        "Unset HF_HUB_OFFLINE so that it can be fetched"
-        if settings.hf_hub_offline
-        else f"Set HF_ENDPOINT to a mirror that has {model.repository}"
-    )
-    if pinned:
-        # A folder has a name of its own, so the collection would refuse it.
-        copy = (
-            f"copy {model.cache_folder} from the models folder of a machine that has it into {settings.models_folder}"
-        )
-    else:
-        copy = f"copy its files to a folder and set {VARIABLES[model.kind]} to that folder"
-    return f"{fetch}, or {copy}."
 
 
 def unusable(files: ModelFiles, error: Exception) -> ModelError:
@@ -259,27 +266,33 @@ def load_tokenizer(files: ModelFiles) -> Tokenizer:
     return tokenizer
 
 
-def _hub_models(kind: ModelKind) -> list[HubModel]:
+def _other(kind: ModelKind) -> ModelKind:
+    return "reranker" if kind == "embedder" else "embedder"
+
+
+def _fastembed_model(name: str) -> HubModel:
+    """Return an embedder by the name that fastembed has for it, which is what it is loaded by."""
+    models = _fastembed_models()
+    for model in models:
+        if model.name.lower() == name.lower():
+            return model
+    near = catalogue.did_you_mean(name, [model.name for model in models])
+    raise ModelError(f"No embedder is named {name!r}.{near} A folder with an ONNX file and its tokenizer works too.")
+
+
+def _fastembed_models() -> list[HubModel]:
+    from fastembed import TextEmbedding
+
     return [
         HubModel(
             name=record["model"],
-            kind=kind,
+            kind="embedder",
             repository=record["sources"]["hf"],
             model_file=record["model_file"],
             additional_files=tuple(record.get("additional_files") or ()),
-            size_gb=float(record.get("size_in_GB") or 0.0),
-            dimension=record.get("dim"),
+            size=int(float(record.get("size_in_GB") or 0.0) * 1e9),
+            licence=str(record.get("license") or ""),
         )
-        for record in _fastembed_records(kind)
+        for record in TextEmbedding.list_supported_models()
         if record["sources"].get("hf")
     ]
-
-
-def _fastembed_records(kind: ModelKind) -> Iterable[dict[str, Any]]:
-    if kind == "embedder":
-        from fastembed import TextEmbedding
-
-        return TextEmbedding.list_supported_models()
-    from fastembed.rerank.cross_encoder import TextCrossEncoder
-
-    return TextCrossEncoder.list_supported_models()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,22 +12,30 @@ from rag.answer import AnswerStream, answer
 from rag.config import Settings
 from rag.download import Progress
 from rag.embed import Embedder
-from rag.errors import InputError, ModelError, RerankError, UnavailableError
+from rag.errors import InputError, UnavailableError
 from rag.llm import ChatModel, encodable, make_chat, polled
 from rag.models import BUNDLED_NAME
 from rag.prompt import condense_messages, is_chinese
-from rag.rerank.base import Deadline, Reranker, Scored, rank
+from rag.rerank.attempt import attempt, deadline_of
+from rag.rerank.base import Reranker, Scored, rank
+from rag.rerank.late_interaction import LateInteractionReranker
+from rag.rerankers import Rerankers
 from rag.retrieve import recall
+from rag.sentences import split_sentences
 from rag.shelf import ModelShelf
 from rag.sparse import Bm25Encoder
 from rag.store import open_store
 from rag.store.base import Index, VectorStore
 from rag.timing import Stopwatch
+from rag.tokens.store import TOKENS_FILE, TokenStore
 from rag.types import Hit, RankedHit, RerankReport, Retrieval, Turn
 
 MAX_QUESTION_CHARACTERS = 10_000
 MAX_REWRITE_CHARACTERS = 500
 CONDENSE_SECONDS = 10.0
+SAMPLES = 5
+"""Questions on which int8 is compared with fp32, with their candidates."""
+MAX_SAMPLE_CHARACTERS = 200
 THINKING = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.DOTALL)
 
 log = logging.getLogger(__name__)
@@ -38,11 +45,19 @@ class Pipeline:
     """Answers questions about collections; every method may be called from any thread."""
 
     def __init__(
-        self, settings: Settings, store: VectorStore, shelf: ModelShelf, words: Bm25Encoder, chat: ChatModel | None
+        self,
+        *,
+        settings: Settings,
+        store: VectorStore,
+        shelf: ModelShelf,
+        rerankers: Rerankers,
+        words: Bm25Encoder,
+        chat: ChatModel | None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.shelf = shelf
+        self.rerankers = rerankers
         self.words = words
         self.chat = chat
 
@@ -74,7 +89,8 @@ class Pipeline:
             )
         index = self.store.open(collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
-        chosen, report = self.shelf.reranker(reranker)
+        candidates = candidates or self.settings.rerank_candidates
+        chosen, report = self.rerankers.reranker(reranker, candidates)
         watch = Stopwatch()
         with watch.stage("embed question"):
             dense, bm25 = embedder.question(question), self.words.question(question)
@@ -83,8 +99,8 @@ class Pipeline:
                 index,
                 dense,
                 bm25,
-                limit=self.settings.recall_limit,
-                candidates=candidates or self.settings.rerank_candidates,
+                limit=max(self.settings.recall_limit, candidates),
+                candidates=candidates,
                 document_ids=document_ids,
             )
         after_recall(hits)
@@ -92,9 +108,11 @@ class Pipeline:
             ranked, report = self._rerank(question, hits, chosen, report, top or self.settings.rerank_top)
         kept = [hit for hit in ranked if hit.kept]
         scored = any(hit.score is not None for hit in kept)
-        judge = chosen if chosen is not None and scored else self.shelf.late_interaction
+        judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
         with watch.stage("check support"):
             supported = bool(kept) and judge.supports(question, kept)
+        if self.rerankers.awaits_samples:
+            self.make_ready()
         return Retrieval(
             question=question,
             collection=collection,
@@ -129,46 +147,67 @@ class Pipeline:
 
     def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
         """Answer from what was found: by the language model if there is one, else by the best sentences."""
-        judge = self.shelf.judge(retrieval.reranker)
+        judge = self.rerankers.judge(retrieval.reranker)
         return answer(retrieval, self.chat, judge.relevance, self._recent(history))
+
+    def make_ready(self) -> None:
+        """Make the wanted reranker ready in the background: fetched, loaded, timed, and in the best precision."""
+        self.rerankers.make_ready(self._samples)
+
+    def _samples(self) -> list[tuple[str, tuple[Hit, ...]]]:
+        """Return sentences from the middle of some documents, as questions, with what is recalled for them."""
+        samples: list[tuple[str, tuple[Hit, ...]]] = []
+        for name in self.store.names():
+            index = self.store.open(name)
+            entries = index.documents()
+            for entry in entries[:: max(1, len(entries) // SAMPLES)][:SAMPLES]:
+                chunks = index.chunks(entry.id)
+                sentences = split_sentences(chunks[len(chunks) // 2].text)
+                question = max(sentences, key=len, default="")[:MAX_SAMPLE_CHARACTERS]
+                if question and len(samples) < SAMPLES:
+                    samples.append((question, self._recall(index, question)))
+        return samples
+
+    def _recall(self, index: Index, question: str) -> tuple[Hit, ...]:
+        return recall(
+            index,
+            self.shelf.embedder_of(index.spec).question(question),
+            self.words.question(question),
+            limit=self.settings.recall_limit,
+            candidates=self.settings.rerank_candidates,
+        )
 
     def _recent(self, history: Sequence[Turn]) -> Sequence[Turn]:
         return history[-self.settings.history_turns :] if self.settings.history_turns else ()
 
     def close(self) -> None:
         """Stop background work and release the store."""
-        self.shelf.cancel_fetch()
+        self.rerankers.cancel_fetch()
         self.store.close()
-
-    def _deadline(self) -> Deadline:
-        budget = self.settings.rerank_budget_ms
-        return Deadline(self.settings.rerank_timeout, budget / 1000 if budget else math.inf)
 
     def _rerank(
         self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
     ) -> tuple[tuple[RankedHit, ...], RerankReport]:
         if reranker is None or not hits:
             return rank(hits, None, top), report
-        try:
-            scored = reranker.score(question, hits, self._deadline())
-            return rank(hits, scored, top), _with_outcome(report, scored)
-        except (RerankError, ModelError) as error:
-            reason = str(error)
-        except MemoryError:
-            reason = "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
-        except Exception:
-            log.exception("The reranker %s failed", reranker.name)
-            reason = "an unexpected error, whose trace is in the log"
-        log.warning("Reranking with %s did not run: %s", reranker.name, reason)
-        return rank(hits, None, top), replace(
-            report, state="fallback", reason=f"{reranker.name} did not run: {reason}."
-        )
+        outcome = attempt(reranker, question, hits, deadline_of(self.settings), top)
+        if outcome.scored is not None:
+            return outcome.ranked, _with_outcome(report, outcome.scored)
+        log.warning("Reranking with %s did not run: %s", reranker.name, outcome.failure)
+        reason = f"{reranker.name} did not run: {outcome.failure.removesuffix('.')}."
+        return outcome.ranked, replace(report, state="fallback", reason=reason)
 
 
 def open_pipeline(settings: Settings) -> Pipeline:
     """Wire the question side together; nothing heavy is loaded before it is used."""
     words = Bm25Encoder()
-    return Pipeline(settings, open_store(settings), ModelShelf(settings, words), words, make_chat(settings))
+    chat = make_chat(settings)
+    shelf = ModelShelf(settings)
+    tokens = TokenStore(settings.data_dir / TOKENS_FILE)
+    rerankers = Rerankers(settings, LateInteractionReranker(shelf.bundled(), words, tokens), tokens, chat)
+    return Pipeline(
+        settings=settings, store=open_store(settings), shelf=shelf, rerankers=rerankers, words=words, chat=chat
+    )
 
 
 def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:

@@ -56,7 +56,7 @@ def build_messages(question: str, kept: Sequence[RankedHit], history: Sequence[T
 
 def condense_messages(question: str, history: Sequence[Turn]) -> list[Message]:
     """Return the messages that ask to make a follow-up understandable without the turns before it."""
-    turns = "\n".join(_json_line({"question": asked, "answer": answered}) for asked, answered in _exchanges(history))
+    turns = "\n".join(json_line({"question": asked, "answer": answered}) for asked, answered in _exchanges(history))
     return [Message("system", REWRITING_RULES), Message("user", f"Conversation:\n{turns}\n\nLast question: {question}")]
 
 
@@ -79,9 +79,9 @@ def _source(number: int, ranked: RankedHit) -> str:
     chunk = ranked.hit.chunk
     place = {"page": chunk.page, "heading": chunk.heading}
     known = {name: value for name, value in place.items() if value}
-    return _json_line({"source": number, "document": chunk.document, **known, "text": chunk.text})
+    return json_line({"source": number, "document": chunk.document, **known, "text": chunk.text})
 
 
-def _json_line(record: dict[str, object]) -> str:
+def json_line(record: dict[str, object]) -> str:
     """Return JSON on one line: quotes and line breaks inside a value are escaped, so no text can leave its value."""
     return HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1], json.dumps(record, ensure_ascii=False))

@@ -25,7 +25,25 @@ def recall(
 ) -> tuple[Hit, ...]:
     """Return the best `candidates` passages of both searches' top `limit`, in fused order, with all their scores."""
     by_meaning = index.search_dense(dense, limit, document_ids)
-    by_words = index.search_bm25(bm25, limit, document_ids) if bm25.indices else []
+    by_words = search_words(index, bm25, limit, document_ids)
+    return merge(index, by_meaning, by_words, dense, bm25, candidates=candidates)
+
+
+def search_words(index: Index, bm25: SparseVector, limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+    """Return the passages with the highest BM25 score, best first; none for a question without terms of its own."""
+    return index.search_bm25(bm25, limit, document_ids) if bm25.indices else []
+
+
+def merge(
+    index: Index,
+    by_meaning: Sequence[Found],
+    by_words: Sequence[Found],
+    dense: NDArray[np.float32],
+    bm25: SparseVector,
+    *,
+    candidates: int,
+) -> tuple[Hit, ...]:
+    """Return the best `candidates` passages of both searches in fused order, with all their scores."""
     order = fuse([[found.chunk.id for found in by_meaning], [found.chunk.id for found in by_words]])[:candidates]
     chunks: dict[str, Chunk] = {found.chunk.id: found.chunk for found in (*by_meaning, *by_words)}
     scores = index.scores([chunk_id for chunk_id, _ in order], dense, bm25) if order else {}

@@ -85,17 +85,23 @@ class Fault:
     delay: float = 0.0
     body: int | None = None
     hang: bool = False
+    damaged: bool = False
 
 
 class HubServer:
     """Serves folders as the repositories of a model hub, as far as huggingface_hub downloads from one.
 
     `requests` lists what was asked, as "METHOD path" with the range behind it, if any. Faults are set by file name, or
-    for `API`.
+    for `API`. `licences` are those of the repositories, as their tags have them; `redirections` lead from a file's name
+    to another server, `claimed_sizes` are told in place of a file's own, and `authorizations` are the headers seen.
     """
 
-    def __init__(self, repositories: Mapping[str, Path]) -> None:
+    def __init__(self, repositories: Mapping[str, Path], licences: Mapping[str, str] | None = None) -> None:
         self.repositories = dict(repositories)
+        self.licences = dict(licences or {})
+        self.claimed_sizes: dict[str, int] = {}
+        self.redirections: dict[str, str] = {}
+        self.authorizations: set[str] = set()
         self.requests: list[str] = []
         self._faults: dict[str, Fault] = {}
         self._lock = threading.Lock()
@@ -138,6 +144,10 @@ class HubServer:
         """Fall silent after that many bytes of a file's content (or without any answer to `API`), until `release`."""
         self._faults[name] = Fault(times, body=after, hang=True)
 
+    def damage(self, name: str, times: float = float("inf")) -> None:
+        """Send other bytes than the file has, as many."""
+        self._faults[name] = Fault(times, damaged=True)
+
     def release(self) -> None:
         """Forget all faults; what hangs is dropped."""
         self._faults.clear()
@@ -148,7 +158,8 @@ class HubServer:
         """Return the fault that strikes this request and count it; only requests for content can break off."""
         with self._lock:
             fault = self._faults.get(name)
-            if fault is None or fault.times < 1 or (fault.body is not None and not content):
+            of_content = fault is not None and (fault.body is not None or fault.damaged)
+            if fault is None or fault.times < 1 or (of_content and not content):
                 return None
             self._faults[name] = replace(fault, times=fault.times - 1)
             return fault
@@ -170,8 +181,16 @@ class HubServer:
         return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
+def is_large(path: Path) -> bool:
+    """Tell whether the hub keeps a file outside git, under its SHA-256; others are known by git's own checksum."""
+    return path.suffix in (".onnx", ".onnx_data") or path.name == "tokenizer.json"
+
+
 def _etag(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    if is_large(path):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
@@ -188,6 +207,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             path = unquote(urlsplit(self.path).path).strip("/")
             asked_range = self.headers.get("Range", "")
+            hub.authorizations.add(self.headers.get("Authorization", ""))
             hub.requests.append(f"{self.command} {path} {asked_range}".rstrip())
             # A client that gives up closes its end while the answer is being written.
             with contextlib.suppress(ConnectionError):
@@ -208,22 +228,27 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             elif len(parts) > 3 and parts[3] not in ("main", hub.commit(repository)):
                 self._refuse(404, "RevisionNotFound")
             elif parts[2:3] == ["tree"]:
-                self._send_json(
-                    [
-                        {"type": "file", "path": name, "size": path.stat().st_size, "oid": _etag(path)[:40]}
-                        for name, path in hub.files(repository).items()
-                    ]
-                )
+                self._send_json([self._listed(name, path) for name, path in hub.files(repository).items()])
             else:
                 siblings = [{"rfilename": name} for name in hub.files(repository)]
-                self._send_json({"id": repository, "sha": hub.commit(repository), "siblings": siblings})
+                tags = [f"license:{hub.licences[repository]}"] if repository in hub.licences else []
+                about = {"id": repository, "sha": hub.commit(repository), "siblings": siblings, "tags": tags}
+                self._send_json(about)
+
+        def _listed(self, name: str, path: Path) -> dict[str, Any]:
+            size = hub.claimed_sizes.get(name, path.stat().st_size)
+            entry = {"type": "file", "path": name, "size": size, "oid": _etag(path)[:40]}
+            large = {"lfs": {"oid": _etag(path), "size": size, "pointerSize": 130}} if is_large(path) else {}
+            return entry | large
 
         def _answer_with_file(self, parts: list[str], asked_range: str) -> None:
             repository, name = "/".join(parts[:2]), "/".join(parts[4:])
             fault = hub.take_fault(name, content=self.command == "GET")
             if self._struck_before_answer(fault):
                 return
-            if repository not in hub.repositories or parts[2:3] != ["resolve"]:
+            if name in hub.redirections:
+                self._refuse(302, "", {"Location": f"{hub.redirections[name]}{self.path}"})
+            elif repository not in hub.repositories or parts[2:3] != ["resolve"]:
                 self._refuse(404, "RepoNotFound")
             elif name not in hub.files(repository):
                 self._refuse(404, "EntryNotFound", {"X-Repo-Commit": hub.commit(repository)})
@@ -240,6 +265,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
 
         def _send_file(self, repository: str, path: Path, asked_range: str, fault: Fault | None) -> None:
             content = path.read_bytes()
+            if fault is not None and fault.damaged:
+                content = bytes(255 - byte for byte in content)
             first = int(asked_range.removeprefix("bytes=").split("-")[0] or 0)
             self.send_response(HTTPStatus.PARTIAL_CONTENT if asked_range else HTTPStatus.OK)
             self.send_header("ETag", f'"{_etag(path)}"')

@@ -28,19 +28,25 @@ def make_retrieval(
     supported: bool = True,
     texts: Mapping[int, str] | None = None,
     rerank_ms: float | None = 640.2,
+    first_pass: Mapping[int, int] | None = None,
+    scored: int | None = None,
 ) -> Retrieval:
     """Build a retrieval from the ranks before reranking, listed in the order after it.
 
     The passage of rank n is chunk "cn" on page n of guide.pdf or, for even n, of 指南.pdf. Relevance falls from 0.9
-    by 0.02 a place. Even ranks were not recalled by BM25, ranks that 3 divides not by meaning.
+    by 0.02 a place, as far as passages were `scored` (all of them by default). `first_pass` has the places after
+    a first pass by the rank before. Even ranks were not recalled by BM25, ranks that 3 divides not by meaning.
     """
     hits = {rank: _make_hit(rank, (texts or {}).get(rank, f"Passage {rank}. " * 40)) for rank in sorted(order)}
     ranked = tuple(
         RankedHit(
             hits[before],
             after,
-            RerankScore(order=3.0 - after, relevance=0.92 - 0.02 * after) if state == "on" else None,
+            RerankScore(order=3.0 - after, relevance=0.92 - 0.02 * after)
+            if state == "on" and (scored is None or after <= scored)
+            else None,
             kept=after <= kept,
+            first_pass_rank=first_pass[before] if first_pass else None,
         )
         for after, before in enumerate(order, start=1)
     )
@@ -50,7 +56,7 @@ def make_retrieval(
         collection="demo",
         hits=tuple(hits.values()),
         ranked=ranked,
-        reranker=RerankReport("BAAI/bge-reranker-base", state, reason),
+        reranker=RerankReport("BAAI/bge-reranker-base", state, reason, "late interaction" if first_pass else ""),
         supported=supported,
         timings=timings,
     )

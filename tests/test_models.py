@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from huggingface_hub import snapshot_download
 
+from rag.catalogue import CATALOGUE, ModelRecord, find
 from rag.config import Settings
 from rag.download import download_model
 from rag.errors import CancelledError, ModelError
+from rag.hub import ask_hub
 from rag.models import (
     BUNDLED_NAME,
     DEFAULTS,
@@ -18,7 +21,6 @@ from rag.models import (
     cached_model,
     find_model,
     folder_model,
-    hub_failure,
     hub_model,
     load_tokenizer,
     name_of_copy,
@@ -85,9 +87,31 @@ def test_a_folder_that_is_not_there_is_refused_naming_the_setting(tmp_path: Path
         find_model("reranker", str(tmp_path / "nowhere"), offline_settings(tmp_path))
 
 
-def test_an_unknown_name_offers_near_ones() -> None:
-    with pytest.raises(ModelError, match=r"Did you mean .*BAAI/bge-reranker-base"):
-        hub_model("reranker", "BAAI/bge-rerank-base")
+@pytest.mark.parametrize("name", ["bge-reranker-bse", "./bge-reranker-bse", "BAAI/bge/reranker-bse"])
+def test_what_can_be_no_hub_name_is_refused_at_once_with_near_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"There is no folder .*Did you mean BAAI/bge-reranker-base"):
+        find_model("reranker", name, offline_settings(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a/../b", "a/b--c", "-a/b", "a/b c", "../a"])
+def test_what_would_lead_out_of_the_cache_is_no_hub_name(name: str) -> None:
+    with pytest.raises(ModelError, match="No reranker is named"):
+        hub_model("reranker", name)
+
+
+def test_an_unknown_embedder_is_refused_with_near_names() -> None:
+    with pytest.raises(ModelError, match=r"No embedder is named .*Did you mean .*BAAI/bge-small-en"):
+        hub_model("embedder", "BAAI/bge-smal-en")
+
+
+def test_a_model_of_the_other_kind_is_refused_naming_its_setting() -> None:
+    with pytest.raises(ModelError, match="is no embedder: it is meant for RERANK_MODEL"):
+        hub_model("embedder", BGE)
+
+
+def test_a_name_of_the_catalogue_needs_neither_organisation_nor_capitals(tmp_path: Path) -> None:
+    assert hub_model("reranker", "BGE-reranker-BASE").name == BGE
+    assert find_model("reranker", "bge-reranker-base", offline_settings(tmp_path)) is None
 
 
 def test_a_model_that_was_never_downloaded_is_not_found(tmp_path: Path) -> None:
@@ -96,29 +120,29 @@ def test_a_model_that_was_never_downloaded_is_not_found(tmp_path: Path) -> None:
 
 def test_offline_says_so_without_asking(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = offline_settings(tmp_path, hf_endpoint=bge_hub.endpoint)
-    assert hub_failure(hub_model("reranker", BGE), settings) == "HF_HUB_OFFLINE is set"
+    assert ask_hub(hub_model("reranker", BGE), settings).failure == "HF_HUB_OFFLINE is set"
     assert bge_hub.requests == []
 
 
 def test_a_hub_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path) -> None:
     settings = online_settings(tmp_path, "http://127.0.0.1:9")
-    assert hub_failure(hub_model("reranker", BGE), settings) == "http://127.0.0.1:9 cannot be reached"
+    assert ask_hub(hub_model("reranker", BGE), settings).failure == "http://127.0.0.1:9 cannot be reached"
 
 
 def test_a_password_in_the_hubs_address_is_sent_and_not_shown(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = online_settings(tmp_path, bge_hub.endpoint.replace("://", "://me:S3CRET@"))
     model = hub_model("reranker", BGE)
-    assert hub_failure(model, settings) == ""
+    assert ask_hub(model, settings).failure == ""
     bge_hub.refuse(API, status=503)
-    assert hub_failure(model, settings) == f"{bge_hub.endpoint} answered 503 for {model.repository}"
+    assert ask_hub(model, settings).failure == f"{bge_hub.endpoint} answered 503 for {model.repository}"
     closed = online_settings(tmp_path, "http://me:S3CRET@127.0.0.1:9")
-    assert hub_failure(model, closed) == "http://127.0.0.1:9 cannot be reached"
+    assert ask_hub(model, closed).failure == "http://127.0.0.1:9 cannot be reached"
 
 
 def test_a_hub_that_hangs_is_given_up_within_seconds(tmp_path: Path, bge_hub: HubServer) -> None:
     bge_hub.hang(API)
     started = time.monotonic()
-    failure = hub_failure(hub_model("reranker", BGE), online_settings(tmp_path, bge_hub.endpoint))
+    failure = ask_hub(hub_model("reranker", BGE), online_settings(tmp_path, bge_hub.endpoint)).failure
     assert "cannot be reached" in failure or "does not answer" in failure
     assert time.monotonic() - started < 8
 
@@ -170,14 +194,15 @@ def test_offline_the_way_out_is_not_a_mirror(tmp_path: Path) -> None:
     assert "HF_ENDPOINT" not in str(caught.value)
 
 
-def test_a_model_fetched_afresh_replaces_a_damaged_one_of_the_same_size(tmp_path: Path, bge_hub: HubServer) -> None:
+@pytest.mark.parametrize("afresh", [False, True])
+def test_a_model_fetched_again_replaces_a_damaged_one_of_the_same_size(
+    tmp_path: Path, bge_hub: HubServer, afresh: bool
+) -> None:
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
     file = download_model(model, settings).folder / model.model_file
     whole = file.read_bytes()
     file.write_bytes(b"x" * len(whole))
-    assert download_model(model, settings).folder / model.model_file == file
-    assert file.read_bytes() != whole
-    assert (download_model(model, settings, afresh=True).folder / model.model_file).read_bytes() == whole
+    assert (download_model(model, settings, afresh=afresh).folder / model.model_file).read_bytes() == whole
 
 
 def test_a_hub_that_does_not_answer_leaves_what_the_cache_has(tmp_path: Path, bge_hub: HubServer) -> None:
@@ -213,3 +238,205 @@ def test_a_damaged_tokenizer_is_an_error_with_the_way_out(tmp_path: Path, embedd
     files = folder_model("embedder", tmp_path / "model")
     with pytest.raises(ModelError, match=r"cannot be loaded .*: copy the files there again"):
         _ = load_tokenizer(files) if damaged == "tokenizer.json" else files.max_tokens
+
+
+@pytest.mark.parametrize("damaged", ["onnx/model.onnx", "tokenizer_config.json"])
+def test_a_file_that_is_not_the_hubs_is_deleted_and_no_model(tmp_path: Path, bge_hub: HubServer, damaged: str) -> None:
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    bge_hub.damage(damaged)
+    with pytest.raises(ModelError, match=rf"{damaged} of {BGE} did not arrive as the hub has it .* was deleted"):
+        download_model(model, settings)
+    assert cached_model(model, settings.models_folder) is None
+    assert not list((settings.models_folder / model.cache_folder / "blobs").glob("*.incomplete"))
+    bge_hub.release()
+    assert download_model(model, settings).name == BGE
+
+
+def test_a_cancelled_download_goes_on_where_it_ended(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    half_finish(settings, bge_hub)
+    assert cached_model(model, settings.models_folder) is None
+    bge_hub.requests.clear()
+    assert download_model(model, settings).name == BGE
+    assert [request for request in bge_hub.requests if "bytes=100-" in request]
+    assert not [request for request in bge_hub.requests if request.endswith("onnx/model.onnx")]
+
+
+def test_a_download_that_goes_on_from_damaged_bytes_begins_anew(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    half_finish(settings, bge_hub)
+    (part,) = (settings.models_folder / model.cache_folder / "blobs").glob("*.incomplete")
+    part.write_bytes(b"x" * 100)
+    assert download_model(model, settings).name == BGE
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_broke(tmp_path: Path, bge_hub: HubServer) -> None:
+    bge_hub.drop("onnx/model.onnx", after=100)
+    assert download_model(hub_model("reranker", BGE), online_settings(tmp_path, bge_hub.endpoint)).name == BGE
+    asked = [request for request in bge_hub.requests if "onnx/model.onnx" in request]
+    assert asked[1:] == [f"{asked[0]} bytes=100-"]
+
+
+def test_a_file_kept_by_another_host_is_fetched_there_without_the_hubs_password(
+    tmp_path: Path, bge_hub: HubServer
+) -> None:
+    with HubServer(bge_hub.repositories) as other:
+        bge_hub.redirections["onnx/model.onnx"] = other.endpoint
+        settings = online_settings(tmp_path, bge_hub.endpoint.replace("://", "://me:S3CRET@"))
+        assert download_model(hub_model("reranker", BGE), settings).name == BGE
+        assert "Basic bWU6UzNDUkVU" in bge_hub.authorizations
+        assert other.authorizations == {""}
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(tmp_path: Path, bge_hub: HubServer) -> None:
+    bge_hub.claimed_sizes["onnx/model.onnx"] = 10**18
+    settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
+    with pytest.raises(ModelError, match=r"takes another 1000000000\.0 GB and only .* free in .* set MODELS_DIR"):
+        download_model(model, settings)
+    assert not [request for request in bge_hub.requests if "/resolve/" in request]
+
+
+def test_a_model_that_is_fetched_is_used_without_the_hub(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online_settings(tmp_path, bge_hub.endpoint)
+    files = download_model(hub_model("reranker", BGE), settings)
+    bge_hub.requests.clear()
+    offline = offline_settings(settings.data_dir, hf_endpoint=bge_hub.endpoint)
+    assert find_model("reranker", BGE, offline) == files
+    assert bge_hub.requests == []
+
+
+def test_a_cache_folder_copied_by_hand_is_used(tmp_path: Path, bge_hub: HubServer) -> None:
+    there = online_settings(tmp_path / "there", bge_hub.endpoint)
+    model = hub_model("reranker", BGE)
+    download_model(model, there)
+    here = offline_settings(tmp_path / "here")
+    shutil.copytree(there.models_folder / model.cache_folder, here.models_folder / model.cache_folder)
+    assert find_model("reranker", BGE, here) is not None
+
+
+def test_huggingface_hub_finds_what_was_fetched(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online_settings(tmp_path, bge_hub.endpoint)
+    files = download_model(hub_model("reranker", BGE), settings)
+    found = snapshot_download(BGE, cache_dir=settings.models_folder, local_files_only=True)
+    assert Path(found) == files.folder
+
+
+@pytest.mark.parametrize(
+    ("place", "additional"),
+    [
+        ("model.onnx", []),
+        ("onnx/model.onnx", ["onnx/model.onnx_data"]),
+        ("onnx/model_quantized.onnx", []),
+        ("model_int8.onnx", []),
+        ("exported.onnx", []),
+    ],
+)
+def test_any_model_at_the_hub_with_an_onnx_file_can_be_had(
+    tmp_path: Path, word_overlap_folder: Path, place: str, additional: list[str]
+) -> None:
+    repository = laid_out(tmp_path / "hub", word_overlap_folder, place)
+    for name in additional:
+        (repository / name).write_bytes(b"weights")
+    with HubServer({"someone/a-reranker": repository}) as hub:
+        settings = online_settings(tmp_path, hub.endpoint)
+        files = download_model(hub_model("reranker", "someone/a-reranker"), settings)
+        assert files.model_file == place
+        assert find_model("reranker", "someone/a-reranker", settings) == files
+        assert [name for name in additional if not (files.folder / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [record for record in CATALOGUE if record.model_file and record.kind != "embedder"],
+    ids=lambda record: record.name,
+)
+def test_each_reranker_of_the_catalogue_is_fetched_and_found_in_its_layout(
+    tmp_path: Path, word_overlap_folder: Path, record: ModelRecord
+) -> None:
+    repository = laid_out(tmp_path / "hub", word_overlap_folder, record.model_file)
+    for name in record.additional_files:
+        (repository / name).write_bytes(b"weights")
+    with HubServer({record.repository: repository}) as hub:
+        settings = online_settings(tmp_path, hub.endpoint)
+        files = download_model(hub_model("reranker", record.name), settings, accept_licence=True)
+    assert find_model("reranker", record.name, offline_settings(settings.data_dir)) == files
+    assert (files.name, files.model_file, files.record) == (record.name, record.model_file, record)
+    assert [name for name in record.additional_files if not (files.folder / name).is_file()] == []
+
+
+def test_a_model_without_an_onnx_file_is_refused_with_the_way_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "pytorch_model.bin").write_bytes(b"weights")
+    name = "maidalun1020/bce-reranker-base_v1"
+    with HubServer({name: tmp_path / "hub"}) as hub, pytest.raises(ModelError, match="optimum-cli export onnx"):
+        download_model(hub_model("reranker", name), online_settings(tmp_path, hub.endpoint))
+
+
+def test_a_model_without_a_tokenizer_is_refused_before_it_is_fetched(tmp_path: Path, word_overlap_folder: Path) -> None:
+    repository = laid_out(tmp_path / "hub", word_overlap_folder, "model.onnx")
+    (repository / "tokenizer.json").unlink()
+    with HubServer({"someone/a-reranker": repository}) as hub:
+        with pytest.raises(ModelError, match=r"has no tokenizer\.json at the hub"):
+            download_model(hub_model("reranker", "someone/a-reranker"), online_settings(tmp_path, hub.endpoint))
+        assert not [request for request in hub.requests if "/resolve/" in request]
+
+
+def test_a_name_that_the_hub_does_not_know_offers_near_ones(tmp_path: Path, bge_hub: HubServer) -> None:
+    with pytest.raises(ModelError, match=r"answered 404 for .*Did you mean BAAI/bge-reranker-base") as caught:
+        download_model(hub_model("reranker", "BAAI/bge-reranker-bse"), online_settings(tmp_path, bge_hub.endpoint))
+    assert "HF_ENDPOINT" in str(caught.value)
+
+
+def test_a_non_commercial_licence_is_said_before_the_hub_is_asked(tmp_path: Path, bge_hub: HubServer) -> None:
+    model = hub_model("reranker", "jinaai/jina-reranker-v2-base-multilingual")
+    with pytest.raises(ModelError, match=r"cc-by-nc-4.0, which forbids commercial use.*--accept-licence"):
+        download_model(model, online_settings(tmp_path, bge_hub.endpoint))
+    assert bge_hub.requests == []
+
+
+def test_a_licence_that_only_the_hub_knows_is_said_before_the_download(
+    tmp_path: Path, word_overlap_folder: Path
+) -> None:
+    repository = laid_out(tmp_path / "hub", word_overlap_folder, "model.onnx")
+    with HubServer({"someone/a-reranker": repository}, {"someone/a-reranker": "cc-by-nc-sa-4.0"}) as hub:
+        settings, model = online_settings(tmp_path, hub.endpoint), hub_model("reranker", "someone/a-reranker")
+        with pytest.raises(ModelError, match=r"licensed under cc-by-nc-sa-4\.0, which forbids commercial use"):
+            download_model(model, settings)
+        assert not [request for request in hub.requests if "/resolve/" in request]
+        assert download_model(model, settings, accept_licence=True).name == model.name
+
+
+def test_a_folder_copied_from_the_catalogue_is_known(tmp_path: Path, cross_encoder_folder: Path) -> None:
+    shutil.copytree(cross_encoder_folder, tmp_path / "ms-marco-TinyBERT-L-2-v2")
+    files = folder_model("reranker", tmp_path / "ms-marco-TinyBERT-L-2-v2")
+    assert files.record == find("Xenova/ms-marco-TinyBERT-L-2-v2")
+    assert folder_model("reranker", cross_encoder_folder).record is None
+
+
+def test_a_model_reads_no_more_than_it_was_made_for(tmp_path: Path, cross_encoder_folder: Path) -> None:
+    folder = tmp_path / "LateOn"
+    shutil.copytree(cross_encoder_folder, folder)
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 8192}')
+    assert folder_model("reranker", folder).max_tokens == 300
+
+
+def half_finish(settings: Settings, hub: HubServer) -> None:
+    """Download BGE until 100 bytes of its weights are here, and cancel."""
+
+    def cancel(done: int, total: int) -> None:
+        parts = list((settings.models_folder / hub_model("reranker", BGE).cache_folder / "blobs").glob("*.incomplete"))
+        if parts and parts[0].stat().st_size == 100:
+            raise CancelledError("Cancelled.")
+
+    hub.hang("onnx/model.onnx", after=100)
+    with pytest.raises(CancelledError):
+        download_model(hub_model("reranker", BGE), settings, cancel)
+    hub.release()
+
+
+def laid_out(repository: Path, model: Path, place: str) -> Path:
+    """Copy a model so that its ONNX file has another place; return the folder."""
+    shutil.copytree(model, repository)
+    (repository / place).parent.mkdir(parents=True, exist_ok=True)
+    (repository / "model.onnx").rename(repository / place)
+    return repository

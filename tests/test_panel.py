@@ -164,6 +164,29 @@ def test_without_reranking_there_are_no_rerank_scores() -> None:
     assert [score["label"] for score in data["rows"][0]["scores"]] == ["Cosine", "BM25", "Fused"]
 
 
+def test_a_funnel_shows_all_three_orders() -> None:
+    data = panel_data(make_retrieval([3, 1, 2], kept=1, first_pass={1: 2, 2: 3, 3: 1}, scored=2))
+    assert data["orders"] == {"before": "Before", "shortlist": "Shortlist", "after": "After"}
+    rows = [(row["before"], row["shortlist"], row["after"], row["moved"]["path"]) for row in data["rows"]]
+    assert rows == [(3, 1, 1, "3 → 1 → 1"), (1, 2, 2, "1 → 2 → 2"), (2, 3, 3, "2 → 3 → 3")]
+    assert data["rows"][1]["moved"]["spoken"] == (
+        "Down 1 place: rank 1 before reranking, 2 after the first pass, 2 after"
+    )
+    assert data["captions"]["after"] == "As reranked by late interaction, then BAAI/bge-reranker-base"
+    assert data["cuts"]["shortlist"] == "With the first pass alone this one would have been read"
+
+
+def test_without_a_funnel_there_are_two_orders() -> None:
+    assert panel_data(make_retrieval([3, 1, 2], kept=1))["orders"] == {"before": "Before", "after": "After"}
+
+
+def test_a_passage_that_the_reranker_did_not_score_says_so_and_has_no_rerank_score() -> None:
+    scored, unscored = panel_data(make_retrieval([2, 1], kept=1, scored=1))["rows"]
+    assert "not scored" not in [tag["text"] for tag in scored["tags"]]
+    assert "not scored" in [tag["text"] for tag in unscored["tags"]]
+    assert [score["label"] for score in unscored["scores"]] == ["Cosine", "BM25", "Fused"]
+
+
 def test_the_line_says_what_lies_above_it_in_either_order() -> None:
     retrieval = make_retrieval([3, 1, 2], kept=2)
     assert panel_data(retrieval)["cuts"]["after"] == "2 passages above this line go into the answer"

@@ -14,7 +14,9 @@ from rag.config import Settings
 from rag.errors import CollectionError, InputError, ModelError, UnavailableError
 from rag.llm import make_chat
 from rag.pipeline import Pipeline
-from rag.shelf import ModelShelf
+from rag.rerank.late_interaction import LateInteractionReranker
+from rag.rerankers import Rerankers
+from rag.tokens.store import TokenStore
 from rag.types import Answer, Hit, Turn
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -44,7 +46,14 @@ def pipeline(library: Library) -> Pipeline:
 def with_settings(pipeline: Pipeline, **changes: object) -> Pipeline:
     """Return a pipeline with other settings on the same store and models."""
     values = {name: getattr(pipeline.settings, name) for name in Settings.__dataclass_fields__}
-    return Pipeline(Settings(**{**values, **changes}), pipeline.store, pipeline.shelf, pipeline.words, pipeline.chat)
+    return Pipeline(
+        settings=Settings(**{**values, **changes}),
+        store=pipeline.store,
+        shelf=pipeline.shelf,
+        rerankers=pipeline.rerankers,
+        words=pipeline.words,
+        chat=pipeline.chat,
+    )
 
 
 def test_the_passage_that_answers_comes_first(pipeline: Pipeline) -> None:
@@ -115,12 +124,14 @@ def test_a_wanted_model_that_is_not_here_is_said_and_stood_in_for(pipeline: Pipe
 
 def test_an_unknown_reranker_is_refused_with_near_names(pipeline: Pipeline) -> None:
     with pytest.raises(ModelError, match="Did you mean"):
-        pipeline.retrieve("sugar", "notes", reranker="BAAI/bge-reranker-bse")
+        pipeline.retrieve("sugar", "notes", reranker="bge-reranker-bse")
 
 
-def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipeline) -> None:
+def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipeline, tmp_path: Path) -> None:
     hurried = with_settings(pipeline, rerank_timeout=0.0)
-    hurried.shelf = ModelShelf(hurried.settings, hurried.words)  # one that has not seen the passages yet
+    empty = TokenStore(tmp_path / "empty.sqlite")
+    late = LateInteractionReranker(hurried.shelf.bundled(), hurried.words, empty)
+    hurried.rerankers = Rerankers(hurried.settings, late, empty)
     retrieval = hurried.retrieve("sugar", "notes", reranker="bundled")
     assert retrieval.reranker.state == "fallback"
     assert "longer than 0 s" in retrieval.reranker.reason

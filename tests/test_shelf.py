@@ -1,28 +1,21 @@
-"""Which model runs: a collection keeps its embedder, and the better reranker is fetched, used and repaired."""
+"""Which embedder runs: a collection keeps its own, fetched again when it is gone."""
 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from rag.config import Settings
 from rag.errors import CancelledError, CollectionError, ModelError
-from rag.history import History
-from rag.lock import DataFolderLock
 from rag.models import BUNDLED_NAME, DEFAULTS, cached_model, hub_model
-from rag.rerank.late_interaction import LateInteractionReranker
-from rag.shelf import Fetch, ModelShelf, new_spec
-from rag.sparse import Bm25Encoder
+from rag.shelf import ModelShelf, new_spec
 from rag.types import CollectionSpec
 from tests.models import API, HubServer
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import App
 
 BGE_SMALL = DEFAULTS["embedder"]
 BGE_RERANKER = DEFAULTS["reranker"]
@@ -45,7 +38,7 @@ def online(tmp_path: Path, endpoint: str, **changes: Any) -> Settings:
 
 
 def shelf(settings: Settings) -> ModelShelf:
-    return ModelShelf(settings, Bm25Encoder())
+    return ModelShelf(settings)
 
 
 def pinned(settings: Settings) -> CollectionSpec:
@@ -55,21 +48,8 @@ def pinned(settings: Settings) -> CollectionSpec:
     return spec
 
 
-def fetched(models: ModelShelf) -> Fetch:
-    """Fetch the reranker and return how that ended."""
-    models.fetch_reranker()
-    deadline = time.monotonic() + 60
-    while models.fetch is None or models.fetch.state in ("waiting", "downloading"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert models._fetcher is not None
-    models._fetcher.join()
-    return models.fetch
-
-
-def weights(settings: Settings, kind: str, name: str) -> Path:
-    model = hub_model("embedder" if kind == "embedder" else "reranker", name)
-    files = cached_model(model, settings.models_folder)
+def weights(settings: Settings) -> Path:
+    files = cached_model(hub_model("embedder", BGE_SMALL), settings.models_folder)
     assert files is not None
     return files.folder / files.model_file
 
@@ -163,7 +143,7 @@ def test_a_damaged_embedder_names_the_folder_to_delete_and_is_then_fetched_again
     settings = online(tmp_path, embedder_hub.endpoint)
     models = shelf(settings)
     spec = new_spec("notes", shelf(settings).embedder_for_new_collection())
-    weights(settings, "embedder", BGE_SMALL).write_bytes(b"")
+    weights(settings).write_bytes(b"")
     folder = settings.models_folder / hub_model("embedder", BGE_SMALL).cache_folder
     with pytest.raises(ModelError, match=f"cannot be loaded .*: delete {folder} and fetch it again"):
         models.embedder_of(spec).passages(["heat"])
@@ -187,84 +167,7 @@ def test_a_collection_made_with_a_model_unknown_here_can_only_be_indexed_again(t
         shelf(offline_settings(tmp_path)).embedder_of(spec)
 
 
-@pytest.mark.parametrize("variable", ["EMBED_MODEL", "RERANK_MODEL"])
-def test_an_unknown_name_in_a_setting_names_the_variable(tmp_path: Path, variable: str) -> None:
-    models = shelf(offline_settings(tmp_path, **{variable.lower(): "BAAI/bge-smal"}))
-    with pytest.raises(ModelError, match=rf"{variable}=BAAI/bge-smal: No \w+ is named 'BAAI/bge-smal'. Did you mean"):
-        models.reranker() if variable == "RERANK_MODEL" else models.embedder_for_new_collection()
-
-
-def test_the_reranker_is_fetched_and_then_used(tmp_path: Path, bge_hub: HubServer) -> None:
-    models = shelf(online(tmp_path, bge_hub.endpoint))
-    assert models.reranker()[1].name == LateInteractionReranker.name
-    assert fetched(models).state == "ready"
-    assert models.reranker()[1].name == BGE_RERANKER
-
-
-def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_path: Path, bge_hub: HubServer) -> None:
-    settings = online(tmp_path, bge_hub.endpoint)
-    assert fetched(shelf(settings)).state == "ready"
-    file = weights(settings, "reranker", BGE_RERANKER)
-    file.write_bytes(b"x" * file.stat().st_size)
-    models = shelf(settings)
-    failed = fetched(models)
-    assert failed.state == "failed"
-    assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in failed.reason
-    _, report = models.reranker()
-    assert report.name == LateInteractionReranker.name
-    assert report.reason.startswith(f"{BGE_RERANKER} cannot be loaded.")
-    assert fetched(models).state == "ready"
-    reranker, report = models.reranker()
-    assert (report.name, report.reason) == (BGE_RERANKER, "")
-    assert reranker is not None
-    assert reranker.relevance("heat", ["heat", "water"])[0] > 0.9
-
-
-def test_a_damaged_reranker_is_kept_until_the_hub_can_replace_it(tmp_path: Path, bge_hub: HubServer) -> None:
-    settings = online(tmp_path, bge_hub.endpoint)
-    assert fetched(shelf(settings)).state == "ready"
-    file = weights(settings, "reranker", BGE_RERANKER)
-    whole = file.read_bytes()
-    file.write_bytes(b"damaged")
-    models = shelf(online(tmp_path, UNREACHABLE))
-    assert "cannot be loaded" in fetched(models).reason
-    assert f"{UNREACHABLE} cannot be reached" in fetched(models).reason
-    assert file.read_bytes() == b"damaged"
-    file.write_bytes(whole)
-    assert fetched(models).state == "ready"  # mended by hand
-
-
-def test_a_reranker_from_a_folder_is_found_again_by_the_name_it_gave(tmp_path: Path, word_overlap_folder: Path) -> None:
-    models = shelf(offline_settings(tmp_path, rerank_model=str(word_overlap_folder)))
-    reranker, report = models.reranker()
-    assert models.reranker(report.name) == (reranker, report)
-
-
-@pytest.mark.parametrize(
-    ("choice", "caption", "error"),
-    [
-        ("bundled", "Reranker: late interaction", ""),
-        ("none", "Reranking is off", ""),
-        ("FOLDER", "Reranker: word-overlap", ""),
-        ("BAAI/typo", "", "BAAI/typo"),
-        ("typo", "", "There is no folder typo"),
-    ],
-)
-def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
-    tmp_path: Path, word_overlap_folder: Path, choice: str, caption: str, error: str
-) -> None:
-    settings = offline_settings(tmp_path, rerank_model=choice.replace("FOLDER", str(word_overlap_folder)))
-    with open_library(settings) as library:
-        app = App(settings, library._pipeline, library, History(tmp_path), DataFolderLock(tmp_path))
-        page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
-    assert not page.exception
-    assert caption in "".join(drawn.value for drawn in page.caption)
-    assert error in "".join(drawn.value for drawn in page.error)
-    assert bool(page.caption) != bool(page.error)
-
-
-def draw_reranker(app: object) -> None:
-    # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.models import show_fetch
-
-    show_fetch(app)  # type: ignore[arg-type]
+def test_an_unknown_name_in_the_setting_names_the_variable(tmp_path: Path) -> None:
+    models = shelf(offline_settings(tmp_path, embed_model="BAAI/bge-smal"))
+    with pytest.raises(ModelError, match=r"EMBED_MODEL=BAAI/bge-smal: No embedder is named 'BAAI/bge-smal'. Did you"):
+        models.embedder_for_new_collection()

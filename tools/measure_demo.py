@@ -66,7 +66,7 @@ def main() -> None:
             ingest(library, settings.collection)
             measured = {question.id: measure(pipeline, question, settings) for question in questions}
             embedder = pipeline.store.open(settings.collection).spec.embedder
-            _, reranker = pipeline.shelf.reranker()
+            _, reranker = pipeline.rerankers.reranker()
         finally:
             library.close()
     for question in questions:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +54,7 @@ BERT = Family(
     token_types=True,
     first_position=0,
 )
+COLBERT = replace(BERT, token_types=False)
 XLM_ROBERTA = Family(
     marks=("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
     pad="<pad>",
@@ -82,10 +83,15 @@ class Architecture:
 
 PRESETS = {
     "tiny-embedder": Architecture(BERT, "embedder", 2, 32, 2, 64, 560, 256),
+    "tiny-colbert": Architecture(COLBERT, "embedder", 2, 128, 2, 64, 560, 128),
     "tiny-cross-encoder": Architecture(BERT, "cross-encoder", 2, 32, 2, 64, 560, 128),
     "tiny-xlm-roberta-cross-encoder": Architecture(XLM_ROBERTA, "cross-encoder", 2, 32, 2, 64, 560, 128),
     "minilm": Architecture(BERT, "embedder", 6, 384, 12, 1536, 4000, 512),
+    "tinybert-l-2": Architecture(BERT, "cross-encoder", 2, 128, 2, 512, 4000, 512),
+    "minilm-l-6": Architecture(BERT, "cross-encoder", 6, 384, 12, 1536, 4000, 512),
+    "minilm-l-12": Architecture(BERT, "cross-encoder", 12, 384, 12, 1536, 4000, 512),
     "bge-reranker-base": Architecture(XLM_ROBERTA, "cross-encoder", 12, 768, 12, 3072, 4000, 512),
+    "bge-reranker-large": Architecture(XLM_ROBERTA, "cross-encoder", 24, 1024, 16, 4096, 4000, 512),
 }
 WORD_OVERLAP = "word-overlap"
 
@@ -152,7 +158,8 @@ def _write_tokenizer(folder: Path, tokenizer: Tokenizer, family: Family, max_tok
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     pad_id = tokenizer.token_to_id(family.pad)
     _write_json(folder / "tokenizer_config.json", {"model_max_length": max_tokens, "pad_token": family.pad})
-    _write_json(folder / "special_tokens_map.json", {"pad_token": family.pad, "unk_token": family.unknown})
+    marks = {"pad_token": family.pad, "unk_token": family.unknown, "mask_token": family.marks[-1]}
+    _write_json(folder / "special_tokens_map.json", marks)
     _write_json(folder / "config.json", {"hidden_size": hidden, "pad_token_id": pad_id})
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.shelf import Fetch
+from rag.rerankers import INT8, Fetch
 from ui.plain import label
 from ui.resources import App
 
 REFRESH_SECONDS = 1.0
+PREPARING = {"quantising": "Making a faster copy (int8) of", "comparing": "Comparing int8 with fp32 for"}
 
 
 def show_fetch(app: App) -> None:
     """Draw which reranker is in use; it is drawn again by itself while a download is on its way."""
-    fetch = app.pipeline.shelf.fetch
-    moving = fetch is not None and fetch.state in ("waiting", "downloading")
+    fetch = app.pipeline.rerankers.fetch
+    moving = fetch is not None and fetch.moving
     st.fragment(_draw, run_every=REFRESH_SECONDS if moving else None)(app, moving)
 
 
@@ -27,27 +28,35 @@ def _draw(app: App, was_moving: bool) -> None:
 
 
 def _draw_state(app: App, was_moving: bool) -> None:
-    fetch = app.pipeline.shelf.fetch
-    if fetch is not None and fetch.state in ("waiting", "downloading"):
+    fetch = app.pipeline.rerankers.fetch
+    if fetch is not None and fetch.moving:
         _draw_progress(app, fetch)
         return
     if was_moving:
         st.rerun()
-    reranker, report = app.pipeline.shelf.reranker()
-    if fetch is None or fetch.state == "ready":
-        st.caption(f":material/check: Reranker: {label(report.name)}" if reranker else "Reranking is off")
+    reranker, report = app.pipeline.rerankers.reranker()
+    ready = fetch is None or fetch.state == "ready"
+    if ready and (reranker is None or not report.reason):
+        precision = app.pipeline.rerankers.precision_of(report.name.removesuffix(INT8)) or None
+        named = f":material/check: Reranker: {label(report.name)}"
+        st.caption(named if reranker else "Reranking is off", help=precision and label(precision))
         return
     with st.popover(f"Reranker: {label(report.name)}", icon=":material/info:", type="tertiary"):
         st.text(report.reason)
-        st.text(fetch.reason)
+        if ready:
+            return
+        st.text(fetch.reason if fetch else "")
         if st.button("Try to fetch it again", icon=":material/refresh:"):
-            app.pipeline.shelf.fetch_reranker()
+            app.pipeline.make_ready()
             st.rerun()
 
 
 def _draw_progress(app: App, fetch: Fetch) -> None:
+    if fetch.state in PREPARING:
+        st.caption(f":material/hourglass: {PREPARING[fetch.state]} {label(fetch.name)}")
+        return
     share = fetch.done / fetch.total if fetch.total else 0.0
     amount = f"{fetch.done / 1e6:,.0f} of {fetch.total / 1e6:,.0f} MB" if fetch.total else "asking the hub"
     st.progress(min(share, 1.0), text=f"Fetching {label(fetch.name)}: {amount}")
     if st.button("Cancel the download", icon=":material/close:", type="tertiary"):
-        app.pipeline.shelf.cancel_fetch()
+        app.pipeline.rerankers.cancel_fetch()

@@ -53,6 +53,7 @@ function drawPanel(data, chosen) {
 }
 
 function drawPassages(data, chosen, highlight) {
+  if (!(chosen.order in data.orders)) chosen.order = "after";
   const rows = data.rows.map((row) => drawRow(row, data.reranked, chosen, highlight));
   const cut = data.kept ? node("li", "cut") : null;
   const list = node("ol", "rows");
@@ -80,7 +81,7 @@ function drawPassages(data, chosen, highlight) {
   arrange();
   more.addEventListener("click", () => choose({ all: !chosen.all }));
   const toolbar = node("div", "toolbar");
-  if (data.reranked) toolbar.append(drawToggle(chosen.order, (order) => choose({ order })));
+  if (data.reranked) toolbar.append(drawToggle(data.orders, chosen.order, (order) => choose({ order })));
   toolbar.append(caption);
   return data.rows.every((row) => row.preview) ? [toolbar, list] : [toolbar, list, more];
 }
@@ -97,9 +98,9 @@ function number(sorted, order, all) {
   }
 }
 
-function drawToggle(order, choose) {
+function drawToggle(orders, order, choose) {
   const group = node("div", "toggle", null, { role: "radiogroup", "aria-label": "Order of the passages" });
-  for (const [value, text] of Object.entries({ before: "Before", after: "After" })) {
+  for (const [value, text] of Object.entries(orders)) {
     const label = node("label");
     const radio = node("input", "", null, { type: "radio", name: "order", id: `order-${value}`, value });
     radio.checked = value === order;
@@ -188,8 +189,8 @@ function drawDetails(scores) {
   return details;
 }
 
-// One line per passage from its rank before (top) to its rank after (bottom), in a box of 100 by 100 units that is
-// stretched to the panel's width.
+// One line per passage from its rank before (top), by way of the shortlist where there is one, to its rank after
+// (bottom), in a box of 100 by 100 units that is stretched to the panel's width.
 function drawChart(data) {
   const plot = document.createElementNS(SVG, "svg");
   plot.setAttribute("viewBox", "0 0 100 100");
@@ -200,8 +201,9 @@ function drawChart(data) {
   for (const drawn of ["dropped", "kept", "left", "entered"]) {
     for (const row of data.rows.filter((one) => kind(one) === drawn)) {
       const line = document.createElementNS(SVG, "path");
-      const [from, to] = [across(row.before), across(row.after)];
-      line.setAttribute("d", `M${from} 8 C${from} 55 ${to} 45 ${to} 92`);
+      const [from, by, to] = [across(row.before), across(row.shortlist), across(row.after)];
+      const way = "shortlist" in data.orders ? `${from} 30 ${by} 26 ${by} 50 C${by} 74 ` : `${from} 55 `;
+      line.setAttribute("d", `M${from} 8 C${way}${to} ${"shortlist" in data.orders ? 70 : 45} ${to} 92`);
       line.setAttribute("class", drawn);
       lines.set(row.id, plot.appendChild(line));
     }

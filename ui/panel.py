@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from rag.types import Answer, RankedHit, Retrieval
-from ui.verdict import cited, describe_kept, read_without_reranking, verdict
+from ui.verdict import cited, describe_kept, ran, read_without_reranking, reranker_name, verdict
 
 FOLDER = Path(__file__).parent
 DROPPED_IN_PREVIEW = 3
@@ -18,6 +18,7 @@ RELEVANCE_HELP = "How well the passage answers the question, from 0 to 1, as the
 ORDER_HELP = "What the reranker sorts by: a logit or a blend, with no meaning outside this question."
 COSINE_HELP = "Nearness in meaning, first stage: the cosine between the vectors of question and passage."
 BM25_HELP = "Words in common, first stage: the BM25 score, rare words counting more."
+RECALLED = "As recalled: meaning and keyword search, fused"
 FUSED_HELP = "The order before reranking: reciprocal rank fusion of the two first-stage ranks."
 
 _component = st.components.v2.component(
@@ -41,17 +42,22 @@ def show_panel(retrieval: Retrieval, answer: Answer | None, key: str, *, reveal:
 
 def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, Any]:
     """Return all that the panel shows as one JSON value, with every number already written as it is to be read."""
-    reranked = retrieval.reranker.state == "on"
+    report = retrieval.reranker
+    reranked = report.state == "on"
     top = read_without_reranking(retrieval)
     rows = [_row(ranked, retrieval, answer, top) for ranked in retrieval.ranked]
-    name = retrieval.reranker.name
+    orders = {"before": "Before", "after": "After"}
+    if report.first_pass:
+        orders = {"before": "Before", "shortlist": "Shortlist", "after": "After"}
     return {
         "summary": verdict(retrieval, answer),
-        "note": retrieval.reranker.reason if reranked else "",
+        "note": report.reason if reranked else "",
         "reranked": reranked,
+        "orders": orders,
         "captions": {
-            "before": "As recalled: meaning and keyword search, fused",
-            "after": f"As reranked by {name}" if reranked else "As recalled: meaning and keyword search, fused",
+            "before": RECALLED,
+            "shortlist": f"As the first pass left them: {report.first_pass} chose whom {reranker_name(report)} reads",
+            "after": f"As reranked by {ran(report)}" if reranked else RECALLED,
         },
         "kept": len(retrieval.kept),
         "cuts": _cuts(retrieval, answer),
@@ -69,6 +75,7 @@ def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: fr
     return {
         "id": chunk.id,
         "before": hit.rank,
+        "shortlist": ranked.first_pass_rank or hit.rank,
         "after": ranked.rank,
         "moved": _movement(ranked),
         "kept": ranked.kept,
@@ -84,13 +91,15 @@ def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: fr
 
 
 def _movement(ranked: RankedHit) -> dict[str, str]:
-    path = f"{ranked.hit.rank} → {ranked.rank}"
-    ranks = f"rank {ranked.hit.rank} before reranking, {ranked.rank} after"
-    places = f"{abs(ranked.moved)} {'place' if abs(ranked.moved) == 1 else 'places'}"
+    places = [rank for rank in (ranked.hit.rank, ranked.first_pass_rank, ranked.rank) if rank is not None]
+    path = " → ".join(str(place) for place in places)
+    shortlist = f"{ranked.first_pass_rank} after the first pass, " if ranked.first_pass_rank else ""
+    ranks = f"rank {ranked.hit.rank} before reranking, {shortlist}{ranked.rank} after"
+    gained = f"{abs(ranked.moved)} {'place' if abs(ranked.moved) == 1 else 'places'}"
     if ranked.moved > 0:
-        return {"way": "up", "badge": f"▲ {ranked.moved}", "path": path, "spoken": f"Up {places}: {ranks}"}
+        return {"way": "up", "badge": f"▲ {ranked.moved}", "path": path, "spoken": f"Up {gained}: {ranks}"}
     if ranked.moved < 0:
-        return {"way": "down", "badge": f"▼ {-ranked.moved}", "path": path, "spoken": f"Down {places}: {ranks}"}
+        return {"way": "down", "badge": f"▼ {-ranked.moved}", "path": path, "spoken": f"Down {gained}: {ranks}"}
     return {"way": "same", "badge": "=", "path": path, "spoken": f"Not moved: {ranks}"}
 
 
@@ -107,6 +116,8 @@ def _tags(
         tags.append({"kind": "entered", "text": "entered"})
     if left:
         tags.append({"kind": "left", "text": "left out"})
+    if ranked.score is None and retrieval.reranker.state == "on":
+        tags.append({"kind": "unscored", "text": "not scored"})
     return tags
 
 
@@ -167,7 +178,10 @@ def _cuts(retrieval: Retrieval, answer: Answer | None) -> dict[str, str]:
         would = "been the nearest"
     else:
         would = "been kept" if answer and answer.mode == "none" else "been read"
-    return {"before": f"Without reranking {these} would have {would}", "after": after}
+    cuts = {"before": f"Without reranking {these} would have {would}", "after": after}
+    if retrieval.reranker.first_pass:
+        cuts["shortlist"] = f"With the first pass alone {these} would have {would}"
+    return cuts
 
 
 def _describe_movement(ranked: tuple[RankedHit, ...]) -> str:

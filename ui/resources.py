@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest.library import Library
+from rag.catalogue import find
 from rag.config import Settings
+from rag.downloads import Downloads
 from rag.history import History
 from rag.lock import DataFolderLock
 from rag.pipeline import Pipeline, open_pipeline
@@ -20,6 +22,7 @@ class App:
     library: Library
     history: History
     lock: DataFolderLock
+    downloads: Downloads
 
     def close(self) -> None:
         """End the worker and give the data folder back."""
@@ -41,5 +44,13 @@ def open_app(settings: Settings) -> App:
     except BaseException:
         lock.release()
         raise
-    pipeline.shelf.fetch_reranker()
-    return App(settings, pipeline, library, history, lock)
+    pipeline.make_ready()
+    downloads = Downloads(settings, lambda name: _take_up(name, pipeline))
+    return App(settings, pipeline, library, history, lock, downloads)
+
+
+def _take_up(name: str, pipeline: Pipeline) -> None:
+    """Make a model ready that has just been downloaded, if it is the reranker that the settings ask for."""
+    wanted = pipeline.rerankers.fetch
+    if wanted is not None and (find(wanted.name) or wanted).name == name:
+        pipeline.make_ready()

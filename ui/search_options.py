@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from rag.errors import ResiftError
 from rag.types import DocumentEntry
 from ui.plain import counted
 from ui.resources import App
+from ui.verdict import format_duration
 
 PREFIX = "search-"
 """What the keys of the controls begin with."""
 
 RERANKERS = {"Automatic": None, "Late interaction": "bundled", "Off": "none"}
+MOST_CANDIDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,13 @@ def choose_options(app: App, collection: str, documents: list[DocumentEntry]) ->
         candidates = st.slider(
             "Passages to rerank",
             1,
-            max(60, app.settings.rerank_candidates),
+            max(MOST_CANDIDATES, app.settings.rerank_candidates),
             key=f"{PREFIX}candidates",
-            help="More candidates find more and take longer: the time grows with their number.",
+            help="More candidates find more and take longer. Past the size of the shortlist, Automatic lets late "
+            "interaction choose those that the reranker reads.",
         )
+        if prediction := _prediction(app, RERANKERS[reranker], candidates):
+            st.caption(prediction)
         top = st.slider(
             "Passages to read",
             1,
@@ -70,3 +76,18 @@ def choose_options(app: App, collection: str, documents: list[DocumentEntry]) ->
     if chosen:
         st.caption(f"Searching only in {counted(len(chosen), 'document')}")
     return SearchOptions(collection, RERANKERS[reranker], candidates, min(top, candidates), tuple(chosen))
+
+
+def _prediction(app: App, choice: str | None, candidates: int) -> str:
+    """Say how long reranking will take here, as far as that has been measured."""
+    try:
+        reranker, _ = app.pipeline.rerankers.reranker(choice, candidates)
+    except ResiftError:  # said where the reranker's name is shown
+        return ""
+    ms = reranker.predicted_ms(candidates) if reranker else None
+    if ms is None:
+        return ""
+    budget = app.settings.rerank_budget_ms
+    if budget and ms > budget:
+        return f"Reranking would take about {format_duration(ms)}; the budget is {format_duration(budget)}."
+    return f"Reranking takes about {format_duration(ms)} on this machine."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.types import Answer, Hit, Retrieval
+from rag.types import Answer, Hit, RerankReport, Retrieval
 
 
 def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
@@ -28,6 +28,17 @@ def read_without_reranking(retrieval: Retrieval) -> frozenset[str]:
 def cited(answer: Answer | None) -> frozenset[str]:
     """Return the ids of the chunks that the answer cites, none while there is no answer yet."""
     return frozenset(citation.chunk_id for citation in answer.citations) if answer else frozenset()
+
+
+def reranker_name(report: RerankReport) -> str:
+    """Name the reranker that had the last word."""
+    return report.name.removeprefix("funnel:")
+
+
+def ran(report: RerankReport) -> str:
+    """Name what ran, in its order: "late interaction, then BAAI/bge-reranker-base"."""
+    name = reranker_name(report)
+    return f"{report.first_pass}, then {name}" if report.first_pass else name
 
 
 def describe_kept(retrieval: Retrieval, answer: Answer | None, count: int) -> str:

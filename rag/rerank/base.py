@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,20 +57,21 @@ class Judge(Protocol):
 class Deadline:
     """A moment by which scoring must have ended, and the seconds it should take (`budget`), infinite for no budget."""
 
-    def __init__(self, seconds: float, budget: float = math.inf) -> None:
+    def __init__(self, seconds: float, budget: float = math.inf, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds = seconds
         self.budget = budget
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._ends = self._began + seconds
 
     @property
     def spent(self) -> float:
         """Seconds since the deadline was set."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     def check(self, done: int, total: int) -> None:
         """Raise RerankError when the time is up and passages are left."""
-        if done < total and time.monotonic() > self._ends:
+        if done < total and self._clock() > self._ends:
             raise RerankError(
                 f"it took longer than {self.seconds:g} s ({done} of {total} passages were scored): ask for fewer "
                 "candidates, raise RERANK_TIMEOUT, or choose a smaller reranker"

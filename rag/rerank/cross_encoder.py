@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-import threading
+import time
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rag.batching import run_in_micro_batches
-from rag.errors import RerankError
-from rag.loading import SESSION, LoadedOnce
-from rag.models import ModelFiles, load_tokenizer
+from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
+from rag.errors import ModelError, RerankError
+from rag.models import ModelFiles
 from rag.rerank.base import Deadline, Scored
+from rag.rerank.cache import ScoreCache
+from rag.rerank.pace import Pace
+from rag.transformer import Transformer
 from rag.types import Hit, RankedHit, RerankScore
 
 if TYPE_CHECKING:
-    from fastembed.rerank.cross_encoder import TextCrossEncoder
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 SPECIAL_TOKENS = 4
 """Marks around a pair: [CLS] and two [SEP] for BERT, four marks for XLM-RoBERTa."""
@@ -26,125 +26,176 @@ SPECIAL_TOKENS = 4
 UNSUPPORTED_BELOW = 0.02
 """Relevance under which a passage does not answer; cross-encoders put unrelated pairs far below it."""
 
-_REGISTRATION = threading.Lock()
+WARM_UP_WORDS = 150
+"""The length of the passages that a fresh model is timed with: near that of a chunk."""
+
+WAVE = 4
+"""Batches for each worker between two looks at the budget."""
+
+ACCELERATOR_TOKENS = 16_384
+"""Padded tokens in one run on an accelerator, which wants large batches, unlike a processor core."""
 
 
 class CrossEncoderReranker:
-    """Runs a fastembed cross-encoder; loads it once, on first use, from any thread."""
+    """Runs a cross-encoder from its ONNX file; loads it once, on first use, from any thread."""
 
     weak_below = 0.3
 
-    def __init__(self, files: ModelFiles, threads: int = 0) -> None:
+    def __init__(self, files: ModelFiles, threads: int = 0, provider: str = "cpu", name: str = "") -> None:
         self.files = files
-        self.name = files.name
-        self._workers = threads or os.cpu_count() or 1
-        self._model = LoadedOnce(files, self._load)
+        self.name = name or files.name
+        self._model = Transformer(files, provider)
+        self._on_processor = provider == "cpu"
+        self._workers = (threads or os.cpu_count() or 1) if self._on_processor else 1
+        self._cache = ScoreCache()
+        self._pace = Pace()
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer without truncation."""
+        return self._model.tokenizer
+
+    @property
+    def quantised(self) -> bool:
+        """Whether the model's own files are quantised already."""
+        return self._model.quantised
+
+    def warm_up(self) -> None:
+        """Load the model, and time it on passages of a chunk's length so that a prediction can be made."""
+        passage = " ".join(["passage"] * WARM_UP_WORDS)
+        self._score("warm up", [f"{number} {passage}" for number in range(2 * self._workers)], Deadline(math.inf))
+
+    def forget_scores(self) -> None:
+        """Forget what has been scored, so that it is scored anew."""
+        self._cache = ScoreCache()
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
-        """Return the logit as `order` and its sigmoid as `relevance`."""
-        logits = self._logits(question, [hit.chunk.passage for hit in hits], deadline)
-        return Scored(tuple(RerankScore(logit, sigmoid(logit)) for logit in logits))
+        """Return the logit as `order` and its sigmoid as `relevance`.
 
-    def predicted_ms(self, passages: int) -> float | None:
-        """Return nothing yet."""
-        return None
+        With a budget, passages are scored in the order of `hits` for as long as they fit into it.
+        """
+        logits = self._cached(question, [hit.chunk.passage for hit in hits], deadline)
+        left = logits.count(None)
+        scores = tuple(None if logit is None else RerankScore(logit, sigmoid(logit)) for logit in logits)
+        return Scored(scores, note=_left_out(left, len(hits), deadline) if left else "")
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the sigmoid of each text's logit."""
-        return [sigmoid(logit) for logit in self._logits(question, texts, Deadline(math.inf))]
+        return [sigmoid(logit) for logit in self._cached(question, texts, Deadline(math.inf)) if logit is not None]
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage's relevance reaches UNSUPPORTED_BELOW."""
         return any(hit.score is not None and hit.score.relevance >= UNSUPPORTED_BELOW for hit in kept)
 
+    def predicted_ms(self, passages: int) -> float | None:
+        """Return about how long so many passages take, by what was measured since the model was loaded."""
+        return self._pace.predicted_ms(passages)
+
     def windows(self, question: str, passage: str) -> list[str]:
         """Return the passage, or, where it does not fit beside the question, windows that overlap by a quarter."""
-        room = self._room(question)
-        offsets = self.tokenizer.encode(passage, add_special_tokens=False).offsets
-        if len(offsets) <= room:
-            return [passage]
-        starts = range(0, max(1, len(offsets) - room // 4), room - room // 4)
-        return [passage[offsets[start][0] : offsets[min(start + room, len(offsets)) - 1][1]] for start in starts]
+        asked, encoded = self._model.encode([question, passage])
+        return [
+            passage[window.offsets[0][0] : window.offsets[-1][1]] if window.offsets else passage
+            for window in self._windows(encoded, self._room(asked))
+        ]
 
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The model's own tokenizer without truncation."""
-        return load_tokenizer(self.files)
+    def _cached(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float | None]:
+        known = self._cache.get_many(question, passages)
+        missing = list(dict.fromkeys(text for text, logit in zip(passages, known, strict=True) if logit is None))
+        if missing:
+            fresh = self._score(question, missing, deadline)
+            self._cache.put_many(question, fresh)
+            known = [fresh.get(text) if logit is None else logit for text, logit in zip(passages, known, strict=True)]
+        return known
 
-    def _room(self, question: str) -> int:
-        """Tokens left for the passage; a question takes half of the input at most."""
-        limit = self.files.max_tokens - SPECIAL_TOKENS
-        return limit - min(self._count(question), limit // 2)
+    def _score(self, question: str, passages: Sequence[str], deadline: Deadline) -> dict[str, float]:
+        """Return the logit of each passage that fits into the budget, by its text."""
+        self._model.load()
+        (asked,) = self._model.encode([question])
+        asked.truncate((self.files.max_tokens - SPECIAL_TOKENS) // 2)
+        room = self._room(asked)
+        pairs = [
+            [self._model.pair(asked, window) for window in self._windows(encoded, room)]
+            for encoded in self._model.encode(passages)
+        ]
+        logits: list[float] = []
+        while len(logits) < len(pairs):
+            wave = pairs[len(logits) : len(logits) + self._wave(pairs, len(logits), deadline)]
+            if not wave:
+                break
+            logits += self._run_wave(wave, len(logits), len(pairs), deadline)
+        return dict(zip(passages, logits, strict=False))
 
-    def _count(self, text: str) -> int:
-        return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
+    def _wave(self, pairs: list[list[Encoding]], done: int, deadline: Deadline) -> int:
+        """Return how many of the next passages to score before the budget is looked at again."""
+        if math.isinf(deadline.budget):
+            return len(pairs)
+        fitting, tokens = 0, 0
+        for windows in pairs[done : done + WAVE * self._workers]:
+            tokens += _tokens(windows)
+            if deadline.spent + (self._pace.seconds(tokens) or 0.0) > deadline.budget:
+                break
+            fitting += 1
+        if done + fitting < min(2, len(pairs)):
+            each = self.predicted_ms(1) or 0.0
+            raise RerankError(
+                f"the budget of {deadline.budget * 1000:,.0f} ms is too small for two passages, which take about "
+                f"{2 * each:,.0f} ms here: raise RERANK_BUDGET_MS, or choose a smaller reranker"
+            )
+        return fitting
 
-    def _fitted(self, question: str) -> str:
-        """Return the question, cut to half of the model's input if it is longer than that."""
-        offsets = self.tokenizer.encode(question, add_special_tokens=False).offsets
-        most = (self.files.max_tokens - SPECIAL_TOKENS) // 2
-        return question if len(offsets) <= most else question[: offsets[most - 1][1]]
-
-    def _logits(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float]:
-        self._model.get()
-        asked = self._fitted(question)
-        texts: list[str] = []
-        owners: list[int] = []
-        for owner, passage in enumerate(passages):
-            pieces = self.windows(asked, passage)
-            texts += pieces
-            owners += [owner] * len(pieces)
-        around = self._count(asked) + SPECIAL_TOKENS
+    def _run_wave(self, wave: list[list[Encoding]], done: int, total: int, deadline: Deadline) -> list[float]:
+        """Return the best logit of each passage's windows."""
+        encodings = [window for windows in wave for window in windows]
+        owners = [owner for owner, windows in enumerate(wave) for _ in windows]
+        started = time.perf_counter()
         try:
             scores = run_in_micro_batches(
-                texts,
-                [self._count(text) + around for text in texts],
-                lambda batch: self._run(asked, batch),
+                encodings,
+                [len(encoding.ids) for encoding in encodings],
+                self._run,
+                tokens=self._tokens_per_batch,
                 workers=self._workers,
-                after_batch=lambda done: deadline.check(done, len(texts)),
+                after_batch=lambda scored: deadline.check(done + scored * len(wave) // len(encodings), total),
             )
-        except RerankError:
+        except (RerankError, ModelError, MemoryError):
             raise
         except Exception as error:  # onnxruntime has no public base class of its errors
-            raise RerankError(f"the model failed while scoring: {error}") from error
-        best = [-math.inf] * len(passages)
+            raise RerankError(_failure(error)) from error
+        self._pace.observe(len(wave), sum(_tokens(windows) for windows in wave), time.perf_counter() - started)
+        best = [-math.inf] * len(wave)
         for owner, score in zip(owners, scores, strict=True):
             if math.isnan(score):
                 raise RerankError("the model returned a score that is not a number")
             best[owner] = max(best[owner], score)
         return best
 
-    def _run(self, question: str, texts: list[str]) -> list[float]:
-        """Return the logits of one batch; fastembed's `rerank` would take the first column of any matrix for them."""
-        model: Any = self._model.get().model
-        encoded = model.tokenize([(question, text) for text in texts])
-        output = model.model.run(None, model._build_onnx_input(encoded))[0]
-        if output.shape not in ((len(texts),), (len(texts), 1)):
+    def _run(self, encodings: list[Encoding]) -> list[float]:
+        output = self._model.run(encodings)
+        if output.shape not in ((len(encodings),), (len(encodings), 1)):
             shape = " x ".join(str(size) for size in output.shape)
             raise RerankError(
-                f"the model in {self.files.folder} is not a cross-encoder: for a batch of {len(texts)} it gave {shape} "
-                "numbers, not one score a passage. Set RERANK_MODEL to a cross-encoder"
+                f"the model in {self.files.folder} is not a cross-encoder: for a batch of {len(encodings)} it gave "
+                f"{shape} numbers, not one score a passage. Set RERANK_MODEL to a cross-encoder"
             )
         return [float(score) for score in output.reshape(-1)]
 
-    def _load(self) -> TextCrossEncoder:
-        from fastembed.rerank.cross_encoder import TextCrossEncoder
+    @property
+    def _tokens_per_batch(self) -> int:
+        if self._model.quantised:
+            return 1
+        return TOKENS_PER_BATCH if self._on_processor else ACCELERATOR_TOKENS
 
-        if self.files.source != "cache":
-            self._register()
-        return TextCrossEncoder(self.files.name, specific_model_path=str(self.files.folder), **SESSION)
+    def _room(self, asked: Encoding) -> int:
+        """Tokens left for the passage; a question takes half of the input at most."""
+        limit = self.files.max_tokens - SPECIAL_TOKENS
+        return limit - min(len(asked.ids), limit // 2)
 
-    def _register(self) -> None:
-        """Tell fastembed of a model that it does not know by name."""
-        from fastembed.common.model_description import ModelSource
-        from fastembed.rerank.cross_encoder import TextCrossEncoder
-
-        with _REGISTRATION:
-            if any(record["model"] == self.files.name for record in TextCrossEncoder.list_supported_models()):
-                return
-            TextCrossEncoder.add_custom_model(
-                model=self.files.name, sources=ModelSource(hf=self.files.name), model_file=self.files.model_file
-            )
+    def _windows(self, encoded: Encoding, room: int) -> list[Encoding]:
+        if len(encoded.ids) <= room:
+            return [encoded]
+        encoded.truncate(room, stride=room // 4)
+        return [encoded, *encoded.overflowing]
 
 
 def sigmoid(logit: float) -> float:
@@ -152,3 +203,21 @@ def sigmoid(logit: float) -> float:
     if logit >= 0:
         return 1 / (1 + math.exp(-logit))
     return math.exp(logit) / (1 + math.exp(logit))
+
+
+def _tokens(windows: Sequence[Encoding]) -> int:
+    return sum(len(window.ids) for window in windows)
+
+
+def _left_out(left: int, total: int, deadline: Deadline) -> str:
+    return (
+        f"{left} of {total} passages were left out: the budget of {deadline.budget * 1000:,.0f} ms (RERANK_BUDGET_MS) "
+        "was spent on the more promising ones."
+    )
+
+
+def _failure(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if "alloc" in reason.lower() and "fail" in reason.lower():
+        return "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
+    return f"the model failed while scoring: {reason}"

@@ -1,0 +1,1 @@
+"""Measure searches and rerankers on a labelled set."""

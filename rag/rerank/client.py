@@ -1,0 +1,242 @@
+"""One request to a reranking service: sent, sent again where that may help, and its answer checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from rag.errors import RerankError
+from rag.llm import encodable
+from rag.rerank.base import Deadline
+from rag.rerank.services import RerankService
+
+if TYPE_CHECKING:
+    from httpx2 import Client, Response
+
+CONNECT_TIMEOUT = 5.0
+KEEP_ALIVE_SECONDS = 60.0
+RETRY_PAUSE = 0.5
+"""Seconds before the one retry, unless the service asks for another pause."""
+
+LONGEST_WAIT = 3600.0
+MOST_BYTES = 64 * 1024 * 1024
+SHOWN_CHARACTERS = 200
+
+
+class ServiceClient:
+    """Speaks to one service; the connection is kept for the next request. Every method may be called from any thread.
+
+    `address` and `api_key` are those of the settings, checked already.
+    """
+
+    def __init__(self, service: RerankService, model: str, address: str = "", api_key: str = "") -> None:
+        self._service = service
+        self._model = model
+        self._api_key = api_key
+        self._own_server = bool(address)
+        parts = urlsplit(service.endpoint(address or service.address))
+        login, _, self._host = parts.netloc.rpartition("@")
+        # Without the user and the password, which may not show up in any log of an address.
+        self._url = parts._replace(netloc=self._host).geturl()
+        user, _, password = login.partition(":")
+        self._login = (unquote(user), unquote(password)) if login else None
+        self._secrets = [secret for secret in (api_key, password, unquote(password)) if secret]
+        self._client: Client | None = None
+        self._opening = threading.Lock()
+
+    def scores(
+        self, question: str, passages: Sequence[str], deadline: Deadline, abandoned: threading.Event
+    ) -> list[float]:
+        """Return the scores of as many passages as one request may hold, in their order.
+
+        Raises RerankError with what to do, past the deadline at the latest when the next byte comes; a retry is not
+        made once the answer is `abandoned`.
+        """
+        from httpx2 import ConnectTimeout, HTTPError, TimeoutException, TransportError
+
+        for last_try in (False, True):
+            pause: float | None = RETRY_PAUSE
+            try:
+                status, retry_after, body = self._send(self._payload(question, passages), deadline)
+                if status < HTTPStatus.MULTIPLE_CHOICES:
+                    return self._read(body, len(passages))
+                reason, pause = self._explain(status, body), _pause(status, retry_after)
+            except TimeoutException as error:
+                if not isinstance(error, ConnectTimeout):
+                    raise RerankError(self.too_slow(deadline)) from None
+                reason = self._unreachable()
+            except TransportError:
+                reason = self._unreachable()
+            except HTTPError:
+                reason, pause = f"the answer of {self._host} cannot be read: ask again in a moment", None
+            if last_try or pause is None or pause >= seconds_left(deadline) or abandoned.wait(pause):
+                # Without its cause: the words of others may repeat the key.
+                raise RerankError(reason) from None
+        raise AssertionError
+
+    def too_slow(self, deadline: Deadline) -> str:
+        """Return what it means, and what to do, when the deadline has passed."""
+        return (
+            f"{self._host} did not answer within {deadline.seconds:g} s: ask again, ask for fewer candidates, or raise "
+            "RERANK_TIMEOUT"
+        )
+
+    def _payload(self, question: str, passages: Sequence[str]) -> dict[str, Any]:
+        service = self._service
+        payload: dict[str, Any] = {"query": question, service.documents: list(passages), **service.always}
+        if service.example:
+            payload["model"] = self._model
+        if service.top:
+            payload[service.top] = len(passages)
+        return payload
+
+    def _send(self, payload: Mapping[str, Any], deadline: Deadline) -> tuple[int, str, bytes]:
+        """Return the status, the header Retry-After and the body of the answer."""
+        from httpx2 import Timeout
+
+        left = max(seconds_left(deadline), 0.001)
+        waits = Timeout(left, connect=min(CONNECT_TIMEOUT, left))
+        headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        with self._connection().stream(
+            "POST", self._url, json=payload, headers=headers, auth=self._login, timeout=waits
+        ) as response:
+            return response.status_code, response.headers.get("retry-after", ""), self._body(response, deadline)
+
+    def _body(self, response: Response, deadline: Deadline) -> bytes:
+        body = b""
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > MOST_BYTES:
+                raise RerankError(f"{self._host} answered with more than {MOST_BYTES // 2**20} MB: {self._check()}")
+            if seconds_left(deadline) < 0:
+                raise RerankError(self.too_slow(deadline))
+        return body
+
+    def _read(self, body: bytes, count: int) -> list[float]:
+        """Return the scores in the order of the passages; raises RerankError for anything but one score for each."""
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            raise RerankError(f"the answer of {self._host} is not JSON: {self._check()}") from None
+        results = answer
+        if self._service.results:
+            results = answer.get(self._service.results) if isinstance(answer, dict) else None
+        if not isinstance(results, list):
+            raise RerankError(f"the answer of {self._host} has no list of results: {self._check()}")
+        scores: dict[int, float] = {}
+        for result in results:
+            index, score = _entry(result, self._service.score)
+            if index is None or not 0 <= index < count:
+                raise RerankError(f"{self._host} scored a passage that it was not sent: {self._check()}")
+            if index in scores:
+                raise RerankError(f"{self._host} scored passage {index + 1} twice: {self._check()}")
+            if score is None:
+                raise RerankError(f"{self._host} returned a score that is not a number: {self._check()}")
+            scores[index] = score
+        if len(scores) < count:
+            raise RerankError(f"{self._host} scored {len(scores)} of {count} passages only: {self._check()}")
+        return [scores[index] for index in range(count)]
+
+    def _connection(self) -> Client:
+        from httpx2 import Client, Limits
+
+        with self._opening:
+            if self._client is None:
+                self._client = Client(limits=Limits(keepalive_expiry=KEEP_ALIVE_SECONDS))
+                weakref.finalize(self, self._client.close)
+            return self._client
+
+    def _check(self) -> str:
+        return (
+            f"check that RERANK_URL is the address of a {self._service.name} server"
+            if self._own_server
+            else "ask again"
+        )
+
+    def _unreachable(self) -> str:
+        check = "check RERANK_URL, and that the server runs" if self._own_server else "check the network connection"
+        return f"{self._host} cannot be reached: {check}"
+
+    def _explain(self, status: int, body: bytes) -> str:
+        """Return what an answer's status means, and what to do."""
+        refused = f"refused the key ({status}): check RERANK_API_KEY"
+        wanted = f"wants a key ({status}): set RERANK_API_KEY"
+        meanings: dict[int, str] = {
+            HTTPStatus.UNAUTHORIZED: refused if self._api_key or self._login else wanted,
+            HTTPStatus.FORBIDDEN: refused if self._api_key or self._login else wanted,
+            HTTPStatus.PAYMENT_REQUIRED: f"wants to be paid ({status}): check your credit there",
+            HTTPStatus.NOT_FOUND: f"has no {urlsplit(self._url).path} or not this model ({status}): check "
+            f"{'RERANK_URL and ' if self._own_server else ''}RERANK_MODEL",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"takes less at a time ({status}): ask for fewer candidates",
+            HTTPStatus.TOO_MANY_REQUESTS: f"takes no more requests for now ({status}): wait a minute, or check your "
+            "limits and credit there",
+        }
+        if status in meanings:
+            return f"{self._host} {meanings[status]}"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            look = ", and look at the server's log" if self._own_server else ""
+            return f"{self._host} failed ({status}): ask again in a moment{look}"
+        return (
+            f"{self._host} did not accept the request ({status}{self._shown(_message(body))}): check the model's name, "
+            "or ask for fewer candidates"
+        )
+
+    def _shown(self, message: str) -> str:
+        for secret in self._secrets:
+            message = message.replace(secret, "***")
+        message = " ".join(encodable(message).split()).rstrip(".")
+        return f", {message[:SHOWN_CHARACTERS]}" if message else ""
+
+
+def seconds_left(deadline: Deadline) -> float:
+    """Return the seconds until the deadline, for waits that cannot be without end."""
+    return min(deadline.seconds - deadline.spent, LONGEST_WAIT)
+
+
+def _entry(result: object, score_field: str) -> tuple[int | None, float | None]:
+    """Return the index and the score of one result, None for what is none."""
+    if not isinstance(result, dict):
+        return None, None
+    index, score = result.get("index"), result.get(score_field)
+    if not isinstance(index, int) or isinstance(index, bool):
+        index = None
+    if not isinstance(score, int | float) or isinstance(score, bool):
+        return index, None
+    try:
+        number = float(score)
+    except OverflowError:
+        return index, None
+    return index, number if math.isfinite(number) else None
+
+
+def _pause(status: int, retry_after: str) -> float | None:
+    """Return the seconds after which asking again may help, None where it will not."""
+    if status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return RETRY_PAUSE
+
+
+def _message(body: bytes) -> str:
+    """Return the words for people in the answer of a server that refuses, "" where there are none."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    while isinstance(answer, dict):
+        answer = next((answer[key] for key in ("message", "detail", "error") if key in answer), "")
+    return answer if isinstance(answer, str) else ""

@@ -1,0 +1,370 @@
+"""The rerankers of this process, by name: each loaded once and shared by all threads, larger ones made ready behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rag import catalogue
+from rag.config import Settings
+from rag.download import download_model
+from rag.errors import CancelledError, ModelError, ResiftError
+from rag.llm import ChatModel
+from rag.models import DEFAULTS, ModelFiles, find_model, hub_model, looks_like_folder
+from rag.precision import (
+    AGREES_FROM,
+    Agreement,
+    agreement_of,
+    int8_files,
+    make_int8,
+    read_agreement,
+    write_agreement,
+)
+from rag.rerank.base import Judge, Reranker
+from rag.rerank.blend import BlendReranker
+from rag.rerank.cross_encoder import CrossEncoderReranker
+from rag.rerank.funnel import PREFIX as FUNNEL
+from rag.rerank.funnel import FunnelReranker
+from rag.rerank.late_interaction import ColbertReranker, LateInteractionReranker
+from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
+from rag.rerank.listwise import listwise_reranker
+from rag.rerank.remote import service_reranker
+from rag.rerank.services import names_service
+from rag.tokens.colbert import ColbertEncoder
+from rag.tokens.store import TokenStore
+from rag.types import Hit, RerankReport
+
+FetchState = Literal["ready", "waiting", "downloading", "quantising", "comparing", "cancelled", "failed"]
+INT8 = " (int8)"
+"""Ends the name of a cross-encoder that runs in int8, made here."""
+
+LATE_INTERACTION_CHOICES = ("bundled", "late-interaction", LateInteractionReranker.name)
+
+Samples = Callable[[], Sequence[tuple[str, Sequence[Hit]]]]
+"""Returns questions with their candidates from the user's own documents, to compare precisions on."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How far making the wanted reranker ready is; `done` and `total` in bytes; `reason` says why it stopped."""
+
+    name: str
+    state: FetchState
+    done: int = 0
+    total: int = 0
+    reason: str = ""
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is still under way."""
+        return self.state not in ("ready", "cancelled", "failed")
+
+
+class Rerankers:
+    """Hands out rerankers by what RERANK_MODEL takes; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        late_interaction: LateInteractionReranker,
+        tokens: TokenStore,
+        chat: ChatModel | None = None,
+    ) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._chat = chat
+        self._lock = threading.Lock()
+        self._cross_encoders: dict[str, CrossEncoderReranker] = {}
+        self._colberts: dict[Path, ColbertReranker] = {}
+        self._others: dict[str, Reranker] = {}
+        self._precisions: dict[str, str] = {}
+        self._unloadable = ""
+        self._awaits_samples = False
+        self._stop = threading.Event()
+        self._fetch: Fetch | None = None
+        self._worker: threading.Thread | None = None
+        self.late_interaction = late_interaction
+
+    def reranker(self, choice: str | None = None, candidates: int = 0) -> tuple[Reranker | None, RerankReport]:
+        """Return the reranker to use now, and what to say of it; None for no reranking.
+
+        `choice` is what RERANK_MODEL takes; under auto, more `candidates` than the shortlist holds go through a funnel.
+        Raises ModelError for a name that no model has and for an incomplete folder, SettingError for a service
+        whose address or key is missing.
+        """
+        choice = (choice or self._settings.rerank_model).removesuffix(INT8)
+        if choice == "none":
+            return None, RerankReport("none", "off", "Reranking is off.")
+        if choice == "auto" and candidates > self._settings.rerank_shortlist:
+            choice = f"{FUNNEL}auto"
+        reranker, report = self._chosen(choice)
+        if self._settings.rerank_blend:
+            reranker = BlendReranker(reranker, self._settings.rerank_blend)
+        return reranker, report
+
+    def judge(self, report: RerankReport) -> Judge:
+        """Return what scores single sentences for a retrieval that was reranked so: something on this machine."""
+        return self._cross_encoders.get(_without_marks(report.name), self.late_interaction)
+
+    def forget_scores(self) -> None:
+        """Make every cross-encoder on this machine score anew, so that it can be timed."""
+        for reranker in list(self._cross_encoders.values()):
+            reranker.forget_scores()
+
+    def precision_of(self, name: str) -> str:
+        """Return a sentence on whether int8 is used for a cross-encoder and why, "" where nothing is known."""
+        return self._precisions.get(name, "")
+
+    def make_ready(self, samples: Samples = tuple) -> None:
+        """Make the wanted reranker ready in the background, unless that is under way or nothing has to be done.
+
+        A missing model is downloaded, one that could not be loaded is tried again and then fetched anew; int8 is made
+        and compared with fp32 on `samples`.
+        """
+        choice = self._settings.rerank_model.removeprefix(FUNNEL)
+        if choice in ("none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES) or names_service(choice):
+            return
+        name = DEFAULTS["reranker"] if choice == "auto" else choice
+        with self._lock:
+            if self._worker is not None and self._worker.is_alive():
+                return
+            self._stop.clear()
+            self._fetch = Fetch(name, "waiting")
+            self._worker = threading.Thread(
+                target=self._work, args=(name, samples), daemon=True, name="make-reranker-ready"
+            )
+            self._worker.start()
+
+    @property
+    def awaits_samples(self) -> bool:
+        """Whether int8 could not be compared yet, for want of documents, and nothing else is under way."""
+        return self._awaits_samples and self._fetch is not None and not self._fetch.moving
+
+    def cancel_fetch(self) -> None:
+        """Stop the background download; what is on disk already is used by the next one."""
+        self._stop.set()
+
+    @property
+    def fetch(self) -> Fetch | None:
+        """How far the background work is; None when none was started."""
+        return self._fetch
+
+    def _chosen(self, choice: str) -> tuple[Reranker, RerankReport]:
+        if choice.startswith(FUNNEL):
+            second, report = self._chosen(choice.removeprefix(FUNNEL) or "auto")
+            if second is self.late_interaction:
+                return second, report
+            funnel = FunnelReranker(self.late_interaction, second, self._settings.rerank_shortlist)
+            return funnel, replace(report, name=funnel.name)
+        if choice in LATE_INTERACTION_CHOICES:
+            return self.late_interaction, RerankReport(self.late_interaction.name, "on")
+        if choice == LANGUAGE_MODEL:
+            reranker = self._held(choice, lambda: listwise_reranker(self._chat))
+            return reranker, RerankReport(reranker.name, "on")
+        if names_service(choice):
+            reranker = self._held(choice, lambda: service_reranker(choice, self._settings))
+            return reranker, RerankReport(reranker.name, "on")
+        return self._model(choice)
+
+    def _held(self, name: str, make: Callable[[], Reranker]) -> Reranker:
+        with self._lock:
+            if name not in self._others:
+                self._others[name] = make()
+            return self._others[name]
+
+    def _model(self, choice: str) -> tuple[Reranker, RerankReport]:
+        held = self._cross_encoders.get(choice)
+        if held is not None and "@" in choice:
+            return held, RerankReport(choice, "on")
+        name = DEFAULTS["reranker"] if choice == "auto" else choice
+        files = find_model("reranker", name, self._settings)
+        if files is not None and files.name != self._unloadable:
+            reranker = self._of_files(files)
+            return reranker, RerankReport(reranker.name, "on", _licence(files))
+        reason = (
+            f"{self._why_absent(name)} Until it is there, {self.late_interaction.name} with the bundled model runs."
+        )
+        return self.late_interaction, RerankReport(self.late_interaction.name, "on", reason)
+
+    def _work(self, name: str, samples: Samples) -> None:
+        self.late_interaction.relevance("warm", ["up"])
+        try:
+            files = self._load(name)
+            self._choose_precision(files, samples)
+            self._set_fetch(state="ready")
+        except CancelledError:
+            self._set_fetch(state="cancelled", reason="The download was cancelled.")
+        except ResiftError as error:
+            log.info("%s", error)
+            self._set_fetch(state="failed", reason=str(error))
+        except Exception:
+            log.exception("Making the reranker %s ready failed", name)
+            self._set_fetch(state="failed", reason="An unexpected error, whose trace is in the log.")
+
+    def _load(self, name: str) -> ModelFiles:
+        """Return the files of a reranker that has been loaded and timed, downloaded if need be."""
+        files = find_model("reranker", name, self._settings)
+        if files is None:
+            files = self._download(name)
+        try:
+            self._warm_up(files)
+        except ModelError:
+            failed_before, self._unloadable = self._unloadable == files.name, files.name
+            if not failed_before or looks_like_folder(name):
+                raise
+            files = self._download(name, afresh=True)
+            self._warm_up(files)
+        self._unloadable = ""
+        return files
+
+    def _choose_precision(self, files: ModelFiles, samples: Samples) -> None:
+        """Make int8 if it is wanted and not there, and compare it; what fails leaves fp32 in use."""
+        settings = self._settings
+        self._awaits_samples = False
+        if _is_colbert(files) or settings.rerank_precision == "fp32" or settings.model_provider != "cpu":
+            return
+        fp32 = self._cross_encoder(files)
+        if fp32.quantised:
+            return
+        try:
+            made = int8_files(files, settings)
+            if made is None:
+                self._set_fetch(state="quantising")
+                made = make_int8(files, settings)
+            if settings.rerank_precision == "auto" and read_agreement(made) is None:
+                self._set_fetch(state="comparing")
+                self._compare(files, made, fp32, samples())
+            self._cross_encoder(files).warm_up()
+        except ResiftError as error:
+            log.warning("%s", error)
+            self._precisions[files.name] = str(error)
+
+    def _compare(
+        self,
+        files: ModelFiles,
+        made: ModelFiles,
+        fp32: CrossEncoderReranker,
+        samples: Sequence[tuple[str, Sequence[Hit]]],
+    ) -> None:
+        if not samples:
+            self._awaits_samples = True
+            self._precisions[files.name] = "It runs in fp32 until int8 can be compared with it on your documents."
+            return
+        int8 = self._new_cross_encoder(made)
+        passages = [(question, [hit.chunk.passage for hit in hits]) for question, hits in samples]
+        agreement = agreement_of(
+            [fp32.relevance(question, texts) for question, texts in passages],
+            [int8.relevance(question, texts) for question, texts in passages],
+        )
+        write_agreement(made, agreement)
+
+    def _download(self, name: str, *, afresh: bool = False) -> ModelFiles:
+        self._set_fetch(state="downloading")
+        return download_model(hub_model("reranker", name), self._settings, self._report, afresh=afresh)
+
+    def _report(self, done: int, total: int) -> None:
+        if self._stop.is_set():
+            raise CancelledError("The download was cancelled.")
+        self._set_fetch(done=done, total=total)
+
+    def _set_fetch(self, **changes: object) -> None:
+        with self._lock:
+            assert self._fetch is not None
+            self._fetch = replace(self._fetch, **changes)  # type: ignore[arg-type]
+
+    def _why_absent(self, name: str) -> str:
+        fetch = self._fetch
+        if fetch is None or fetch.name != name:
+            hint = "" if catalogue.find(name) else catalogue.did_you_mean(name)
+            return f"{name} is not on this machine.{hint}"
+        if fetch.state in ("waiting", "downloading"):
+            percent = f" ({fetch.done / fetch.total:.0%})" if fetch.total else ""
+            return f"{name} is being fetched{percent}."
+        if name == self._unloadable:
+            return f"{name} cannot be loaded."
+        return f"{name} could not be fetched."
+
+    def _of_files(self, files: ModelFiles) -> Reranker:
+        return self._colbert(files) if _is_colbert(files) else self._cross_encoder(files)
+
+    def _warm_up(self, files: ModelFiles) -> None:
+        if _is_colbert(files):
+            self._colbert(files).warm_up()
+        else:
+            self._cross_encoder(files).warm_up()
+
+    def _colbert(self, files: ModelFiles) -> ColbertReranker:
+        settings = self._settings
+        with self._lock:
+            held = self._colberts.get(files.folder)
+            if held is None:
+                encoder = ColbertEncoder(files, settings.model_threads, settings.model_provider, _fastembed_name(files))
+                held = ColbertReranker(encoder, self._tokens, self.late_interaction)
+                self._colberts[files.folder] = held
+            return held
+
+    def _cross_encoder(self, files: ModelFiles) -> CrossEncoderReranker:
+        """Return the one reranker of a model, in the precision to use now; the other precision is let go."""
+        chosen = self._in_precision(files)
+        with self._lock:
+            held = self._cross_encoders.get(files.name)
+            if held is None or held.files != chosen:
+                held = self._cross_encoders[files.name] = self._new_cross_encoder(chosen)
+            return held
+
+    def _in_precision(self, files: ModelFiles) -> ModelFiles:
+        settings = self._settings
+        if settings.rerank_precision == "fp32" or settings.model_provider != "cpu":
+            return files
+        made = int8_files(files, settings)
+        if made is None:
+            return files
+        if settings.rerank_precision == "int8":
+            self._precisions[files.name] = "It runs in int8 (RERANK_PRECISION)."
+            return made
+        agreement = read_agreement(made)
+        if agreement is not None:
+            self._precisions[files.name] = _on_agreement(agreement)
+        return made if agreement is not None and agreement.sufficient else files
+
+    def _new_cross_encoder(self, files: ModelFiles) -> CrossEncoderReranker:
+        settings = self._settings
+        made = files == int8_files(files, settings)
+        name = f"{files.name}{INT8}" if made else files.name
+        return CrossEncoderReranker(files, settings.model_threads, settings.model_provider, name)
+
+
+def _on_agreement(agreement: Agreement) -> str:
+    measured = (
+        f"on {agreement.questions} questions and {agreement.passages} passages of your documents, the first ten places "
+        f"agree with fp32 by Kendall's tau {agreement.tau:.2f}"
+    )
+    if agreement.sufficient:
+        return f"It runs in int8: {measured}."
+    return f"It runs in fp32 and not in int8: {measured}, and {AGREES_FROM} is wanted."
+
+
+def _without_marks(name: str) -> str:
+    return name.removeprefix(FUNNEL).removesuffix(INT8)
+
+
+def _is_colbert(files: ModelFiles) -> bool:
+    return files.record is not None and files.record.kind == "late interaction"
+
+
+def _fastembed_name(files: ModelFiles) -> str:
+    assert files.record is not None
+    return files.record.name
+
+
+def _licence(files: ModelFiles) -> str:
+    record = files.record
+    if record is None or record.commercial:
+        return ""
+    return f"The licence of {record.name} ({record.licence}) allows no commercial use."

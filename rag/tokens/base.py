@@ -1,0 +1,25 @@
+"""What makes token vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TokenEncoder(Protocol):
+    """Turns text into one unit vector for each token, float32 of shape (tokens, dimension); any thread may call it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the vector space: what was made under another name is never compared."""
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        """Return the vectors of a question."""
+
+    def passages(
+        self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
+    ) -> list[NDArray[np.float32]]:
+        """Return the vectors of each passage; `after_batch` is told how many are done and may raise."""

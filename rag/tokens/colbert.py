@@ -1,0 +1,90 @@
+"""Token vectors of ColBERT models, through fastembed, which knows each model's marks and question padding."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.batching import run_in_micro_batches
+from rag.embed import parts_of, unit
+from rag.errors import ModelError, RerankError
+from rag.loading import SESSION, LoadedOnce, execution_providers
+from rag.models import ModelFiles, load_tokenizer
+
+if TYPE_CHECKING:
+    from fastembed import LateInteractionTextEmbedding
+
+
+class ColbertEncoder:
+    """Runs a model that was trained for late interaction; loads it once, on first use, from any thread.
+
+    `model` is the fastembed name of the model that a folder holds a copy of, "" where `files` bear it. fastembed looks
+    for that model's own file name in the folder.
+    """
+
+    def __init__(self, files: ModelFiles, threads: int = 0, provider: str = "cpu", model: str = "") -> None:
+        self.files = files
+        self.name = files.name
+        self._provider = provider
+        self._fastembed_name = model or files.name
+        self._workers = threads or os.cpu_count() or 1
+        self._model = LoadedOnce(files, self._load)
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        """Return the vectors of a question, padded with mask tokens where the model was trained with that."""
+        return self._run(lambda model: next(iter(model.query_embed(text))))
+
+    def passages(
+        self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
+    ) -> list[NDArray[np.float32]]:
+        """Return the vectors of each passage's tokens; the model decides which, and most leave out punctuation.
+
+        A passage that is longer than the model's input is read in parts of like length.
+        """
+        model: Any = self._model.get().model
+        tokenizer, longest = load_tokenizer(self.files), model.tokenizer.truncation["max_length"]
+        parts = [parts_of(text, tokenizer, longest) for text in texts]
+        # One text a run: no padding, and nothing that depends on what else is in the batch.
+        return run_in_micro_batches(
+            parts,
+            [sum(map(len, each)) for each in parts],
+            lambda batch: [np.concatenate([self._passage(part) for part in each]) for each in batch],
+            tokens=1,
+            workers=self._workers,
+            after_batch=after_batch,
+        )
+
+    def _passage(self, text: str) -> NDArray[np.float32]:
+        return self._run(lambda model: next(iter(model.embed([text], batch_size=1))))
+
+    def _run(self, encode: Callable[[LateInteractionTextEmbedding], Any]) -> NDArray[np.float32]:
+        model = self._model.get()
+        try:
+            vectors = np.asarray(encode(model), dtype=np.float32)
+        except Exception as error:  # onnxruntime has no public base class of its errors
+            raise RerankError(f"the model failed while reading: {error}") from error
+        dimension = model.embedding_size
+        if vectors.ndim != 2 or vectors.shape[1] != dimension:
+            raise RerankError(
+                f"the model in {self.files.folder} is not {self._fastembed_name}: a token's vector should have "
+                f"{dimension} numbers. Copy the model's files there again"
+            )
+        if not np.isfinite(vectors).all():
+            raise RerankError("the model returned a vector that is not made of numbers")
+        return unit(vectors)
+
+    def _load(self) -> LateInteractionTextEmbedding:
+        from fastembed import LateInteractionTextEmbedding
+
+        names = [record["model"] for record in LateInteractionTextEmbedding.list_supported_models()]
+        if self._fastembed_name not in names:
+            raise ModelError(
+                f"{self._fastembed_name} is not a ColBERT model that is known here: choose one of {', '.join(names)}, "
+                "or a folder that has its name."
+            )
+        options = SESSION | {"providers": execution_providers(self._provider)}
+        return LateInteractionTextEmbedding(self._fastembed_name, specific_model_path=str(self.files.folder), **options)

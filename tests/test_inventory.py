@@ -1,0 +1,277 @@
+"""Which models are here, removing them, and the `models` command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.catalogue import CATALOGUE
+from rag.config import Settings
+from rag.download import download_lock, download_model
+from rag.errors import CancelledError, ModelError
+from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
+from rag.lock import DataFolderLock
+from rag.models import BUNDLED_NAME, DEFAULTS, find_model, hub_model
+from tests.browser import REPOSITORY
+from tests.models import HubServer
+from tests.parts import offline_settings
+
+BGE = DEFAULTS["reranker"]
+JINA = "jinaai/jina-reranker-v2-base-multilingual"
+M3, M3_INT8 = "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, word_overlap_folder: Path) -> Iterator[HubServer]:
+    """A hub with one small model under the names and in the layouts of four."""
+    layouts = {
+        BGE: ["onnx/model.onnx"],
+        JINA: ["onnx/model.onnx"],
+        "onnx-community/bge-reranker-v2-m3-ONNX": ["onnx/model.onnx", "onnx/model.onnx_data", "onnx/model_int8.onnx"],
+        "someone/a-reranker": ["model.onnx"],
+    }
+    for repository, names in layouts.items():
+        folder = tmp_path / "hub" / repository
+        shutil.copytree(word_overlap_folder, folder)
+        weights = (folder / "model.onnx").read_bytes()
+        (folder / "model.onnx").unlink()
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(weights + name.encode())
+    with HubServer({name: tmp_path / "hub" / name for name in layouts}) as server:
+        yield server
+
+
+def online(tmp_path: Path, hub: HubServer) -> Settings:
+    return offline_settings(tmp_path / "data", hf_hub_offline=False, hf_endpoint=hub.endpoint)
+
+
+def get(name: str, settings: Settings) -> None:
+    download_model(hub_model("reranker", name), settings, accept_licence=True)
+
+
+def break_off(name: str, settings: Settings, hub: HubServer) -> None:
+    """Download a model until 100 bytes of its weights are here, and cancel."""
+
+    def cancel(done: int, total: int) -> None:
+        if any(part.stat().st_size == 100 for part in settings.models_folder.rglob("*.incomplete")):
+            raise CancelledError("Cancelled.")
+
+    model_file = hub_model("reranker", name).model_file or "model.onnx"
+    hub.hang(model_file, after=100)
+    with pytest.raises(CancelledError):
+        download_model(hub_model("reranker", name), settings, cancel)
+    hub.release()
+
+
+def entry(name: str, settings: Settings) -> ModelEntry:
+    (found,) = [one for one in list_models(settings) if one.name == name]
+    return found
+
+
+def test_nothing_but_the_bundled_model_is_here_at_first(tmp_path: Path) -> None:
+    entries = list_models(offline_settings(tmp_path))
+    assert [one.name for one in entries] == [BUNDLED_NAME, *(record.name for record in CATALOGUE)]
+    assert [one.presence for one in entries] == ["bundled", *["absent"] * len(CATALOGUE)]
+    assert entries[1].state == "not here"
+
+
+def test_a_downloaded_model_is_here_with_the_bytes_it_takes(tmp_path: Path, hub: HubServer) -> None:
+    settings = online(tmp_path, hub)
+    get(BGE, settings)
+    found = entry(BGE, settings)
+    folder = settings.models_folder / "models--BAAI--bge-reranker-base"
+    size = sum(path.stat().st_size for path in (folder / "blobs").iterdir())
+    assert (found.presence, found.done, found.folder) == ("here", size, folder)
+    assert found.state == f"here: {readable_size(size)} in {folder}"
+
+
+def test_a_broken_download_is_listed_with_what_is_here_and_what_there_is(tmp_path: Path, hub: HubServer) -> None:
+    settings = online(tmp_path, hub)
+    break_off(BGE, settings, hub)
+    found = entry(BGE, settings)
+    total = sum(path.stat().st_size for path in hub.files(BGE).values())
+    weights = hub.files(BGE)["onnx/model.onnx"].stat().st_size
+    assert (found.presence, found.done, found.total) == ("unfinished", total - weights + 100, total)
+    assert found.state == f"unfinished download: {readable_size(found.done)} of {readable_size(total)}"
+    assert find_model("reranker", BGE, settings) is None
+
+
+def test_a_model_that_is_not_in_the_catalogue_is_listed_once_it_is_here(tmp_path: Path, hub: HubServer) -> None:
+    settings = online(tmp_path, hub)
+    break_off("someone/a-reranker", settings, hub)
+    assert entry("someone/a-reranker", settings).presence == "unfinished"
+    get("someone/a-reranker", settings)
+    found = entry("someone/a-reranker", settings)
+    assert (found.presence, found.record) == ("here", None)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_removing_a_model_frees_what_it_took(tmp_path: Path, hub: HubServer, broken: bool) -> None:
+    settings = online(tmp_path, hub)
+    if broken:
+        break_off(BGE, settings, hub)
+    else:
+        get(BGE, settings)
+    copy = settings.models_folder / "int8" / "BAAI--bge-reranker-base@0123"
+    copy.mkdir(parents=True)
+    (copy / "model.onnx").write_bytes(b"x" * 1000)
+    here = entry(BGE, settings).done
+    assert remove_model("bge-reranker-base", settings) >= here + 1000
+    assert entry(BGE, settings).presence == "absent"
+    assert not (settings.models_folder / "models--BAAI--bge-reranker-base").exists()
+    assert not copy.exists()
+
+
+def test_removing_one_of_two_models_of_a_repository_leaves_the_other(tmp_path: Path, hub: HubServer) -> None:
+    settings = online(tmp_path, hub)
+    get(M3, settings)
+    get(M3_INT8, settings)
+    remove_model(M3, settings)
+    assert (entry(M3, settings).presence, entry(M3_INT8, settings).presence) == ("absent", "here")
+    assert not list(settings.models_folder.rglob("model.onnx*"))
+    get(M3, settings)
+    assert entry(M3, settings).presence == "here"
+
+
+def test_a_broken_download_of_one_of_two_models_of_a_repository_is_only_that_ones(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    settings = online(tmp_path, hub)
+    get(M3_INT8, settings)
+    break_off(M3, settings, hub)
+    assert (entry(M3, settings).presence, entry(M3_INT8, settings).presence) == ("unfinished", "here")
+    remove_model(M3, settings)
+    assert (entry(M3, settings).presence, entry(M3_INT8, settings).presence) == ("absent", "here")
+
+
+@pytest.mark.parametrize("name", ["bundled", BUNDLED_NAME])
+def test_the_bundled_model_cannot_be_removed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="ships with Resift and stays"):
+        remove_model(name, offline_settings(tmp_path))
+
+
+def test_a_model_that_is_not_here_cannot_be_removed_and_near_ones_are_offered(tmp_path: Path, hub: HubServer) -> None:
+    settings = online(tmp_path, hub)
+    get(BGE, settings)
+    with pytest.raises(ModelError, match=r"nothing to remove. Did you mean BAAI/bge-reranker-base\?"):
+        remove_model("bge-rerank-base", settings)
+    with pytest.raises(ModelError, match=f"{M3} is not in .*, so there is nothing to remove"):
+        remove_model(M3, settings)
+
+
+def test_a_model_that_another_process_is_fetching_is_not_removed(tmp_path: Path, hub: HubServer) -> None:
+    settings = online(tmp_path, hub)
+    get(BGE, settings)
+    lock = download_lock(settings.models_folder, hub_model("reranker", BGE))
+    with lock, pytest.raises(ModelError, match="is being downloaded: cancel that first"):
+        remove_model(BGE, settings)
+    assert entry(BGE, settings).presence == "here"
+
+
+def test_the_free_space_is_known_before_the_models_folder_is_made(tmp_path: Path) -> None:
+    assert free_disk_space(offline_settings(tmp_path / "not" / "yet")) > 0
+
+
+def test_sizes_are_written_as_people_say_them() -> None:
+    sizes = [0, 999_499, 999_500, 18_400_000, 999_499_999, 999_500_000, 1_130_000_000]
+    assert [readable_size(size) for size in sizes] == ["0 kB", "999 kB", "1 MB", "18 MB", "999 MB", "1.0 GB", "1.1 GB"]
+
+
+def run(
+    hub: HubServer, data: Path, *arguments: str, stdin: int = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(data),
+        "PYTHONPATH": str(REPOSITORY),
+        "HF_ENDPOINT": hub.endpoint,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "rag", "models", *arguments, "--data", str(data)],
+        check=False,
+        cwd=data.parent,
+        env=environment,
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_command_gets_lists_and_removes_a_model_while_an_app_has_the_folder(tmp_path: Path, hub: HubServer) -> None:
+    data = tmp_path / "data"
+    lock = DataFolderLock(data).acquire()
+    try:
+        got = run(hub, data, "get", "bge-reranker-base")
+        assert got.returncode == 0
+        assert got.stderr.splitlines()[-1].startswith(f"{BGE}: ")
+        assert got.stderr.splitlines()[-1].endswith("(100%)")
+        assert f"{BGE} is here: " in got.stdout
+        listed = json.loads(run(hub, data, "list", "--json").stdout)["models"]
+        states = {model["name"]: model["state"] for model in listed}
+        assert (states[BUNDLED_NAME], states[BGE], states[M3]) == ("bundled", "here", "absent")
+        table = run(hub, data, "list").stdout.splitlines()
+        assert next(line for line in table if line.startswith(f"{BGE} ")).endswith(
+            str(data / "models" / "models--BAAI--bge-reranker-base")
+        )
+        assert next(line for line in table if line.startswith(JINA)).split()[-4:] == ["*", "1024", "not", "here"]
+        removed = run(hub, data, "remove", BGE)
+        assert removed.returncode == 0
+        assert "are free again" in removed.stdout
+    finally:
+        lock.release()
+
+
+def test_the_command_wants_a_non_commercial_licence_accepted(tmp_path: Path, hub: HubServer) -> None:
+    refused = run(hub, tmp_path / "data", "get", JINA)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "forbids commercial use" in refused.stderr
+    assert not [request for request in hub.requests if "/resolve/" in request]
+    accepted = run(hub, tmp_path / "data", "get", JINA, "--accept-licence")
+    assert accepted.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize(("typed", "code"), [("n", 2), ("", 2), ("y", 0)])
+def test_on_a_terminal_the_command_asks_whether_a_licence_is_accepted(
+    tmp_path: Path, hub: HubServer, typed: str, code: int
+) -> None:
+    leader, terminal = os.openpty()
+    try:
+        os.write(leader, f"{typed}\n".encode())
+        done = run(hub, tmp_path / "data", "get", JINA, stdin=terminal)
+    finally:
+        os.close(leader)
+        os.close(terminal)
+    assert "forbids commercial use" in done.stderr
+    assert "Accept it now? [y/N]" in done.stderr
+    assert done.returncode == code
+    assert ("its licence was not accepted" in done.stderr) is bool(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["get", "bge-reranker-bse"], "Did you mean BAAI/bge-reranker-base"),
+        (
+            ["get", "BAAI/bge-reranker-bse"],
+            "answered 404 for BAAI/bge-reranker-bse. Did you mean BAAI/bge-reranker-base",
+        ),
+        (["remove", "bundled"], "ships with Resift and stays"),
+    ],
+)
+def test_a_name_that_cannot_be_served_ends_the_command_with_a_sentence(
+    tmp_path: Path, hub: HubServer, arguments: list[str], sentence: str
+) -> None:
+    done = run(hub, tmp_path / "data", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

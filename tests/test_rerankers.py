@@ -1,0 +1,210 @@
+"""Which reranker runs: the better one is fetched, used and repaired, in the precision that agrees."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rag.config import Settings
+from rag.downloads import Downloads
+from rag.errors import ModelError, SettingError
+from rag.history import History
+from rag.llm import make_chat
+from rag.lock import DataFolderLock
+from rag.models import DEFAULTS, cached_model, hub_model
+from rag.rerank.blend import BlendReranker
+from rag.rerank.funnel import FunnelReranker
+from rag.rerank.late_interaction import LateInteractionReranker
+from rag.rerankers import Fetch, Rerankers, Samples
+from rag.shelf import ModelShelf
+from rag.sparse import Bm25Encoder
+from rag.tokens.store import TOKENS_FILE, TokenStore
+from tests.models import HubServer
+from tests.parts import offline_settings, open_library
+from ui.resources import App
+
+BGE_RERANKER = DEFAULTS["reranker"]
+UNREACHABLE = "http://127.0.0.1:9"
+
+
+def online(tmp_path: Path, endpoint: str, **changes: Any) -> Settings:
+    changes = {"rerank_precision": "fp32", **changes}
+    return offline_settings(tmp_path / "data", hf_hub_offline=False, hf_endpoint=endpoint, **changes)
+
+
+def rerankers(settings: Settings) -> Rerankers:
+    store = TokenStore(settings.data_dir / TOKENS_FILE)
+    late_interaction = LateInteractionReranker(ModelShelf(settings).bundled(), Bm25Encoder(), store)
+    return Rerankers(settings, late_interaction, store, make_chat(settings))
+
+
+def made_ready(models: Rerankers, samples: Samples = tuple) -> Fetch:
+    """Make the reranker ready and return how that ended."""
+    models.make_ready(samples)
+    deadline = time.monotonic() + 60
+    while models.fetch is None or models.fetch.moving:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert models._worker is not None
+    models._worker.join()
+    return models.fetch
+
+
+def weights(settings: Settings) -> Path:
+    files = cached_model(hub_model("reranker", BGE_RERANKER), settings.models_folder)
+    assert files is not None
+    return files.folder / files.model_file
+
+
+def test_a_name_that_no_model_can_have_is_refused_with_the_variable_and_near_names(tmp_path: Path) -> None:
+    models = rerankers(offline_settings(tmp_path, rerank_model="bge-reranker-bas"))
+    with pytest.raises(ModelError, match=r"There is no folder bge-reranker-bas.* Did you mean BAAI/bge-reranker-base"):
+        models.reranker()
+
+
+def test_a_name_that_the_catalogue_lacks_is_stood_in_for_with_near_names(tmp_path: Path) -> None:
+    _, report = rerankers(offline_settings(tmp_path)).reranker("BAAI/bge-reranker-bas")
+    assert report.name == LateInteractionReranker.name
+    assert report.reason.startswith("BAAI/bge-reranker-bas is not on this machine. Did you mean BAAI/bge-reranker-base")
+
+
+def test_a_funnel_is_named_by_what_has_the_last_word(tmp_path: Path, word_overlap_folder: Path) -> None:
+    models = rerankers(offline_settings(tmp_path))
+    funnel, report = models.reranker(f"funnel:{word_overlap_folder}")
+    assert isinstance(funnel, FunnelReranker)
+    assert report.name.startswith(f"funnel:{word_overlap_folder.name}@")
+    assert models.judge(report) is models.reranker(str(word_overlap_folder))[0]
+
+
+def test_a_funnel_of_late_interaction_is_late_interaction(tmp_path: Path) -> None:
+    models = rerankers(offline_settings(tmp_path))
+    assert models.reranker("funnel:bundled") == models.reranker("bundled")
+
+
+def test_automatic_makes_a_funnel_of_more_candidates_than_the_shortlist_holds(
+    tmp_path: Path, bge_hub: HubServer
+) -> None:
+    models = rerankers(online(tmp_path, bge_hub.endpoint, rerank_shortlist=24))
+    assert made_ready(models).state == "ready"
+    assert models.reranker("auto", candidates=24)[1].name == BGE_RERANKER
+    assert models.reranker("auto", candidates=25)[1].name == f"funnel:{BGE_RERANKER}"
+    assert models.reranker(BGE_RERANKER, candidates=25)[1].name == BGE_RERANKER
+
+
+def test_a_service_and_the_language_model_are_handed_out_once(tmp_path: Path) -> None:
+    settings = offline_settings(
+        tmp_path, rerank_url="http://127.0.0.1:9", llm_base_url="http://127.0.0.1:9", llm_model="tiny"
+    )
+    models = rerankers(settings)
+    for choice, name in (("vllm:BAAI/bge-reranker-v2-gemma", "vllm:BAAI/bge-reranker-v2-gemma"), ("llm", "llm")):
+        reranker, report = models.reranker(choice)
+        assert (report.name, report.state) == (name, "on")
+        assert models.reranker(choice)[0] is reranker
+        assert models.judge(report) is models.late_interaction
+
+
+def test_a_service_that_needs_a_key_and_has_none_is_refused_naming_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="RERANK_API_KEY"):
+        rerankers(offline_settings(tmp_path)).reranker("cohere:rerank-v3.5")
+    with pytest.raises(SettingError, match="LLM_MODEL"):
+        rerankers(offline_settings(tmp_path)).reranker("llm")
+
+
+def test_a_weight_for_retrieval_blends_whatever_is_chosen(tmp_path: Path) -> None:
+    models = rerankers(offline_settings(tmp_path, rerank_blend=0.3))
+    reranker, report = models.reranker("bundled")
+    assert isinstance(reranker, BlendReranker)
+    assert report.name == LateInteractionReranker.name
+    assert models.reranker("none")[0] is None
+
+
+def test_the_reranker_is_fetched_and_then_used(tmp_path: Path, bge_hub: HubServer) -> None:
+    models = rerankers(online(tmp_path, bge_hub.endpoint))
+    assert models.reranker()[1].name == LateInteractionReranker.name
+    assert made_ready(models).state == "ready"
+    assert models.reranker()[1].name == BGE_RERANKER
+
+
+def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online(tmp_path, bge_hub.endpoint)
+    assert made_ready(rerankers(settings)).state == "ready"
+    file = weights(settings)
+    file.write_bytes(b"x" * file.stat().st_size)
+    models = rerankers(settings)
+    failed = made_ready(models)
+    assert failed.state == "failed"
+    assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in failed.reason
+    _, report = models.reranker()
+    assert report.name == LateInteractionReranker.name
+    assert report.reason.startswith(f"{BGE_RERANKER} cannot be loaded.")
+    assert made_ready(models).state == "ready"
+    reranker, report = models.reranker()
+    assert (report.name, report.reason) == (BGE_RERANKER, "")
+    assert reranker is not None
+    assert reranker.relevance("heat", ["heat", "water"])[0] > 0.9
+
+
+def test_a_damaged_reranker_is_kept_until_the_hub_can_replace_it(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online(tmp_path, bge_hub.endpoint)
+    assert made_ready(rerankers(settings)).state == "ready"
+    file = weights(settings)
+    whole = file.read_bytes()
+    file.write_bytes(b"damaged")
+    models = rerankers(online(tmp_path, UNREACHABLE))
+    assert "cannot be loaded" in made_ready(models).reason
+    assert f"{UNREACHABLE} cannot be reached" in made_ready(models).reason
+    assert file.read_bytes() == b"damaged"
+    file.write_bytes(whole)
+    assert made_ready(models).state == "ready"  # mended by hand
+
+
+def test_a_reranker_from_a_folder_is_found_again_by_the_name_it_gave(tmp_path: Path, word_overlap_folder: Path) -> None:
+    models = rerankers(offline_settings(tmp_path, rerank_model=str(word_overlap_folder)))
+    reranker, report = models.reranker()
+    assert models.reranker(report.name) == (reranker, report)
+
+
+@pytest.mark.parametrize(
+    ("choice", "caption", "error"),
+    [
+        ("bundled", "Reranker: late interaction", ""),
+        ("none", "Reranking is off", ""),
+        ("FOLDER", "Reranker: word-overlap", ""),
+        ("typo", "", "There is no folder typo"),
+    ],
+)
+def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
+    tmp_path: Path, word_overlap_folder: Path, choice: str, caption: str, error: str
+) -> None:
+    settings = offline_settings(tmp_path, rerank_model=choice.replace("FOLDER", str(word_overlap_folder)))
+    with open_library(settings) as library:
+        app = App(
+            settings, library._pipeline, library, History(tmp_path), DataFolderLock(tmp_path), Downloads(settings)
+        )
+        page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
+    assert not page.exception
+    assert caption in "".join(drawn.value for drawn in page.caption)
+    assert error in "".join(drawn.value for drawn in page.error)
+    assert bool(page.caption) != bool(page.error)
+
+
+def test_the_page_says_why_another_reranker_stands_in(tmp_path: Path) -> None:
+    settings = offline_settings(tmp_path, rerank_model="BAAI/typo")
+    with open_library(settings) as library:
+        app = App(
+            settings, library._pipeline, library, History(tmp_path), DataFolderLock(tmp_path), Downloads(settings)
+        )
+        page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
+    assert not page.exception
+    assert any(drawn.value.startswith("BAAI/typo is not on this machine.") for drawn in page.text)
+
+
+def draw_reranker(app: object) -> None:
+    # Streamlit runs this as a script of its own, which knows no names from above.
+    from ui.models import show_fetch
+
+    show_fetch(app)  # type: ignore[arg-type]

@@ -1,0 +1,236 @@
+"""The models page: which models there are, which are here and in use, and getting and removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from rag.catalogue import RecordKind, find
+from rag.downloads import Download
+from rag.errors import ResiftError
+from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
+from rag.models import BUNDLED_NAME
+from ui.models import show_fetch
+from ui.plain import counted, label
+from ui.resources import App
+
+BUSY_REFRESH_SECONDS = 0.5
+IDLE_REFRESH_SECONDS = 5.0
+FAILURE = "models_failure"
+GROUPS: dict[RecordKind, tuple[str, str]] = {
+    "cross-encoder": (
+        "Cross-encoders",
+        "Read the question and each passage together: the best order, and the time grows with every passage.",
+    ),
+    "late interaction": (
+        "Late interaction",
+        "Compare the tokens of the question with token vectors kept of every passage: quick over many passages.",
+    ),
+    "embedder": (
+        "Embedders",
+        "Turn passages into the vectors they are found by. A collection keeps the one it began with.",
+    ),
+}
+OTHERS = "Others in the models folder"
+HELP = """
+- **Use one**: name it in `RERANK_MODEL` (an embedder in `EMBED_MODEL`) and start Resift again. `auto` takes
+  BAAI/bge-reranker-base as soon as it is here.
+- **A mirror of the hub**: set `HF_ENDPOINT` to its address.
+- **No hub at all**: copy the model's files to a folder and give `RERANK_MODEL` that folder, or copy the model's whole
+  folder (`models--…`) from the models folder of a machine that has it into the one named above.
+- **Offline**: with `HF_HUB_OFFLINE=1` nothing is ever asked of the hub; what is here is used.
+- **From the shell**: `python -m rag models list`, `get NAME`, `remove NAME`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What uses the models just now: the name of the reranker, and the collections of each embedder."""
+
+    reranker: str
+    collections: dict[str, list[str]]
+
+    def of(self, name: str) -> str:
+        """Say what a model is in use for, "" when for nothing."""
+        used = []
+        if name in self.reranker or (name == BUNDLED_NAME and "late interaction" in self.reranker):
+            used.append("reranking")
+        if collections := self.collections.get(name):
+            used.append(counted(len(collections), "collection"))
+        return " and ".join(used)
+
+
+def show_models(app: App) -> None:
+    """Draw the models page."""
+    with st.sidebar:
+        show_fetch(app)
+    st.title("Models", anchor=False)
+    busy = bool(_running(app))
+    st.fragment(_show_all, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, busy)
+    _show_other(app)
+    with st.expander("Mirrors, folders and working offline", icon=":material/help:"):
+        st.markdown(HELP)
+
+
+def _show_all(app: App, was_busy: bool) -> None:
+    """Draw the list; a fragment, in which an error would reach nobody if it were raised."""
+    if failure := st.session_state.pop(FAILURE, ""):
+        st.error(label(failure), icon=":material/error:")
+    try:
+        running = _running(app)
+        if bool(running) != was_busy:
+            st.rerun()
+        entries, use = list_models(app.settings), _use(app)
+        free = readable_size(free_disk_space(app.settings))
+        here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
+        taken = readable_size(sum(entry.done for entry in here))
+        folder = label(str(app.settings.models_folder.resolve()))
+        st.caption(f"{counted(len(here), 'model')} downloaded, {taken} · {free} free in {folder}")
+        for kind, (title, explanation) in GROUPS.items():
+            st.subheader(title, anchor=False)
+            st.caption(explanation)
+            for entry in entries:
+                if entry.record is not None and entry.record.kind == kind:
+                    _show_entry(app, entry, use, running.get(entry.name))
+        _show_unlisted(app, [entry for entry in entries if entry.record is None], use, running)
+    except ResiftError as error:
+        st.error(label(str(error)), icon=":material/error:")
+
+
+def _show_unlisted(app: App, entries: list[ModelEntry], use: Use, running: dict[str, Download]) -> None:
+    """Draw the models that are not in the catalogue: those here, those on their way, and those that failed."""
+    drawn = {entry.name for entry in entries}
+    entries += [
+        ModelEntry(one.name, None, "absent", total=one.total)
+        for one in app.downloads.entries()
+        if one.name not in drawn and find(one.name) is None and one.state != "done"
+    ]
+    if entries:
+        st.subheader(OTHERS, anchor=False)
+    for entry in entries:
+        _show_entry(app, entry, use, running.get(entry.name))
+
+
+def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None) -> None:
+    key = f"model-{entry.name.rpartition('/')[2]}"
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key=key):
+        with st.container(gap=None):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.text(entry.name, width="content")
+                _show_badges(entry, use.of(entry.name), running)
+            st.caption(_facts(entry, running))
+            ended = app.downloads.get(entry.name)
+            if running is not None:
+                _show_progress(running)
+            elif ended is not None and ended.state == "failed" and entry.presence != "here":
+                st.caption(f":material/error: {label(ended.reason)}")
+        if running is not None:
+            if st.button("Cancel", icon=":material/close:", type="tertiary", key=f"cancel-{entry.name}"):
+                app.downloads.cancel(entry.name)
+                if (own := _own_download(app)) is not None and own.name == entry.name:
+                    app.pipeline.rerankers.cancel_fetch()
+                st.rerun(scope="fragment")
+            return
+        if entry.presence in ("absent", "unfinished"):
+            _offer(app, entry)
+        if entry.presence in ("here", "unfinished"):
+            _offer_removal(app, entry, use.of(entry.name))
+
+
+def _show_badges(entry: ModelEntry, used: str, running: Download | None) -> None:
+    if running is not None:
+        st.badge("On its way", icon=":material/downloading:", color="blue")
+    elif used:
+        st.badge(f"In use: {used}", icon=":material/check:", color="green")
+    elif entry.presence in ("here", "bundled"):
+        st.badge("Here", icon=":material/check:", color="gray")
+    elif entry.presence == "unfinished":
+        st.badge("Unfinished", icon=":material/pause:", color="orange")
+    if entry.record is not None and not entry.record.commercial:
+        st.badge("Non-commercial", icon=":material/gavel:", color="orange")
+
+
+def _facts(entry: ModelEntry, running: Download | None) -> str:
+    """Write what is known of a model on one line."""
+    record, size = entry.record, readable_size(entry.total) if entry.total else "size not known yet"
+    if entry.presence in ("here", "bundled"):
+        size = readable_size(entry.done)
+    elif entry.presence == "unfinished" and running is None:
+        size = f"{readable_size(entry.done)} of {size} are here"
+    if record is None:
+        return size
+    memory = f"about {readable_size(record.memory_mb * 1e6)} of memory"
+    facts = [size, record.languages, record.licence, f"{record.max_tokens:,} tokens", memory, record.note]
+    return " · ".join(label(fact) for fact in facts if fact)
+
+
+def _show_progress(running: Download) -> None:
+    share = running.done / running.total if running.total else 0.0
+    of = f"{readable_size(running.done)} of {readable_size(running.total)}" if running.total else "asking the hub"
+    st.progress(min(share, 1.0), text=of)
+
+
+def _offer(app: App, entry: ModelEntry) -> None:
+    """Draw the button that gets a model, behind its licence if that forbids commercial use."""
+    verb = "Get the rest" if entry.presence == "unfinished" else "Get"
+    if entry.record is None or entry.record.commercial:
+        if st.button(verb, icon=":material/download:", key=f"get-{entry.name}"):
+            _attempt(lambda: app.downloads.start(entry.name))
+        return
+    with st.popover(verb, icon=":material/download:", key=f"licence-{entry.name}"):
+        st.text(f"{entry.name} is licensed under {entry.record.licence}, which forbids commercial use.")
+        accepted = st.checkbox("I accept this licence", key=f"accept-{entry.name}")
+        if st.button("Download", type="primary", disabled=not accepted, key=f"get-{entry.name}"):
+            _attempt(lambda: app.downloads.start(entry.name, accept_licence=True))
+
+
+def _offer_removal(app: App, entry: ModelEntry, used: str) -> None:
+    with st.popover("Remove", icon=":material/delete:", type="tertiary", key=f"remove-{entry.name}"):
+        warning = f" It is in use for {used}." if used else ""
+        st.text(f"Delete {entry.name} from this machine and free {readable_size(entry.done)}?{warning}")
+        if st.button("Remove for good", type="primary", key=f"confirm-{entry.name}"):
+            app.downloads.forget(entry.name)
+            _attempt(lambda: remove_model(entry.name, app.settings))
+
+
+def _show_other(app: App) -> None:
+    with st.expander("Another reranker from the hub", icon=":material/add:"), st.form("other-model", border=False):
+        st.caption("Any repository with a cross-encoder in ONNX and its tokenizer.")
+        name = st.text_input("Name", placeholder="organisation/model").strip()
+        accepted = st.checkbox("I accept its licence also if that forbids commercial use")
+        if st.form_submit_button("Get", icon=":material/download:") and name:
+            _attempt(lambda: app.downloads.start(name, accept_licence=accepted))
+
+
+def _attempt(action: Callable[[], object]) -> None:
+    """Do what a button asks for and draw the page anew; a failure is said on it."""
+    try:
+        action()
+    except ResiftError as error:
+        st.session_state[FAILURE] = str(error)
+    st.rerun()
+
+
+def _running(app: App) -> dict[str, Download]:
+    """Return the downloads that are under way, by name."""
+    running = {one.name: one for one in app.downloads.entries() if one.state == "running"}
+    if (own := _own_download(app)) is not None:
+        running.setdefault(own.name, own)
+    return running
+
+
+def _own_download(app: App) -> Download | None:
+    """Return the download that began by itself, of the reranker that the settings ask for."""
+    fetch = app.pipeline.rerankers.fetch
+    if fetch is None or fetch.state not in ("waiting", "downloading"):
+        return None
+    return Download((find(fetch.name) or fetch).name, "running", fetch.done, fetch.total)
+
+
+def _use(app: App) -> Use:
+    collections: dict[str, list[str]] = {}
+    for name in app.library.collections():
+        collections.setdefault(app.pipeline.store.open(name).spec.embedder, []).append(name)
+    return Use(app.pipeline.rerankers.reranker()[1].name, collections)
