@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bench import ask, embed, rerank, store
+from bench import ask, embed, funnel, rerank, store
 from bench.harness import ROOT, machine, run
 
 INTRODUCTION = """\
@@ -18,7 +18,7 @@ compare the ratios, which carry over to other machines better than the times do.
 
 def main() -> None:
     started = time.perf_counter()
-    sections = [run(module.BENCHMARK, module.BENCHMARK.size) for module in (embed, rerank, store, ask)]
+    sections = [run(module.BENCHMARK, module.BENCHMARK.size) for module in (embed, rerank, funnel, store, ask)]
     minutes = (time.perf_counter() - started) / 60
     measured = f"Measured on {machine()}, in {minutes:.0f} minutes.\n\n"
     page = ROOT / "docs" / "benchmarks.md"

@@ -13,11 +13,12 @@ from ingest.parse import parse_in_child
 from rag.chunk import chunk_document
 from rag.config import Settings
 from rag.embed import Embedder
-from rag.errors import CancelledError, CollectionError, ResiftError
+from rag.errors import CancelledError, CollectionError, ModelError, RerankError, ResiftError
+from rag.rerankers import Rerankers
 from rag.shelf import ModelShelf, new_spec
 from rag.sparse import Bm25Encoder
 from rag.store.base import Index, VectorStore
-from rag.tokens.passages import PassageTokens, embed_chunks
+from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
 
 CHUNKS_PER_WRITE = 64
@@ -36,7 +37,7 @@ class Ingestor:
         store: VectorStore,
         shelf: ModelShelf,
         words: Bm25Encoder,
-        tokens: PassageTokens,
+        rerankers: Rerankers,
         jobs: Jobs,
         files: Files,
     ) -> None:
@@ -44,7 +45,8 @@ class Ingestor:
         self._store = store
         self._shelf = shelf
         self._words = words
-        self._tokens = tokens
+        self._rerankers = rerankers
+        self._tokens = rerankers.late_interaction.tokens
         self._jobs = jobs
         self._files = files
 
@@ -168,7 +170,18 @@ class Ingestor:
         for start in range(0, len(chunks), CHUNKS_PER_WRITE):
             part = chunks[start : start + CHUNKS_PER_WRITE]
             dense = embed_chunks(embedder, self._tokens, part, job.collection, progress(start))
+            self._match_ahead(job, part)
             index.stage(part, dense, self._words.passages([chunk.passage for chunk in part]))
+
+    def _match_ahead(self, job: Job, chunks: Sequence[Chunk]) -> None:
+        """Make the token vectors of the wanted ColBERT model; without them, the first questions take longer."""
+        tokens = self._rerankers.colbert_tokens()
+        if tokens is None:
+            return
+        try:
+            tokens.prepare(chunks, job.collection, lambda done: self._check_cancel(job))
+        except (ModelError, RerankError) as error:
+            log.warning("%s: no token vectors were made with %s: %s", job.name, tokens.encoder.name, error)
 
 
 def _entry(document: Document, chunks: int) -> DocumentEntry:

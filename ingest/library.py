@@ -41,7 +41,7 @@ class Library:
             store=pipeline.store,
             shelf=pipeline.shelf,
             words=pipeline.words,
-            tokens=pipeline.rerankers.late_interaction.tokens,
+            rerankers=pipeline.rerankers,
             jobs=self.jobs,
             files=self.files,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
-from rag.loading import SESSION, LoadedOnce
+from rag.loading import SESSION, LoadedOnce, execution_providers, is_quantised
 from rag.models import ModelFiles, load_tokenizer, name_of_copy
 
 if TYPE_CHECKING:
@@ -70,11 +69,12 @@ class TokenVectors:
 class Embedder:
     """Embeds questions and passages with one model; loads it once, on first use, from any thread."""
 
-    def __init__(self, files: ModelFiles, threads: int = 0) -> None:
+    def __init__(self, files: ModelFiles, threads: int = 0, provider: str = "cpu") -> None:
         self.files = files
         self.name = files.name
         self.max_tokens = files.max_tokens
         self._workers = threads or os.cpu_count() or 1
+        self._provider = provider
         self._model = LoadedOnce(files, self._load)
 
     @cached_property
@@ -146,9 +146,7 @@ class Embedder:
 
     @cached_property
     def _quantised(self) -> bool:
-        path = self.files.folder / self.files.model_file
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b"DynamicQuantizeLinear") >= 0
+        return is_quantised(self.files.folder / self.files.model_file)
 
     def _embed(self, texts: list[str]) -> list[NDArray[np.float32]]:
         vectors = list(self._model.get().embed(texts, batch_size=len(texts)))
@@ -159,7 +157,8 @@ class Embedder:
 
         if self.files.source != "cache":
             self._register()
-        model = TextEmbedding(self.files.name, specific_model_path=str(self.files.folder), **SESSION)
+        options = SESSION | {"providers": execution_providers(self._provider)}
+        model = TextEmbedding(self.files.name, specific_model_path=str(self.files.folder), **options)
         list(model.embed(["An embedder answers this with a vector."]))
         return model
 

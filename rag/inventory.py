@@ -10,8 +10,8 @@ from typing import Literal
 
 from rag.catalogue import CATALOGUE, ModelRecord, did_you_mean, find
 from rag.config import Settings
-from rag.download import download_lock, unfinished_mark
 from rag.errors import ModelError
+from rag.fetch import download_lock, unfinished_mark
 from rag.models import (
     BUNDLED_FOLDER,
     BUNDLED_NAME,

@@ -28,11 +28,10 @@ SESSION: dict[str, Any] = {
     "local_files_only": True,
     # One core for each run of the model: batches run side by side instead.
     "threads": 1,
-    "providers": [CPU],
     # An arena would keep the memory of the largest batch for good.
     "enable_cpu_mem_arena": False,
 }
-"""How fastembed runs every model here."""
+"""How fastembed runs every model here, beside its providers."""
 
 
 class LoadedOnce(Generic[Model]):

@@ -35,6 +35,7 @@ from rag.rerank.listwise import listwise_reranker
 from rag.rerank.remote import service_reranker
 from rag.rerank.services import names_service
 from rag.tokens.colbert import ColbertEncoder
+from rag.tokens.passages import PassageTokens
 from rag.tokens.store import TokenStore
 from rag.types import Hit, RerankReport
 
@@ -111,6 +112,17 @@ class Rerankers:
     def judge(self, report: RerankReport) -> Judge:
         """Return what scores single sentences for a retrieval that was reranked so: something on this machine."""
         return self._cross_encoders.get(_without_marks(report.name), self.late_interaction)
+
+    def colbert_tokens(self) -> PassageTokens | None:
+        """Return what makes the token vectors of the wanted ColBERT model; None when another kind is wanted or here."""
+        choice = self._settings.rerank_model.removeprefix(FUNNEL)
+        if choice == "none":
+            return None
+        try:
+            reranker, _ = self._chosen(choice)
+        except ResiftError:
+            return None
+        return reranker.tokens if isinstance(reranker, ColbertReranker) else None
 
     def forget_scores(self) -> None:
         """Make every cross-encoder on this machine score anew, so that it can be timed."""

@@ -131,7 +131,9 @@ class ModelShelf:
         with self._lock:
             held = self._embedders.get(files.name)
             if held is None or held.files != files:
-                held = self._embedders[files.name] = Embedder(files, self._settings.model_threads)
+                # The bundled model is int8, which accelerators have no arithmetic for.
+                provider = "cpu" if files.source == "bundled" else self._settings.model_provider
+                held = self._embedders[files.name] = Embedder(files, self._settings.model_threads, provider)
             return held
 
 

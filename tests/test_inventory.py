@@ -14,8 +14,9 @@ import pytest
 
 from rag.catalogue import CATALOGUE
 from rag.config import Settings
-from rag.download import download_lock, download_model
+from rag.download import download_model
 from rag.errors import CancelledError, ModelError
+from rag.fetch import download_lock
 from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
 from rag.lock import DataFolderLock
 from rag.models import BUNDLED_NAME, DEFAULTS, find_model, hub_model

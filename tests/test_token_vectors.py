@@ -23,6 +23,7 @@ from rag.tokens.compression import LEAST_VECTORS, MAX_BYTES, compress, max_sims
 from rag.tokens.passages import PassageTokens, embed_chunks
 from rag.tokens.store import TOKENS_FILE, StoredPassage, TokenStore
 from tests.parts import hit, ingest, offline_settings, open_library
+from tools.random_model import PRESETS, build_random_model
 
 HEAT = "# Heat\n\nTake the phone out of the sun and switch it off until it has cooled.\n"
 SUGAR = "# Diet\n\nSugary drinks raise blood sugar quickly.\n"
@@ -227,6 +228,20 @@ def test_ingestion_keeps_token_vectors_so_that_a_question_makes_none(library: Li
     retrieval = library._pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled")
     assert retrieval.supported
     assert rows(tmp_path) == [("notes", entry.id)]
+
+
+def test_ingestion_also_keeps_the_vectors_of_the_wanted_colbert_model(tmp_path: Path) -> None:
+    folder = tmp_path / "colbertv2.0"
+    build_random_model(PRESETS["tiny-colbert"], folder)
+    data = tmp_path / "data"
+    with open_library(offline_settings(data, embed_model="bundled", rerank_model=f"funnel:{folder}")) as library:
+        ingest(library, "notes", "heat.md", HEAT)
+        (entry,) = library.documents("notes")
+        assert rows(data) == [("notes", entry.id)] * 2
+        retrieval = library._pipeline.retrieve("How do I cool a phone?", "notes")
+        assert retrieval.reranker.name.startswith("funnel:colbertv2.0@")
+        assert retrieval.reranker.first_pass == "late interaction"
+        assert rows(data) == [("notes", entry.id)] * 2
 
 
 def test_a_collection_from_before_is_filled_as_questions_are_asked(library: Library, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -80,8 +81,6 @@ def _show_all(app: App, was_busy: bool) -> None:
         st.error(label(failure), icon=":material/error:")
     try:
         running = _running(app)
-        if bool(running) != was_busy:
-            st.rerun()
         entries, use = list_models(app.settings), _use(app)
         free = readable_size(free_disk_space(app.settings))
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
@@ -95,6 +94,8 @@ def _show_all(app: App, was_busy: bool) -> None:
                 if entry.record is not None and entry.record.kind == kind:
                     _show_entry(app, entry, use, running.get(entry.name))
         _show_unlisted(app, [entry for entry in entries if entry.record is None], use, running)
+        if bool(running) != was_busy:
+            st.rerun()  # only now: what a run did not draw is taken off the page, and an open popover with it
     except ResiftError as error:
         st.error(label(str(error)), icon=":material/error:")
 
@@ -127,11 +128,14 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
             elif ended is not None and ended.state == "failed" and entry.presence != "here":
                 st.caption(f":material/error: {label(ended.reason)}")
         if running is not None:
-            if st.button("Cancel", icon=":material/close:", type="tertiary", key=f"cancel-{entry.name}"):
-                app.downloads.cancel(entry.name)
-                if (own := _own_download(app)) is not None and own.name == entry.name:
-                    app.pipeline.rerankers.cancel_fetch()
-                st.rerun(scope="fragment")
+            st.button(
+                "Cancel",
+                icon=":material/close:",
+                type="tertiary",
+                key=f"cancel-{entry.name}",
+                on_click=_cancel,
+                args=(app, entry.name),
+            )
             return
         if entry.presence in ("absent", "unfinished"):
             _offer(app, entry)
@@ -176,23 +180,29 @@ def _offer(app: App, entry: ModelEntry) -> None:
     """Draw the button that gets a model, behind its licence if that forbids commercial use."""
     verb = "Get the rest" if entry.presence == "unfinished" else "Get"
     if entry.record is None or entry.record.commercial:
-        if st.button(verb, icon=":material/download:", key=f"get-{entry.name}"):
-            _attempt(lambda: app.downloads.start(entry.name))
+        start = partial(app.downloads.start, entry.name)
+        st.button(verb, icon=":material/download:", key=f"get-{entry.name}", on_click=_attempt, args=(start,))
         return
     with st.popover(verb, icon=":material/download:", key=f"licence-{entry.name}"):
         st.text(f"{entry.name} is licensed under {entry.record.licence}, which forbids commercial use.")
         accepted = st.checkbox("I accept this licence", key=f"accept-{entry.name}")
-        if st.button("Download", type="primary", disabled=not accepted, key=f"get-{entry.name}"):
-            _attempt(lambda: app.downloads.start(entry.name, accept_licence=True))
+        start = partial(app.downloads.start, entry.name, accept_licence=True)
+        st.button(
+            "Download",
+            type="primary",
+            disabled=not accepted,
+            key=f"get-{entry.name}",
+            on_click=_attempt,
+            args=(start,),
+        )
 
 
 def _offer_removal(app: App, entry: ModelEntry, used: str) -> None:
     with st.popover("Remove", icon=":material/delete:", type="tertiary", key=f"remove-{entry.name}"):
         warning = f" It is in use for {used}." if used else ""
         st.text(f"Delete {entry.name} from this machine and free {readable_size(entry.done)}?{warning}")
-        if st.button("Remove for good", type="primary", key=f"confirm-{entry.name}"):
-            app.downloads.forget(entry.name)
-            _attempt(lambda: remove_model(entry.name, app.settings))
+        remove = partial(_remove, app, entry.name)
+        st.button("Remove for good", type="primary", key=f"confirm-{entry.name}", on_click=_attempt, args=(remove,))
 
 
 def _show_other(app: App) -> None:
@@ -201,16 +211,27 @@ def _show_other(app: App) -> None:
         name = st.text_input("Name", placeholder="organisation/model").strip()
         accepted = st.checkbox("I accept its licence also if that forbids commercial use")
         if st.form_submit_button("Get", icon=":material/download:") and name:
-            _attempt(lambda: app.downloads.start(name, accept_licence=accepted))
+            _attempt(partial(app.downloads.start, name, accept_licence=accepted))
+            st.rerun()
 
 
 def _attempt(action: Callable[[], object]) -> None:
-    """Do what a button asks for and draw the page anew; a failure is said on it."""
+    """Do what a button asks for; a failure is said on the page that is drawn next."""
     try:
         action()
     except ResiftError as error:
         st.session_state[FAILURE] = str(error)
-    st.rerun()
+
+
+def _cancel(app: App, name: str) -> None:
+    app.downloads.cancel(name)
+    if (own := _own_download(app)) is not None and own.name == name:
+        app.pipeline.rerankers.cancel_fetch()
+
+
+def _remove(app: App, name: str) -> None:
+    app.downloads.forget(name)
+    remove_model(name, app.settings)
 
 
 def _running(app: App) -> dict[str, Download]:

@@ -26,7 +26,8 @@ class FunnelReranker:
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the second reranker's scores, and the places that the first gave."""
-        order = rank(hits, self._first.score(question, hits, deadline), top=self._shortlist)
+        first = self._first.score(question, hits, deadline)
+        order = rank(hits, first, top=self._shortlist)
         shortlist = [ranked.hit for ranked in order if ranked.kept]
         scored = self._second.score(question, shortlist, deadline)
         scores = {hit.chunk.id: score for hit, score in zip(shortlist, scored.scores, strict=True)}
@@ -35,7 +36,7 @@ class FunnelReranker:
             scores=tuple(scores.get(hit.chunk.id) for hit in hits),
             first_pass=tuple(places[hit.chunk.id] for hit in hits),
             first_pass_name=self._first.name,
-            note=scored.note,
+            note=" ".join(note for note in (first.note, scored.note) if note),
         )
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
