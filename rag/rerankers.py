@@ -139,15 +139,12 @@ class Rerankers:
         A missing model is downloaded, one that could not be loaded is tried again and then fetched anew; int8 is made
         and compared with fp32 on `samples`.
         """
-        choice = self._settings.rerank_model.removeprefix(FUNNEL)
-        if choice in ("none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES) or names_service(choice):
-            return
-        name = DEFAULTS["reranker"] if choice == "auto" else choice
         with self._lock:
             if self._worker is not None and self._worker.is_alive():
                 return
             self._stop.clear()
-            self._fetch = Fetch(name, "waiting")
+            name = self._wanted_model()
+            self._fetch = Fetch(name, "waiting") if name else None
             self._worker = threading.Thread(
                 target=self._work, args=(name, samples), daemon=True, name="make-reranker-ready"
             )
@@ -194,7 +191,7 @@ class Rerankers:
         held = self._cross_encoders.get(choice)
         if held is not None and "@" in choice:
             return held, RerankReport(choice, "on")
-        name = DEFAULTS["reranker"] if choice == "auto" else choice
+        name = _full_name(choice)
         files = find_model("reranker", name, self._settings)
         if files is not None and files.name != self._unloadable:
             reranker = self._of_files(files)
@@ -204,8 +201,17 @@ class Rerankers:
         )
         return self.late_interaction, RerankReport(self.late_interaction.name, "on", reason)
 
+    def _wanted_model(self) -> str:
+        """Return the name of the model that the setting wants on this machine, "" when it wants none of its own."""
+        choice = self._settings.rerank_model.removeprefix(FUNNEL) or "auto"
+        if choice in ("none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES) or names_service(choice):
+            return ""
+        return _full_name(choice)
+
     def _work(self, name: str, samples: Samples) -> None:
         self.late_interaction.relevance("warm", ["up"])
+        if not name:
+            return
         try:
             files = self._load(name)
             self._choose_precision(files, samples)
@@ -360,6 +366,14 @@ def _on_agreement(agreement: Agreement) -> str:
     if agreement.sufficient:
         return f"It runs in int8: {measured}."
     return f"It runs in fp32 and not in int8: {measured}, and {AGREES_FROM} is wanted."
+
+
+def _full_name(choice: str) -> str:
+    """Return the name that a model has in the catalogue, for a short one too; else the choice as it is."""
+    if choice == "auto":
+        return DEFAULTS["reranker"]
+    record = None if looks_like_folder(choice) else catalogue.find(choice)
+    return record.name if record else choice
 
 
 def _without_marks(name: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
+from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerankers import INT8, Fetch
 from ui.plain import label
 from ui.resources import App
+from ui.verdict import reranker_name
 
 REFRESH_SECONDS = 1.0
 PREPARING = {"quantising": "Making a faster copy (int8) of", "comparing": "Comparing int8 with fp32 for"}
@@ -35,13 +37,16 @@ def _draw_state(app: App, was_moving: bool) -> None:
     if was_moving:
         st.rerun()
     reranker, report = app.pipeline.rerankers.reranker()
+    name = label(reranker_name(report))
+    if report.name.startswith(FUNNEL):
+        name = f"late interaction, then {name}"
     ready = fetch is None or fetch.state == "ready"
     if ready and (reranker is None or not report.reason):
-        precision = app.pipeline.rerankers.precision_of(report.name.removesuffix(INT8)) or None
-        named = f":material/check: Reranker: {label(report.name)}"
+        precision = app.pipeline.rerankers.precision_of(reranker_name(report).removesuffix(INT8)) or None
+        named = f":material/check: Reranker: {name}"
         st.caption(named if reranker else "Reranking is off", help=precision and label(precision))
         return
-    with st.popover(f"Reranker: {label(report.name)}", icon=":material/info:", type="tertiary"):
+    with st.popover(f"Reranker: {name}", icon=":material/info:", type="tertiary"):
         st.text(report.reason)
         if ready:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.types import Answer, Hit, RerankReport, Retrieval
 
 
@@ -31,8 +32,8 @@ def cited(answer: Answer | None) -> frozenset[str]:
 
 
 def reranker_name(report: RerankReport) -> str:
-    """Name the reranker that had the last word."""
-    return report.name.removeprefix("funnel:")
+    """Name the reranker that has the last word."""
+    return report.name.removeprefix(FUNNEL)
 
 
 def ran(report: RerankReport) -> str:
