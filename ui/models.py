@@ -42,7 +42,7 @@ def _draw_state(app: App, was_moving: bool) -> None:
         name = f"late interaction, then {name}"
     ready = fetch is None or fetch.state == "ready"
     if ready and (reranker is None or not report.reason):
-        precision = app.pipeline.rerankers.precision_of(reranker_name(report).removesuffix(INT8)) or None
+        precision = app.pipeline.rerankers.precision_of(report.name.removeprefix(FUNNEL).removesuffix(INT8)) or None
         named = f":material/check: Reranker: {name}"
         st.caption(named if reranker else "Reranking is off", help=precision and label(precision))
         return

@@ -122,6 +122,8 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
                 st.text(entry.name, width="content")
                 _show_badges(entry, use.of(entry.name), running)
             st.caption(_facts(entry, running))
+            if precision := app.pipeline.rerankers.precision_of(entry.name):
+                st.caption(f":material/speed: {label(precision)}")
             ended = app.downloads.get(entry.name)
             if running is not None:
                 _show_progress(running)

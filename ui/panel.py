@@ -56,7 +56,7 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
         "orders": orders,
         "captions": {
             "before": RECALLED,
-            "shortlist": f"As the first pass left them: {report.first_pass} chose whom {reranker_name(report)} reads",
+            "shortlist": f"As the first pass left them: {report.first_pass} chose what {reranker_name(report)} reads",
             "after": f"As reranked by {ran(report)}" if reranked else RECALLED,
         },
         "kept": len(retrieval.kept),

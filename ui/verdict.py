@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.types import Answer, Hit, RerankReport, Retrieval
+
+HASH = re.compile(r"@[0-9a-f]{12}")
 
 
 def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
@@ -32,8 +35,8 @@ def cited(answer: Answer | None) -> frozenset[str]:
 
 
 def reranker_name(report: RerankReport) -> str:
-    """Name the reranker that has the last word."""
-    return report.name.removeprefix(FUNNEL)
+    """Name the reranker that has the last word; a folder's model without the hash of its weights."""
+    return HASH.sub("", report.name.removeprefix(FUNNEL))
 
 
 def ran(report: RerankReport) -> str:
