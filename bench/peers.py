@@ -14,11 +14,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from bench.rounds import Score, measure, peak_megabytes
 
 MAX_TOKENS = 512
+LIBRARIES = ("sentence-transformers", "torch", "transformers", "FlashRank", "onnxruntime")
 
 
 def write_model(preset: str, folder: Path) -> None:
@@ -122,7 +124,8 @@ def main() -> None:
         return
     given = json.load(sys.stdin)
     figures = measure(SYSTEMS[arguments.system](arguments.folder), given["questions"], given["texts"])
-    print(json.dumps({**figures, "peak_mb": peak_megabytes()}))
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    print(json.dumps({**figures, "versions": versions, "peak_mb": peak_megabytes()}))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,11 @@ PROVIDERS: dict[str, tuple[str, str]] = {
     "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
 }
 """For each MODEL_PROVIDER: what onnxruntime calls it, and the package that brings it."""
+
+QUANTISING = b"DynamicQuantize"
+"""Begins the names of the operators that scale all they are given together."""
+
+PIECE_BYTES = 2**20
 
 SESSION: dict[str, Any] = {
     "local_files_only": True,
@@ -77,5 +81,11 @@ def execution_providers(provider: str) -> list[str]:
 
 def is_quantised(model_file: Path) -> bool:
     """Tell whether a model quantises its inputs as it runs: then its numbers depend on what else is in the batch."""
-    with model_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(b"DynamicQuantizeLinear") >= 0 or content.find(b"DynamicQuantizeMatMul") >= 0
+    tail = b""
+    # In pieces: a whole model in memory would count as this process's peak.
+    with model_file.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            if QUANTISING in piece or QUANTISING in tail + piece[: len(QUANTISING)]:
+                return True
+            tail = piece[-len(QUANTISING) :]
+    return False

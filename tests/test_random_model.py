@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from rag.embed import Embedder
@@ -44,11 +45,19 @@ def test_the_tiny_embedder_gives_unit_vectors_that_do_not_depend_on_the_batch(tm
     assert np.allclose(vectors, [embedder.passages([text])[0] for text in texts], atol=1e-6)
 
 
-@pytest.mark.parametrize("preset", ["tiny-cross-encoder", "tiny-xlm-roberta-cross-encoder"])
+@pytest.mark.parametrize("preset", ["tiny-cross-encoder", "tiny-xlm-roberta-cross-encoder", "tinybert-l-2"])
 def test_a_tiny_cross_encoder_tells_passages_apart(tmp_path: Path, preset: str) -> None:
     build_random_model(PRESETS[preset], tmp_path)
     reranker = CrossEncoderReranker(folder_model("reranker", tmp_path), threads=1)
     assert len(set(reranker.relevance("the team", ["history", "the world", "糖尿病"]))) == 3
+
+
+def test_the_measured_minilm_has_the_weights_of_its_architecture(tmp_path: Path) -> None:
+    build_random_model(PRESETS["minilm-l-6"], tmp_path)
+    shapes = [tuple(each.dims) for each in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    # Six layers of four square maps and two wide ones, and one square map that reads the first token.
+    assert shapes.count((384, 384)) == 25
+    assert shapes.count((384, 1536)) == shapes.count((1536, 384)) == 6
 
 
 def test_word_overlap_counts_the_share_of_the_question_that_the_passage_contains(tmp_path: Path) -> None:
