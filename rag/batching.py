@@ -7,8 +7,9 @@ core waits for another, nor for one that some other program has taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache
+from itertools import islice
 from typing import TypeVar
 
 Text = TypeVar("Text")
@@ -16,6 +17,9 @@ Result = TypeVar("Result")
 
 TOKENS_PER_BATCH = 256
 """Padded tokens in one run of the model: long texts run alone, short ones together."""
+
+LOOK_SECONDS = 0.2
+"""How long a caller waits for a batch before it looks round."""
 
 
 def micro_batches(lengths: Sequence[int], tokens: int = TOKENS_PER_BATCH) -> Iterator[list[int]]:
@@ -42,24 +46,30 @@ def run_in_micro_batches(
 ) -> list[Result]:
     """Return `run`'s results in the order of `texts` (text in any form), with `workers` batches under way at once.
 
-    All callers in the process share these workers and are served in turn, so that several people asking at once take
-    no more memory than one. `after_batch` is told in the calling thread how many texts are done; when it raises, no
-    further batch is begun.
+    All callers in the process share these workers, and each has at most as many batches there as there are workers: so
+    several people asking at once take turns, and no more memory than one. `after_batch` is told in the calling thread
+    how many texts are done, after every batch and several times a second while none ends; when it raises, no further
+    batch is begun.
     """
     results: dict[int, Result] = {}
-    pool = _pool(workers)
-    running = {
-        pool.submit(run, [texts[position] for position in batch]): batch for batch in micro_batches(lengths, tokens)
-    }
+    pool, waiting = _pool(workers), micro_batches(lengths, tokens)
+    running: dict[Future[Sequence[Result]], list[int]] = {}
     try:
-        for future in as_completed(running):
-            results.update(zip(running[future], future.result(), strict=True))
-            after_batch(len(results))
+        while True:
+            for batch in islice(waiting, workers - len(running)):
+                running[pool.submit(run, [texts[position] for position in batch])] = batch
+            if not running:
+                return [results[position] for position in range(len(texts))]
+            ended, _ = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in ended:
+                results.update(zip(running.pop(future), future.result(), strict=True))
+                after_batch(len(results))
+            if not ended:
+                after_batch(len(results))
     finally:
         for future in running:
             future.cancel()
         wait(running)
-    return [results[position] for position in range(len(texts))]
 
 
 @lru_cache(maxsize=4)

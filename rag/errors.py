@@ -27,6 +27,10 @@ class ModelError(ResiftError):
     """A model's files are missing, incomplete or unusable."""
 
 
+class DamagedModelError(ModelError):
+    """A model's files are all there and cannot be loaded."""
+
+
 class RerankError(ResiftError):
     """Reranking failed; the fused order still stands."""
 

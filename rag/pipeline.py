@@ -7,14 +7,16 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 
 from rag.answer import AnswerStream, answer
 from rag.config import Settings
 from rag.download import Progress
 from rag.embed import Embedder
-from rag.errors import InputError, UnavailableError
+from rag.errors import CancelledError, InputError, ResiftError, UnavailableError
 from rag.llm import ChatModel, encodable, make_chat, polled
 from rag.models import BUNDLED_NAME
+from rag.precision import COMPARED
 from rag.prompt import condense_messages, is_chinese
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.base import Reranker, Scored, rank
@@ -111,7 +113,7 @@ class Pipeline:
         judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
         with watch.stage("check support"):
             supported = bool(kept) and judge.supports(question, kept)
-        if self.rerankers.awaits_samples:
+        if self.rerankers.awaits_samples and len(hits) >= COMPARED:
             self.make_ready()
         return Retrieval(
             question=question,
@@ -155,23 +157,31 @@ class Pipeline:
         self.rerankers.make_ready(self._samples)
 
     def _samples(self) -> list[tuple[str, tuple[Hit, ...]]]:
-        """Return sentences from the middle of some documents, as questions, with what is recalled for them."""
+        """Return sentences out of a collection's documents as questions, with what is recalled for them."""
         samples: list[tuple[str, tuple[Hit, ...]]] = []
         for name in self.store.names():
-            index = self.store.open(name)
-            entries = index.documents()
-            for entry in entries[:: max(1, len(entries) // SAMPLES)][:SAMPLES]:
-                chunks = index.chunks(entry.id)
-                sentences = split_sentences(chunks[len(chunks) // 2].text)
-                question = max(sentences, key=len, default="")[:MAX_SAMPLE_CHARACTERS]
-                if question and len(samples) < SAMPLES:
-                    samples.append((question, self._recall(index, question)))
+            try:
+                samples = self._samples_of(self.store.open(name))
+            except ResiftError as error:
+                log.info("Nothing can be compared on the collection %s: %s", name, error)
+            if len(samples) == SAMPLES and all(len(hits) >= COMPARED for _, hits in samples):
+                break
         return samples
+
+    def _samples_of(self, index: Index) -> list[tuple[str, tuple[Hit, ...]]]:
+        entries = index.documents()
+        spread = entries[:: max(1, len(entries) // SAMPLES)][:SAMPLES]
+        chunks = [chunk for entry in spread for chunk in index.chunks(entry.id)]
+        questions = (
+            max(split_sentences(chunk.text), key=len, default="")[:MAX_SAMPLE_CHARACTERS]
+            for chunk in chunks[:: max(1, len(chunks) // SAMPLES)]
+        )
+        return [(question, self._recall(index, question)) for question in islice(filter(None, questions), SAMPLES)]
 
     def _recall(self, index: Index, question: str) -> tuple[Hit, ...]:
         return recall(
             index,
-            self.shelf.embedder_of(index.spec).question(question),
+            self.shelf.embedder_of(index.spec, _only_what_is_here).question(question),
             self.words.question(question),
             limit=self.settings.recall_limit,
             candidates=self.settings.rerank_candidates,
@@ -196,6 +206,11 @@ class Pipeline:
         log.warning("Reranking with %s did not run: %s", reranker.name, outcome.failure)
         reason = f"{reranker.name} did not run: {outcome.failure.removesuffix('.')}."
         return outcome.ranked, replace(report, state="fallback", reason=reason)
+
+
+def _only_what_is_here(done: int, total: int) -> None:
+    """Stand for the progress of a download that is not wanted."""
+    raise CancelledError("The embedder is not on this machine.")
 
 
 def open_pipeline(settings: Settings) -> Pipeline:

@@ -12,13 +12,16 @@ from typing import Literal
 from rag import catalogue
 from rag.config import Settings
 from rag.download import download_model
-from rag.errors import CancelledError, ModelError, ResiftError
+from rag.errors import CancelledError, DamagedModelError, ResiftError, SettingError
 from rag.llm import ChatModel
+from rag.loading import is_quantised
 from rag.models import DEFAULTS, ModelFiles, find_model, hub_model, looks_like_folder
 from rag.precision import (
     AGREES_FROM,
+    COMPARED,
     Agreement,
     agreement_of,
+    discard,
     int8_files,
     make_int8,
     read_agreement,
@@ -31,17 +34,20 @@ from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.funnel import FunnelReranker
 from rag.rerank.late_interaction import ColbertReranker, LateInteractionReranker
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
-from rag.rerank.listwise import listwise_reranker
-from rag.rerank.remote import service_reranker
+from rag.rerank.listwise import ListwiseReranker, listwise_reranker
+from rag.rerank.remote import RemoteReranker, service_reranker
 from rag.rerank.services import names_service
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.passages import PassageTokens
 from rag.tokens.store import TokenStore
 from rag.types import Hit, RerankReport
 
-FetchState = Literal["ready", "waiting", "downloading", "quantising", "comparing", "cancelled", "failed"]
+FetchState = Literal["ready", "waiting", "downloading", "loading", "quantising", "comparing", "cancelled", "failed"]
 INT8 = " (int8)"
 """Ends the name of a cross-encoder that runs in int8, made here."""
+
+LEAST_QUESTIONS = 3
+"""Questions, each with as many passages as are compared, without which int8 is not judged."""
 
 LATE_INTERACTION_CHOICES = ("bundled", "late-interaction", LateInteractionReranker.name)
 
@@ -83,9 +89,9 @@ class Rerankers:
         self._lock = threading.Lock()
         self._cross_encoders: dict[str, CrossEncoderReranker] = {}
         self._colberts: dict[Path, ColbertReranker] = {}
-        self._others: dict[str, Reranker] = {}
+        self._others: dict[str, RemoteReranker | ListwiseReranker] = {}
         self._precisions: dict[str, str] = {}
-        self._unloadable = ""
+        self._unloadable: set[str] = set()
         self._awaits_samples = False
         self._stop = threading.Event()
         self._fetch: Fetch | None = None
@@ -99,7 +105,7 @@ class Rerankers:
         Raises ModelError for a name that no model has and for an incomplete folder, SettingError for a service
         whose address or key is missing.
         """
-        choice = (choice or self._settings.rerank_model).removesuffix(INT8)
+        choice = _normal(choice or self._settings.rerank_model)
         if choice == "none":
             return None, RerankReport("none", "off", "Reranking is off.")
         if choice == "auto" and candidates > self._settings.rerank_shortlist:
@@ -111,11 +117,13 @@ class Rerankers:
 
     def judge(self, report: RerankReport) -> Judge:
         """Return what scores single sentences for a retrieval that was reranked so: something on this machine."""
-        return self._cross_encoders.get(_without_marks(report.name), self.late_interaction)
+        if report.state != "on":
+            return self.late_interaction
+        return self._cross_encoders.get(report.name.removeprefix(FUNNEL).removesuffix(INT8), self.late_interaction)
 
     def colbert_tokens(self) -> PassageTokens | None:
         """Return what makes the token vectors of the wanted ColBERT model; None when another kind is wanted or here."""
-        choice = self._settings.rerank_model.removeprefix(FUNNEL)
+        choice = _normal(self._settings.rerank_model).removeprefix(FUNNEL)
         if choice == "none":
             return None
         try:
@@ -125,8 +133,8 @@ class Rerankers:
         return reranker.tokens if isinstance(reranker, ColbertReranker) else None
 
     def forget_scores(self) -> None:
-        """Make every cross-encoder on this machine score anew, so that it can be timed."""
-        for reranker in list(self._cross_encoders.values()):
+        """Make every reranker score anew, so that it can be timed."""
+        for reranker in (*self._cross_encoders.values(), *self._others.values()):
             reranker.forget_scores()
 
     def precision_of(self, name: str) -> str:
@@ -143,7 +151,7 @@ class Rerankers:
             if self._worker is not None and self._worker.is_alive():
                 return
             self._stop.clear()
-            name = self._wanted_model()
+            name = self.wanted_model
             self._fetch = Fetch(name, "waiting") if name else None
             self._worker = threading.Thread(
                 target=self._work, args=(name, samples), daemon=True, name="make-reranker-ready"
@@ -166,7 +174,7 @@ class Rerankers:
 
     def _chosen(self, choice: str) -> tuple[Reranker, RerankReport]:
         if choice.startswith(FUNNEL):
-            second, report = self._chosen(choice.removeprefix(FUNNEL) or "auto")
+            second, report = self._chosen(choice.removeprefix(FUNNEL))
             if second is self.late_interaction:
                 return second, report
             funnel = FunnelReranker(self.late_interaction, second, self._settings.rerank_shortlist)
@@ -181,7 +189,9 @@ class Rerankers:
             return reranker, RerankReport(reranker.name, "on")
         return self._model(choice)
 
-    def _held(self, name: str, make: Callable[[], Reranker]) -> Reranker:
+    def _held(
+        self, name: str, make: Callable[[], RemoteReranker | ListwiseReranker]
+    ) -> RemoteReranker | ListwiseReranker:
         with self._lock:
             if name not in self._others:
                 self._others[name] = make()
@@ -190,10 +200,10 @@ class Rerankers:
     def _model(self, choice: str) -> tuple[Reranker, RerankReport]:
         held = self._cross_encoders.get(choice)
         if held is not None and "@" in choice:
-            return held, RerankReport(choice, "on")
+            return held, RerankReport(held.name, "on", _licence(held.files))
         name = _full_name(choice)
         files = find_model("reranker", name, self._settings)
-        if files is not None and files.name != self._unloadable:
+        if files is not None and files.name not in self._unloadable:
             reranker = self._of_files(files)
             return reranker, RerankReport(reranker.name, "on", _licence(files))
         reason = (
@@ -201,18 +211,19 @@ class Rerankers:
         )
         return self.late_interaction, RerankReport(self.late_interaction.name, "on", reason)
 
-    def _wanted_model(self) -> str:
-        """Return the name of the model that the setting wants on this machine, "" when it wants none of its own."""
-        choice = self._settings.rerank_model.removeprefix(FUNNEL) or "auto"
+    @property
+    def wanted_model(self) -> str:
+        """The name of the model that the setting wants on this machine, "" when it wants none of its own."""
+        choice = _normal(self._settings.rerank_model).removeprefix(FUNNEL)
         if choice in ("none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES) or names_service(choice):
             return ""
         return _full_name(choice)
 
     def _work(self, name: str, samples: Samples) -> None:
-        self.late_interaction.relevance("warm", ["up"])
-        if not name:
-            return
         try:
+            self.late_interaction.relevance("warm", ["up"])
+            if not name:
+                return
             files = self._load(name)
             self._choose_precision(files, samples)
             self._set_fetch(state="ready")
@@ -220,35 +231,41 @@ class Rerankers:
             self._set_fetch(state="cancelled", reason="The download was cancelled.")
         except ResiftError as error:
             log.info("%s", error)
-            self._set_fetch(state="failed", reason=str(error))
+            if name:
+                self._set_fetch(state="failed", reason=str(error))
         except Exception:
             log.exception("Making the reranker %s ready failed", name)
-            self._set_fetch(state="failed", reason="An unexpected error, whose trace is in the log.")
+            if name:
+                self._set_fetch(state="failed", reason="An unexpected error, whose trace is in the log.")
 
     def _load(self, name: str) -> ModelFiles:
         """Return the files of a reranker that has been loaded and timed, downloaded if need be."""
         files = find_model("reranker", name, self._settings)
         if files is None:
             files = self._download(name)
+        self._set_fetch(state="loading")
         try:
             self._warm_up(files)
-        except ModelError:
-            failed_before, self._unloadable = self._unloadable == files.name, files.name
-            if not failed_before or looks_like_folder(name):
+        except DamagedModelError:
+            failed_before = files.name in self._unloadable
+            self._unloadable |= {files.name, name}
+            if not failed_before or files.source == "folder":
                 raise
             files = self._download(name, afresh=True)
             self._warm_up(files)
-        self._unloadable = ""
+        self._unloadable -= {files.name, name}
         return files
 
     def _choose_precision(self, files: ModelFiles, samples: Samples) -> None:
         """Make int8 if it is wanted and not there, and compare it; what fails leaves fp32 in use."""
         settings = self._settings
         self._awaits_samples = False
-        if _is_colbert(files) or settings.rerank_precision == "fp32" or settings.model_provider != "cpu":
+        if settings.rerank_precision == "fp32":
             return
-        fp32 = self._cross_encoder(files)
-        if fp32.quantised:
+        why_not = self._why_not_int8(files)
+        if why_not:
+            if settings.rerank_precision == "int8":
+                self._precisions[files.name] = f"RERANK_PRECISION=int8 does nothing here: {why_not}."
             return
         try:
             made = int8_files(files, settings)
@@ -257,25 +274,32 @@ class Rerankers:
                 made = make_int8(files, settings)
             if settings.rerank_precision == "auto" and read_agreement(made) is None:
                 self._set_fetch(state="comparing")
-                self._compare(files, made, fp32, samples())
-            self._cross_encoder(files).warm_up()
+                self._compare(files, made, samples())
+            self._warm_up(files)
         except ResiftError as error:
             log.warning("%s", error)
             self._precisions[files.name] = str(error)
+
+    def _why_not_int8(self, files: ModelFiles) -> str:
+        if _is_colbert(files):
+            return "a ColBERT model runs as it is"
+        if self._settings.model_provider != "cpu":
+            return f"models run on {self._settings.model_provider}"
+        return "the model's own files are quantised" if is_quantised(files.folder / files.model_file) else ""
 
     def _compare(
         self,
         files: ModelFiles,
         made: ModelFiles,
-        fp32: CrossEncoderReranker,
         samples: Sequence[tuple[str, Sequence[Hit]]],
     ) -> None:
-        if not samples:
-            self._awaits_samples = True
-            self._precisions[files.name] = "It runs in fp32 until int8 can be compared with it on your documents."
-            return
-        int8 = self._new_cross_encoder(made)
         passages = [(question, [hit.chunk.passage for hit in hits]) for question, hits in samples]
+        enough = len(passages) >= LEAST_QUESTIONS and all(len(texts) >= COMPARED for _, texts in passages)
+        if not enough:
+            self._awaits_samples = True
+            self._precisions[files.name] = "It runs in fp32 until there are documents enough to compare int8 on."
+            return
+        fp32, int8 = self._cross_encoder(files), self._new_cross_encoder(made)
         agreement = agreement_of(
             [fp32.relevance(question, texts) for question, texts in passages],
             [int8.relevance(question, texts) for question, texts in passages],
@@ -301,12 +325,12 @@ class Rerankers:
         if fetch is None or fetch.name != name:
             hint = "" if catalogue.find(name) else catalogue.did_you_mean(name)
             return f"{name} is not on this machine.{hint}"
-        if fetch.state in ("waiting", "downloading"):
+        if fetch.moving:
             percent = f" ({fetch.done / fetch.total:.0%})" if fetch.total else ""
             return f"{name} is being fetched{percent}."
-        if name == self._unloadable:
+        if name in self._unloadable:
             return f"{name} cannot be loaded."
-        return f"{name} could not be fetched."
+        return f"{name} {'is not on this machine' if fetch.state == 'ready' else 'could not be fetched'}."
 
     def _of_files(self, files: ModelFiles) -> Reranker:
         return self._colbert(files) if _is_colbert(files) else self._cross_encoder(files)
@@ -314,7 +338,15 @@ class Rerankers:
     def _warm_up(self, files: ModelFiles) -> None:
         if _is_colbert(files):
             self._colbert(files).warm_up()
-        else:
+            return
+        try:
+            self._cross_encoder(files).warm_up()
+        except DamagedModelError:
+            made = int8_files(files, self._settings)
+            if made is None or self._cross_encoder(files).files != made:
+                raise
+            log.warning("The int8 copy of %s cannot be loaded; it is removed, and fp32 runs.", files.name)
+            discard(made)
             self._cross_encoder(files).warm_up()
 
     def _colbert(self, files: ModelFiles) -> ColbertReranker:
@@ -376,8 +408,19 @@ def _full_name(choice: str) -> str:
     return record.name if record else choice
 
 
-def _without_marks(name: str) -> str:
-    return name.removeprefix(FUNNEL).removesuffix(INT8)
+def _normal(choice: str) -> str:
+    """Write a choice as it is compared: words in lower case, "funnel:" with what comes after it.
+
+    Raises SettingError for a funnel into nothing.
+    """
+    choice = choice.strip().removesuffix(INT8)
+    if choice.lower().startswith(FUNNEL):
+        second = _normal(choice[len(FUNNEL) :] or "auto")
+        if second == "none":
+            raise SettingError("A funnel needs a reranker after its colon: write funnel:auto, or none alone.")
+        return FUNNEL + second
+    words = ("auto", "none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES)
+    return choice.lower() if choice.lower() in words else choice
 
 
 def _is_colbert(files: ModelFiles) -> bool:

@@ -64,6 +64,39 @@ def test_no_further_batch_is_begun_once_the_caller_has_had_enough() -> None:
     assert len(begun) < 50
 
 
+def test_callers_take_turns() -> None:
+    # The first caller has a batch under way and more waiting; the second one's only batch does not wait for all.
+    order: list[str] = []
+    begun = threading.Event()
+
+    def run(batch: list[str]) -> list[str]:
+        begun.set()
+        time.sleep(0.02)
+        order.extend(batch)
+        return batch
+
+    first = threading.Thread(
+        target=run_in_micro_batches, args=(["a"] * 20, [1] * 20, run), kwargs={"tokens": 1, "workers": 1}
+    )
+    first.start()
+    assert begun.wait(10)
+    run_in_micro_batches(["b"], [1], run, tokens=1, workers=1)
+    first.join()
+    assert order.index("b") < 5
+
+
+def test_a_caller_is_told_of_the_time_while_it_waits() -> None:
+    told: list[int] = []
+
+    def run(batch: list[str]) -> list[str]:
+        time.sleep(0.5)
+        return batch
+
+    run_in_micro_batches(["a"], [1], run, after_batch=told.append)
+    assert told[0] == 0
+    assert told[-1] == 1
+
+
 def test_a_failure_in_a_batch_reaches_the_caller() -> None:
     def run(batch: list[str]) -> list[str]:
         raise ValueError("broken")

@@ -97,11 +97,11 @@ def test_a_blend_says_its_weight_and_leaves_the_unscored_unscored() -> None:
 def test_a_budget_scores_the_most_promising_and_says_what_it_left_out(overlap: CrossEncoderReranker) -> None:
     hits = [hit(number, f"phone {number}") for number in range(1, 25)]
     seconds = itertools.count()  # a second passes whenever the clock is looked at
-    scored = overlap.score("phone", hits, Deadline(math.inf, budget=12.5, clock=lambda: next(seconds)))
+    scored = overlap.score("phone", hits, Deadline(math.inf, budget=40.5, clock=lambda: next(seconds)))
     left = [score is None for score in scored.scores].count(True)
     assert 0 < left < len(hits) - 2
     assert [score is None for score in scored.scores] == sorted(score is None for score in scored.scores)
-    assert scored.note.startswith(f"{left} of 24 passages were left out: the budget of 12,500 ms ")
+    assert scored.note.startswith(f"{left} of 24 passages were left out: the budget of 40,500 ms ")
     assert scored.note.endswith("(RERANK_BUDGET_MS) was spent on the more promising ones.")
 
 
@@ -109,7 +109,7 @@ def test_a_budget_that_holds_no_two_passages_is_refused_with_the_time_they_take(
     overlap: CrossEncoderReranker,
 ) -> None:
     overlap.warm_up()
-    with pytest.raises(RerankError, match=r"too small for two passages, which take about [\d,]+ ms here: raise"):
+    with pytest.raises(RerankError, match=r"are left of the budget of 0 ms, and two passages take about [\d,]+ ms here: raise"):
         overlap.score("phone", [hit(1, "phone"), hit(2, "water")], Deadline(math.inf, budget=1e-9))
 
 

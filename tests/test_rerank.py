@@ -135,6 +135,13 @@ def test_a_question_longer_than_the_model_is_cut_and_still_scored(overlap: Cross
     assert result[0].order > result[1].order
 
 
+def test_a_question_of_ten_thousand_characters_is_paired_once_with_each_passage(cross_encoder_folder: Path) -> None:
+    reranker = CrossEncoderReranker(folder_model("reranker", cross_encoder_folder), threads=1)
+    pairs = reranker._pairs("What is the heat of the phone? " * 323, ["water", "heat " * 300], FOREVER)
+    assert [len(windows) for windows in pairs] == [1, len(reranker.windows("heat " * 200, "heat " * 300))]
+    assert all(len(pair.ids) <= 128 and not pair.overflowing for windows in pairs for pair in windows)
+
+
 def test_one_candidate_and_an_empty_passage_are_scored(overlap: CrossEncoderReranker) -> None:
     assert len(overlap.score("phone", [hit(1, "phone")], FOREVER).scores) == 1
     assert overlap.score("phone", [hit(1, "")], FOREVER).scores[0].order == pytest.approx(-4, abs=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from rag.sparse import Bm25Encoder
 from rag.tokens.store import TOKENS_FILE, TokenStore
 from tests.models import HubServer
 from tests.parts import offline_settings, open_library
+from tools.random_model import PRESETS, build_random_model
 from ui.resources import App
 
 BGE_RERANKER = DEFAULTS["reranker"]
@@ -112,6 +114,62 @@ def test_a_service_that_needs_a_key_and_has_none_is_refused_naming_the_setting(t
         rerankers(offline_settings(tmp_path)).reranker("cohere:rerank-v3.5")
     with pytest.raises(SettingError, match="LLM_MODEL"):
         rerankers(offline_settings(tmp_path)).reranker("llm")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(" AUTO ", "auto"), ("None", "none"), ("Bundled", "bundled"), ("FUNNEL:Bundled", "funnel:bundled")],
+)
+def test_words_of_a_choice_are_read_in_any_case(tmp_path: Path, written: str, meant: str) -> None:
+    models = rerankers(offline_settings(tmp_path))
+    assert models.reranker(written) == models.reranker(meant)
+
+
+def test_a_funnel_into_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="A funnel needs a reranker after its colon"):
+        rerankers(offline_settings(tmp_path)).reranker("funnel:none")
+
+
+def test_where_a_reranker_fell_back_late_interaction_judges_the_sentences(
+    tmp_path: Path, word_overlap_folder: Path
+) -> None:
+    models = rerankers(offline_settings(tmp_path))
+    _, report = models.reranker(str(word_overlap_folder))
+    assert models.judge(report) is not models.late_interaction
+    assert models.judge(replace(report, state="fallback")) is models.late_interaction
+
+
+def test_a_damaged_int8_copy_is_removed_and_fp32_runs(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online(tmp_path, bge_hub.endpoint, rerank_precision="int8")
+    assert made_ready(rerankers(settings)).state == "ready"
+    (made,) = settings.models_folder.glob("int8/*/model.onnx")
+    made.write_bytes(b"damaged")
+    downloads = sum("model.onnx" in request and request.startswith("GET") for request in bge_hub.requests)
+    models = rerankers(settings)
+    assert made_ready(models).state == "ready"
+    assert models.reranker()[1].name == BGE_RERANKER
+    assert not made.exists()
+    assert sum("model.onnx" in r and r.startswith("GET") for r in bge_hub.requests) == downloads
+
+
+def test_a_missing_provider_is_no_reason_to_fetch_the_model_again(tmp_path: Path, bge_hub: HubServer) -> None:
+    assert made_ready(rerankers(online(tmp_path, bge_hub.endpoint))).state == "ready"
+    asked = len(bge_hub.requests)
+    models = rerankers(online(tmp_path, bge_hub.endpoint, model_provider="openvino"))
+    for _ in range(2):
+        failed = made_ready(models)
+        assert failed.state == "failed"
+        assert "MODEL_PROVIDER=openvino needs the package onnxruntime-openvino" in failed.reason
+    assert len(bge_hub.requests) == asked
+
+
+def test_int8_that_is_wanted_and_cannot_be_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "colbertv2.0"
+    build_random_model(PRESETS["tiny-colbert"], folder)
+    models = rerankers(offline_settings(tmp_path, rerank_model=str(folder), rerank_precision="int8"))
+    assert made_ready(models).state == "ready"
+    name = models.reranker()[1].name
+    assert models.precision_of(name) == "RERANK_PRECISION=int8 does nothing here: a ColBERT model runs as it is."
 
 
 def test_a_weight_for_retrieval_blends_whatever_is_chosen(tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.rerank.funnel import PREFIX as FUNNEL
+from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerankers import INT8, Fetch
 from ui.plain import label
 from ui.resources import App
 from ui.verdict import reranker_name
 
 REFRESH_SECONDS = 1.0
-PREPARING = {"quantising": "Making a faster copy (int8) of", "comparing": "Comparing int8 with fp32 for"}
+PREPARING = {
+    "loading": "Loading",
+    "quantising": "Making a faster copy (int8) of",
+    "comparing": "Comparing int8 with fp32 for",
+}
 
 
 def show_fetch(app: App) -> None:
@@ -48,9 +53,11 @@ def _draw_state(app: App, was_moving: bool) -> None:
         return
     with st.popover(f"Reranker: {name}", icon=":material/info:", type="tertiary"):
         st.text(report.reason)
-        if ready:
+        stands_in = report.name == LateInteractionReranker.name and app.pipeline.rerankers.wanted_model
+        if not stands_in:
             return
-        st.text(fetch.reason if fetch else "")
+        if fetch is not None:
+            st.text(fetch.reason)
         if st.button("Try to fetch it again", icon=":material/refresh:"):
             app.pipeline.make_ready()
             st.rerun()

@@ -32,6 +32,9 @@ WARM_UP_WORDS = 150
 WAVE = 4
 """Batches for each worker between two looks at the budget."""
 
+ACCELERATOR_WAVE = 64
+"""Passages between two looks at the budget on an accelerator."""
+
 ACCELERATOR_TOKENS = 16_384
 """Padded tokens in one run on an accelerator, which wants large batches, unlike a processor core."""
 
@@ -54,11 +57,6 @@ class CrossEncoderReranker:
     def tokenizer(self) -> Tokenizer:
         """The model's own tokenizer without truncation."""
         return self._model.tokenizer
-
-    @property
-    def quantised(self) -> bool:
-        """Whether the model's own files are quantised already."""
-        return self._model.quantised
 
     def warm_up(self) -> None:
         """Load the model, and time it on passages of a chunk's length so that a prediction can be made."""
@@ -94,66 +92,89 @@ class CrossEncoderReranker:
     def windows(self, question: str, passage: str) -> list[str]:
         """Return the passage, or, where it does not fit beside the question, windows that overlap by a quarter."""
         asked, encoded = self._model.encode([question, passage])
-        return [
-            passage[window.offsets[0][0] : window.offsets[-1][1]] if window.offsets else passage
-            for window in self._windows(encoded, self._room(asked))
-        ]
+        return _windows(passage, encoded, self._room(asked)) or [passage]
 
     def _cached(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float | None]:
         known = self._cache.get_many(question, passages)
         missing = list(dict.fromkeys(text for text, logit in zip(passages, known, strict=True) if logit is None))
         if missing:
-            fresh = self._score(question, missing, deadline)
+            fresh = self._score(question, missing, deadline, known=len(passages) - known.count(None))
             self._cache.put_many(question, fresh)
             known = [fresh.get(text) if logit is None else logit for text, logit in zip(passages, known, strict=True)]
         return known
 
-    def _score(self, question: str, passages: Sequence[str], deadline: Deadline) -> dict[str, float]:
-        """Return the logit of each passage that fits into the budget, by its text."""
+    def _score(self, question: str, passages: Sequence[str], deadline: Deadline, known: int = 0) -> dict[str, float]:
+        """Return the logit of each passage that fits into the budget, by its text; `known` others need no time."""
         self._model.load()
-        (asked,) = self._model.encode([question])
-        asked.truncate((self.files.max_tokens - SPECIAL_TOKENS) // 2)
-        room = self._room(asked)
-        pairs = [
-            [self._model.pair(asked, window) for window in self._windows(encoded, room)]
-            for encoded in self._model.encode(passages)
-        ]
+        pairs = self._pairs(question, passages, deadline)
         logits: list[float] = []
         while len(logits) < len(pairs):
-            wave = pairs[len(logits) : len(logits) + self._wave(pairs, len(logits), deadline)]
-            if not wave:
+            fitting = self._fitting(pairs[len(logits) :], deadline)
+            if known + len(logits) + fitting < min(2, known + len(pairs)):
+                raise RerankError(self._too_small(deadline))
+            if not fitting:
                 break
-            logits += self._run_wave(wave, len(logits), len(pairs), deadline)
+            logits += self._run_wave(pairs[len(logits) : len(logits) + fitting], len(logits), len(pairs), deadline)
         return dict(zip(passages, logits, strict=False))
 
-    def _wave(self, pairs: list[list[Encoding]], done: int, deadline: Deadline) -> int:
+    def _pairs(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[list[Encoding]]:
+        """Return each passage beside the question, in as many windows as it needs."""
+        asked = self._fitted(question)
+        room, pairs = self._room(asked), []
+        for passage, encoded in zip(passages, self._model.encode(passages), strict=True):
+            deadline.check(0, len(passages))
+            windows = self._model.encode(_windows(passage, encoded, room)) or [encoded]
+            pairs.append([self._model.pair(asked, window) for window in windows])
+        return pairs
+
+    def _fitted(self, question: str) -> Encoding:
+        """Return the tokens of a question, of which half of the model's input is read at most."""
+        most = (self.files.max_tokens - SPECIAL_TOKENS) // 2
+        (asked,) = self._model.encode([question])
+        cut = most
+        # The text is cut and not the encoding: what that leaves over would be paired with every passage.
+        while len(asked.ids) > most and cut:
+            (asked,) = self._model.encode([question[: asked.offsets[cut - 1][1]]])
+            cut -= 1  # a text that is cut within a word may have more tokens than before
+        return asked
+
+    def _fitting(self, pairs: list[list[Encoding]], deadline: Deadline) -> int:
         """Return how many of the next passages to score before the budget is looked at again."""
         if math.isinf(deadline.budget):
             return len(pairs)
         fitting, tokens = 0, 0
-        for windows in pairs[done : done + WAVE * self._workers]:
+        for windows in pairs[: WAVE * self._workers if self._on_processor else ACCELERATOR_WAVE]:
             tokens += _tokens(windows)
             if deadline.spent + (self._pace.seconds(tokens) or 0.0) > deadline.budget:
                 break
             fitting += 1
-        if done + fitting < min(2, len(pairs)):
-            each = self.predicted_ms(1) or 0.0
-            raise RerankError(
-                f"the budget of {deadline.budget * 1000:,.0f} ms is too small for two passages, which take about "
-                f"{2 * each:,.0f} ms here: raise RERANK_BUDGET_MS, or choose a smaller reranker"
-            )
         return fitting
+
+    def _too_small(self, deadline: Deadline) -> str:
+        left = max(deadline.budget - deadline.spent, 0.0) * 1000
+        each = self.predicted_ms(1) or 0.0
+        return (
+            f"{left:,.0f} ms are left of the budget of {deadline.budget * 1000:,.0f} ms, and two passages take about "
+            f"{2 * each:,.0f} ms here: raise RERANK_BUDGET_MS, or choose a smaller reranker"
+        )
 
     def _run_wave(self, wave: list[list[Encoding]], done: int, total: int, deadline: Deadline) -> list[float]:
         """Return the best logit of each passage's windows."""
         encodings = [window for windows in wave for window in windows]
         owners = [owner for owner, windows in enumerate(wave) for _ in windows]
-        started = time.perf_counter()
+        seconds: list[float] = []
+
+        def run(batch: list[Encoding]) -> list[float]:
+            started = time.perf_counter()
+            logits = self._run(batch)
+            seconds.append(time.perf_counter() - started)
+            return logits
+
         try:
             scores = run_in_micro_batches(
                 encodings,
                 [len(encoding.ids) for encoding in encodings],
-                self._run,
+                run,
                 tokens=self._tokens_per_batch,
                 workers=self._workers,
                 after_batch=lambda scored: deadline.check(done + scored * len(wave) // len(encodings), total),
@@ -162,7 +183,8 @@ class CrossEncoderReranker:
             raise
         except Exception as error:  # onnxruntime has no public base class of its errors
             raise RerankError(_failure(error)) from error
-        self._pace.observe(len(wave), sum(_tokens(windows) for windows in wave), time.perf_counter() - started)
+        # Without the time in which the workers served somebody else.
+        self._pace.observe(len(wave), sum(_tokens(windows) for windows in wave), sum(seconds) / self._workers)
         best = [-math.inf] * len(wave)
         for owner, score in zip(owners, scores, strict=True):
             if math.isnan(score):
@@ -191,18 +213,21 @@ class CrossEncoderReranker:
         limit = self.files.max_tokens - SPECIAL_TOKENS
         return limit - min(len(asked.ids), limit // 2)
 
-    def _windows(self, encoded: Encoding, room: int) -> list[Encoding]:
-        if len(encoded.ids) <= room:
-            return [encoded]
-        encoded.truncate(room, stride=room // 4)
-        return [encoded, *encoded.overflowing]
-
 
 def sigmoid(logit: float) -> float:
     """Return 1 / (1 + exp(-logit)) without overflow."""
     if logit >= 0:
         return 1 / (1 + math.exp(-logit))
     return math.exp(logit) / (1 + math.exp(logit))
+
+
+def _windows(passage: str, encoded: Encoding, room: int) -> list[str]:
+    """Return windows of `room` tokens that overlap by a quarter, [] for a passage that fits."""
+    offsets = encoded.offsets
+    if len(offsets) <= room:
+        return []
+    starts = range(0, max(1, len(offsets) - room // 4), room - room // 4)
+    return [passage[offsets[start][0] : offsets[min(start + room, len(offsets)) - 1][1]] for start in starts]
 
 
 def _tokens(windows: Sequence[Encoding]) -> int:

@@ -95,6 +95,10 @@ class ListwiseReranker:
             ),
         )
 
+    def forget_scores(self) -> None:
+        """Forget what has been answered, so that it is asked anew."""
+        self._cache = RecentCache(CACHED_REPLIES)
+
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage was graded as answering a part of the question."""
         return any(hit.score is not None and hit.score.relevance >= SUPPORTED_FROM for hit in kept)

@@ -68,6 +68,10 @@ class RemoteReranker:
             note=_left_out(passages, scores, deadline),
         )
 
+    def forget_scores(self) -> None:
+        """Forget what has been answered, so that it is asked anew."""
+        self._cache = ScoreCache()
+
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage's relevance reaches that of a cross-encoder's unrelated pairs."""
         return any(hit.score is not None and hit.score.relevance >= UNSUPPORTED_BELOW for hit in kept)
