@@ -11,6 +11,7 @@ from rag.config import Settings, load_settings
 from rag.errors import ResiftError
 from rag.log import set_up_logging
 from ui.chat import show_chat
+from ui.lab import show_lab
 from ui.library import show_library
 from ui.models_page import show_models
 from ui.resources import App, open_app
@@ -38,6 +39,9 @@ def main() -> None:
         def chat() -> None:
             show_chat(app)
 
+        def lab() -> None:
+            show_lab(app)
+
         def library() -> None:
             show_library(app)
 
@@ -46,10 +50,11 @@ def main() -> None:
 
         pages = [
             st.Page(chat, title="Chat", icon=":material/forum:", url_path="chat", default=True),
+            st.Page(lab, title="Rerank lab", icon=":material/science:", url_path="lab"),
             st.Page(library, title="Library", icon=":material/library_books:", url_path="library"),
             st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
         ]
-        st.session_state["library_page"] = pages[1]
+        st.session_state["library_page"] = pages[2]
         st.navigation(pages, position="top").run()
     except ResiftError as error:
         st.error(str(error).replace("*", "\\*"), icon=":material/error:")

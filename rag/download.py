@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,9 +32,9 @@ def download_model(
 ) -> ModelFiles:
     """Fetch a model into the cache and return its files; what a broken download left is used by the next one.
 
-    `pinned` is for a model that a collection was made with and needs under its own name; `afresh` first deletes what
-    the cache has of it, once the hub has answered; `accept_licence` takes a licence that forbids commercial use. Raises
-    ModelError with the ways out when the model cannot be had, and whatever `progress` raises.
+    `pinned` is for a model that a collection was made with and needs under its own name; `afresh` first deletes the
+    files of it that are here, once the hub has answered; `accept_licence` takes a licence that forbids commercial use.
+    Raises ModelError with the ways out when the model cannot be had, and whatever `progress` raises.
     """
     accepted = accept_licence or pinned
     if not accepted and (notice := licence_notice(model)):
@@ -43,8 +42,8 @@ def download_model(
     located = locate_model(model, settings, pinned=pinned)
     if not accepted and (notice := licence_notice(located)):  # some licences are known only at the hub
         raise ModelError(notice)
-    _prepare(located, settings.models_folder, afresh)
-    outcome = _run_child(located, settings, progress)
+    _make_cache(located, settings.models_folder)
+    outcome = _run_child(located, settings, progress, afresh)
     files = cached_model(located, settings.models_folder)
     if files is None or "folder" not in outcome:
         if "refusal" in outcome:
@@ -64,12 +63,9 @@ def licence_notice(model: HubModel) -> str:
     )
 
 
-def _prepare(model: HubModel, cache: Path, afresh: bool) -> None:
-    """Make the cache ready to be written to."""
+def _make_cache(model: HubModel, cache: Path) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        if afresh and (cache / model.cache_folder).exists():
-            shutil.rmtree(cache / model.cache_folder)
     except OSError as error:
         raise ModelError(
             f"{model.name} cannot be kept in {cache} ({error.strerror}): make that folder writable, or set MODELS_DIR "
@@ -77,9 +73,10 @@ def _prepare(model: HubModel, cache: Path, afresh: bool) -> None:
         ) from error
 
 
-def _run_child(model: HubModel, settings: Settings, progress: Progress) -> dict[str, Any]:
+def _run_child(model: HubModel, settings: Settings, progress: Progress, afresh: bool) -> dict[str, Any]:
     environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     command = [sys.executable, "-m", "rag.fetch", json.dumps(asdict(model)), str(settings.models_folder)]
+    command += ["--afresh"] if afresh else []
     total, outcome = 0, {}
     with subprocess.Popen(  # noqa: S603 - the command is this program
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True

@@ -74,24 +74,34 @@ class _RefusedError(Exception):
     """The download cannot go on, for a reason that the message says with the way out."""
 
 
-def _child(model: HubModel, cache: Path) -> None:
-    """Fetch in this process."""
-    _say({"done": 0})
+def _child(model: HubModel, cache: Path, afresh: bool) -> None:
+    """Fetch in this process; it says how far it is from the very start, which is when it can be cancelled."""
+    files: list[_HubFile] = []
+    threading.Thread(target=_watch, args=(cache / model.cache_folder, files), daemon=True).start()
     try:
-        folder = _fetch(model, cache)
+        folder = _fetch(model, cache, files, afresh)
     except _RefusedError as error:
         _say({"refusal": str(error)})
         raise SystemExit(1) from error
     except Exception as error:  # huggingface_hub raises types of many kinds
-        endpoint = os.environ.get("HF_ENDPOINT", "")
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        _say({"error": reason.replace(endpoint, without_secrets(endpoint)) if endpoint else reason})
+        _say({"error": _without_logins((str(error).splitlines() or [type(error).__name__])[0])})
         raise SystemExit(1) from error
     _say({"folder": str(folder)})
 
 
-def _fetch(model: HubModel, cache: Path) -> Path:
-    """Fetch what is not here yet, and give it the names of the hub's current revision; return that folder."""
+def _without_logins(reason: str) -> str:
+    """Leave out the users and passwords of addresses, also of those that a library wrote in another way."""
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    if endpoint:  # as it was set, a password may hold spaces and slashes
+        reason = reason.replace(endpoint, without_secrets(endpoint))
+    return re.sub(r"//[^/\s]*@", "//", reason)
+
+
+def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) -> Path:
+    """Fetch what is not here yet, and give it the names of the hub's current revision; return that folder.
+
+    Fills `files` with what the model consists of; `afresh` first deletes those that are here.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
@@ -109,15 +119,17 @@ def _fetch(model: HubModel, cache: Path) -> Path:
             f"{model.name} has no {', no '.join(missing)} at the hub: choose another model, or put the missing files "
             "beside the others in a folder and use that."
         )
-    files = [listed[name] for name in (*OPTIONAL_FILES, *model.required) if name in listed]
+    files += [listed[name] for name in (*OPTIONAL_FILES, *model.required) if name in listed]
     place, total = cache / model.cache_folder, sum(file.size for file in files)
     (place / "blobs").mkdir(parents=True, exist_ok=True)
+    _say({"total": total})
     with download_lock(cache, model):  # another process may be at it
-        _say({"total": total})
         _check_disk(model, cache, total - bytes_of(place, files))
         mark = unfinished_mark(cache, model)
         mark.write_text(str(total))
-        threading.Thread(target=_watch, args=(place, files), daemon=True).start()
+        if afresh:
+            for file in files:
+                (place / "blobs" / file.digest).unlink(missing_ok=True)
         for file in files:
             _fetch_file(model.repository, revision, file, place / "blobs" / file.digest)
         _say({"done": total})
@@ -255,4 +267,4 @@ def _say(message: dict[str, Any]) -> None:
 if __name__ == "__main__":
     described = json.loads(sys.argv[1])
     described["additional_files"] = tuple(described["additional_files"])
-    _child(HubModel(**described), Path(sys.argv[2]))
+    _child(HubModel(**described), Path(sys.argv[2]), afresh="--afresh" in sys.argv[3:])

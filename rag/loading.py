@@ -17,7 +17,7 @@ CPU = "CPUExecutionProvider"
 PROVIDERS: dict[str, tuple[str, str]] = {
     "cpu": (CPU, "onnxruntime"),
     "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
-    "coreml": ("CoreMLExecutionProvider", "onnxruntime (on macOS)"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime for macOS"),
     "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
     "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
 }
@@ -47,14 +47,19 @@ class LoadedOnce(Generic[Model]):
         self._loading = threading.Lock()
         self._model: Model | None = None
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._model is not None
+
     def get(self) -> Model:
-        """Return the model; raises ModelError with the way out for files that cannot be loaded."""
+        """Return the model; raises DamagedModelError with the way out for files that cannot be loaded."""
         if self._model is None:
             with self._loading:
                 if self._model is None:
                     try:
                         self._model = self._load()
-                    except ModelError:
+                    except (ModelError, MemoryError):
                         raise
                     except Exception as error:  # onnxruntime and tokenizers raise their own types for damaged files
                         raise unusable(self._files, error) from error
@@ -71,12 +76,17 @@ def execution_providers(provider: str) -> list[str]:
         return [CPU]
     import onnxruntime
 
-    if name not in onnxruntime.get_available_providers():
+    if name in onnxruntime.get_available_providers():
+        return [name, CPU]
+    if "macOS" in package:
         raise ModelError(
-            f"MODEL_PROVIDER={provider} needs the package {package}, and the onnxruntime that is installed has no "
-            f"{name}: run pip uninstall onnxruntime, then pip install {package.split()[0]}; or set MODEL_PROVIDER=cpu."
+            f"MODEL_PROVIDER={provider} works only with onnxruntime for macOS, which brings {name}: set "
+            "MODEL_PROVIDER=cpu."
         )
-    return [name, CPU]
+    raise ModelError(
+        f"MODEL_PROVIDER={provider} needs the package {package}, and the onnxruntime that is installed has no {name}: "
+        f"run pip uninstall onnxruntime, then pip install {package}; or set MODEL_PROVIDER=cpu."
+    )
 
 
 def is_quantised(model_file: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from rag import catalogue
 from rag.catalogue import ModelRecord
 from rag.config import Settings
-from rag.errors import ModelError
+from rag.errors import DamagedModelError, ModelError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -152,8 +152,8 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
         missing.insert(0, "model.onnx")
     if missing or model_file is None:
         raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
-    weights = (folder / model_file).stat()
-    digest = _content_hash(folder / model_file, weights.st_size, weights.st_mtime_ns)
+    weights = [folder / model_file, *_external_data(folder / model_file)]
+    digest = _content_hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in weights))
     return ModelFiles(f"{_name_of_folder(folder)}@{digest}", kind, "folder", folder, model_file)
 
 
@@ -171,11 +171,20 @@ def _name_of_folder(folder: Path) -> str:
     return place.name
 
 
+def _external_data(model_file: Path) -> list[Path]:
+    """Return the files that an ONNX file keeps its weights in, by the names that exporters give them."""
+    beginnings = (f"{model_file.name}_data", f"{model_file.name}.data")
+    return sorted(path for path in model_file.parent.iterdir() if path.name.startswith(beginnings) and path.is_file())
+
+
 @lru_cache(maxsize=16)
-def _content_hash(path: Path, size: int, changed: int) -> str:
-    """Hash a file once as long as its size and time stay: weights of a gigabyte take seconds."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+def _content_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Hash files once as long as their sizes and times stay: weights of a gigabyte take seconds."""
+    content = hashlib.sha256()
+    for path, _, _ in files:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: content)
+    return content.hexdigest()[:12]
 
 
 def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
@@ -239,15 +248,23 @@ def name_of_copy(files: ModelFiles) -> str:
     return files.name
 
 
-def unusable(files: ModelFiles, error: Exception) -> ModelError:
+def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:
     """Return the error for a model whose files are all there and cannot be loaded, with the way out."""
-    way = {
-        "bundled": "install Resift again",
-        "folder": "copy the files there again",
-        "cache": f"delete {files.folder.parent.parent} and fetch it again",
-    }[files.source]
+    if _is_made_here(files):
+        way = f"delete {files.folder} and start Resift again, which makes it anew"
+    else:
+        way = {
+            "bundled": "install Resift again",
+            "folder": "copy the files there again",
+            "cache": f"delete {files.folder.parent.parent} and fetch it again",
+        }[files.source]
     reason = " ".join(str(error).split()).rstrip(".")
-    return ModelError(f"The {files.kind} in {files.folder} cannot be loaded ({reason}): {way}")
+    return DamagedModelError(f"The {files.kind} in {files.folder} cannot be loaded ({reason}): {way}")
+
+
+def _is_made_here(files: ModelFiles) -> bool:
+    """Tell an int8 copy (rag/precision.py): its folder bears the model's whole name, as no other folder does."""
+    return files.folder.name.startswith(files.name.replace("/", "--"))
 
 
 def load_tokenizer(files: ModelFiles) -> Tokenizer:

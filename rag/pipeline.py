@@ -13,7 +13,7 @@ from rag.answer import AnswerStream, answer
 from rag.config import Settings
 from rag.download import Progress
 from rag.embed import Embedder
-from rag.errors import CancelledError, InputError, ResiftError, UnavailableError
+from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError, UnavailableError
 from rag.llm import ChatModel, encodable, make_chat, polled
 from rag.models import BUNDLED_NAME
 from rag.precision import COMPARED
@@ -79,7 +79,7 @@ class Pipeline:
 
         `while_fetching` is told how far the download of a missing embedder is, `after_recall` the hits before they
         are reranked. Raises InputError for a question that cannot be asked, CollectionError for a collection that
-        cannot be opened, ModelError for an unknown reranker.
+        cannot be opened. A reranker that is unknown or incomplete leaves the fused order, and the report says why.
         """
         question = encodable(question).strip()
         if not question:
@@ -92,7 +92,7 @@ class Pipeline:
         index = self.store.open(collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
         candidates = candidates or self.settings.rerank_candidates
-        chosen, report = self.rerankers.reranker(reranker, candidates)
+        chosen, report = self._reranker(reranker, candidates)
         watch = Stopwatch()
         with watch.stage("embed question"):
             dense, bm25 = embedder.question(question), self.words.question(question)
@@ -194,6 +194,13 @@ class Pipeline:
         """Stop background work and release the store."""
         self.rerankers.cancel_fetch()
         self.store.close()
+
+    def _reranker(self, choice: str | None, candidates: int) -> tuple[Reranker | None, RerankReport]:
+        try:
+            return self.rerankers.reranker(choice, candidates)
+        except (ModelError, SettingError) as error:
+            log.warning("Nothing reranks: %s", error)
+            return None, RerankReport(choice or self.settings.rerank_model, "fallback", str(error))
 
     def _rerank(
         self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int

@@ -6,29 +6,44 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from rag.config import Settings
 from rag.errors import ModelError
-from rag.models import ModelFiles
+from rag.models import TOKENIZER_FILES, ModelFiles
 
 FOLDER = "int8"
+MODEL_FILE = "model.onnx"
 AGREEMENT = "agreement.json"
+MAKING = "making-"
+"""Begins the names of the folders that int8 models are made in."""
+
 COMPARED = 10
 """The places at the head of the fp32 order that the int8 order is compared in."""
 
 AGREES_FROM = 0.95
 """Kendall's tau from which int8 is used in place of fp32."""
 
+ENOUGH_QUESTIONS, ENOUGH_PASSAGES = 3, 3 * COMPARED
+"""What has to be compared before an agreement counts."""
+
 NEEDED_SPACE = 1.1
-"""Free space wanted, as a multiple of the fp32 file: int8 takes a quarter, and what is not quantised stays as it is."""
+"""Free space wanted, as a multiple of the fp32 files: int8 takes a quarter, and what is not quantised stays."""
+
+POLL_SECONDS = 0.5
 
 QUANTISED = ["MatMul", "Gemm"]
 """The operators that take the time. Embedding tables stay in fp32: they cost memory and no time."""
@@ -47,56 +62,75 @@ class Agreement:
         """Whether int8 may stand in for fp32."""
         return self.tau >= AGREES_FROM
 
+    @property
+    def enough(self) -> bool:
+        """Whether it was measured on enough questions and passages to count."""
+        return self.questions >= ENOUGH_QUESTIONS and self.passages >= ENOUGH_PASSAGES
+
 
 def int8_files(files: ModelFiles, settings: Settings) -> ModelFiles | None:
-    """Return the int8 model made from these files, if it has been made."""
-    made = replace(files, folder=_place(files, settings), model_file="model.onnx")
-    return made if (made.folder / made.model_file).is_file() else None
+    """Return the int8 model made from these files, if it has been made and can be looked at."""
+    made = replace(files, folder=_place(files, settings), model_file=MODEL_FILE)
+    try:
+        return made if all((made.folder / name).is_file() for name in (*TOKENIZER_FILES, MODEL_FILE)) else None
+    except OSError:
+        return None
 
 
 def make_int8(files: ModelFiles, settings: Settings) -> ModelFiles:
-    """Make the int8 model, which takes seconds to minutes; raises ModelError with the reason when it does not work.
+    """Make the int8 model, which takes seconds to minutes, and return it; one that is there is returned as it is.
 
-    A model that is there has been made whole: it is moved into place at the end.
+    One process at a time makes models, and the others wait. A model that is there has been made whole: it is moved into
+    place at the end. Raises ModelError with the reason when it does not work.
     """
+    from filelock import FileLock
+
     place = _place(files, settings)
-    source = files.folder / files.model_file
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        needed = source.stat().st_size * NEEDED_SPACE
-        if shutil.disk_usage(place.parent).free < needed:
-            raise ModelError(
-                f"{files.name} cannot be made faster: int8 wants {needed / 1e9:.1f} GB free in {place.parent}. Make "
-                "room, or set RERANK_PRECISION=fp32."
-            )
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix="making-") as temporary:
-            _run_child(files, source, Path(temporary))
-            for path in files.folder.glob("*.json"):
-                shutil.copy(path, temporary)
-            if not place.exists():
-                Path(temporary).rename(place)
-                Path(temporary).mkdir()  # for the context manager to remove
+        with FileLock(place.parent / "making.lock"):
+            made = int8_files(files, settings)
+            if made is None:
+                _make(files, place)
     except OSError as error:
         raise ModelError(
             f"{files.name} cannot be made faster: {place.parent} cannot be written to ({error.strerror}). Make it "
             "writable, or set RERANK_PRECISION=fp32."
         ) from error
-    return replace(files, folder=place, model_file="model.onnx")
+    return replace(files, folder=place, model_file=MODEL_FILE)
+
+
+def discard(made: ModelFiles) -> None:
+    """Delete an int8 model and what was measured for it, as far as that can be deleted, so that it is made anew."""
+    with suppress(OSError):
+        (made.folder / made.model_file).unlink()  # first, since a folder without it is no model
+    shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def read_agreement(made: ModelFiles) -> Agreement | None:
-    """Return what was measured for an int8 model; None when it has not been compared yet."""
+    """Return what was measured for an int8 model; None when it has not been compared, or on too little to count."""
     try:
-        return Agreement(**json.loads((made.folder / AGREEMENT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = json.loads((made.folder / AGREEMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    match found:
+        case {"tau": float() as tau, "questions": int() as questions, "passages": int() as passages, **others}:
+            agreement = Agreement(tau, questions, passages)
+            return agreement if agreement.enough and -1 <= tau <= 1 and not others else None
+    return None
 
 
 def write_agreement(made: ModelFiles, agreement: Agreement) -> None:
-    """Keep what was measured beside the int8 model."""
+    """Keep what was measured beside the int8 model; raises ModelError where that cannot be written to."""
     new = made.folder / f"{AGREEMENT}.new"
-    new.write_text(json.dumps(asdict(agreement)), encoding="utf-8")
-    new.replace(made.folder / AGREEMENT)
+    try:
+        new.write_text(json.dumps(asdict(agreement)), encoding="utf-8")
+        new.replace(made.folder / AGREEMENT)
+    except OSError as error:
+        raise ModelError(
+            f"How {made.name} in int8 compares with fp32 cannot be kept: {made.folder} cannot be written to "
+            f"({error.strerror}). Make it writable, or set RERANK_PRECISION to int8 or fp32."
+        ) from error
 
 
 def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]]) -> Agreement:
@@ -112,13 +146,17 @@ def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]
 
 def _tau(reference: Sequence[float], other: Sequence[float]) -> float:
     """Return Kendall's tau-b within the first places of the reference order."""
-    from scipy.stats import kendalltau
-
     head = sorted(range(len(reference)), key=lambda place: -reference[place])[:COMPARED]
-    first, second = [reference[place] for place in head], [other[place] for place in head]
-    if len(set(first)) == 1 or len(set(second)) == 1:  # tau is not defined where nothing is in order
-        return 1.0 if len(set(first)) == len(set(second)) else 0.0
-    return float(kendalltau(first, second).statistic)
+    first = [_sign(reference[one] - reference[two]) for one, two in combinations(head, 2)]
+    second = [_sign(other[one] - other[two]) for one, two in combinations(head, 2)]
+    if not any(first) or not any(second):  # tau is not defined where nothing is in order
+        return 1.0 if any(first) == any(second) else 0.0
+    alike = sum(one * two for one, two in zip(first, second, strict=True))
+    return alike / math.sqrt(sum(map(abs, first)) * sum(map(abs, second)))
+
+
+def _sign(difference: float) -> int:
+    return (difference > 0) - (difference < 0)
 
 
 def _place(files: ModelFiles, settings: Settings) -> Path:
@@ -129,30 +167,102 @@ def _place(files: ModelFiles, settings: Settings) -> Path:
     return settings.models_folder / FOLDER / (files.name.replace("/", "--") + revision)
 
 
-def _run_child(files: ModelFiles, source: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "rag.precision", str(source), str(folder)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this program
-    if finished.returncode or not (folder / "model.onnx").is_file():
+def _make(files: ModelFiles, place: Path) -> None:
+    """Make the int8 model in a folder of its own and put it in place, while no other process makes one."""
+    for left in place.parent.glob(f"{MAKING}*"):  # by a process that was ended
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=MAKING, ignore_cleanup_errors=True) as temporary:
+        made = Path(temporary) / FOLDER
+        made.mkdir()  # open to whom the umask says, as the temporary folder is not
+        _run_child(files, Path(temporary))
+        for path in files.folder.glob("*.json"):
+            shutil.copyfile(path, made / path.name)
+        if place.exists():  # without all the files of a model
+            shutil.rmtree(place)
+        made.rename(place)
+
+
+def _run_child(files: ModelFiles, folder: Path) -> None:
+    command = [sys.executable, "-m", "rag.precision", str(files.folder / files.model_file), str(folder)]
+    finished = subprocess.run(  # noqa: S603 - this program
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    if finished.returncode or not (folder / FOLDER / MODEL_FILE).is_file():
         said = finished.stderr.strip().splitlines()
-        raise ModelError(
-            f"{files.name} could not be made faster (int8): {said[-1] if said else 'the machine ran out of memory'}. "
-            "It goes on in fp32."
-        )
+        reason = said[-1].rstrip(".") if said else "the machine ran out of memory"
+        raise ModelError(f"{files.name} could not be made faster (int8): {reason}. It goes on in fp32.")
 
 
 def _child(source: Path, folder: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    """Quantise in this process, into a folder in `folder`, from copies there: onnxruntime writes beside what it reads.
 
+    Files of external data have to be real copies: onnx refuses links of both kinds.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(10)
+    logging.disable(logging.WARNING)  # the last line of stderr is what the parent says
+    data = external_data(source)
+    _check_disk(source, data, folder)
+    copies = folder / "fp32"
+    for name in data:
+        (copies / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.parent / name, copies / name)
+    copies.mkdir(exist_ok=True)
+    _link(source, copies / MODEL_FILE)
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     quantize_dynamic(
-        source,
-        folder / "model.onnx",
+        copies / MODEL_FILE,
+        folder / FOLDER / MODEL_FILE,
         op_types_to_quantize=QUANTISED,
         per_channel=True,
         weight_type=QuantType.QInt8,
-        use_external_data_format=source.with_name(f"{source.name}_data").exists(),
+        use_external_data_format=bool(data),
     )
+
+
+def external_data(source: Path) -> set[str]:
+    """Return the names of the files beside a model that hold its weights; raises ValueError for one elsewhere."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
+
+    model = onnx.load(source, load_external_data=False)
+    names = {ExternalDataInfo(tensor).location for tensor in _get_all_tensors(model) if uses_external_data(tensor)}
+    for name in names:
+        if Path(name).anchor or ".." in Path(name).parts:
+            raise ValueError(f"its weights are in {name}, which is not in its folder")
+    return names
+
+
+def needed_space(source: Path, data: Collection[str]) -> int:
+    """Return the bytes that making int8 takes: those of the new model, and of the copies of its external data."""
+    external = sum((source.parent / name).stat().st_size for name in data)
+    return int(NEEDED_SPACE * (source.stat().st_size + external)) + external
+
+
+def _check_disk(source: Path, data: Collection[str], folder: Path) -> None:
+    needed = needed_space(source, data)
+    if shutil.disk_usage(folder).free < needed:
+        sys.exit(f"it wants {needed / 1e9:.1f} GB free in {folder.parent}: make room, or set RERANK_PRECISION=fp32")
+
+
+def _link(source: Path, link: Path) -> None:
+    """Give a file another name, or copy it where that cannot be."""
+    try:
+        os.link(source.resolve(), link)
+    except OSError:
+        shutil.copyfile(source, link)
+
+
+def _end_with_parent() -> None:
+    """End this process when nobody reads what it writes any more."""
+    while True:
+        try:
+            os.write(sys.stdout.fileno(), b".")
+        except OSError:
+            os._exit(1)
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

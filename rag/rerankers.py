@@ -137,6 +137,28 @@ class Rerankers:
         for reranker in (*self._cross_encoders.values(), *self._others.values()):
             reranker.forget_scores()
 
+    def prepare(self, choice: str | None) -> None:
+        """Make the int8 copy of a cross-encoder if RERANK_PRECISION=int8 wants one, in this thread.
+
+        Raises ModelError when it cannot be made.
+        """
+        if self._settings.rerank_precision != "int8":
+            return
+        _, report = self.reranker(choice)
+        name = _full_name(report.name.removeprefix(FUNNEL))
+        if report.name.endswith(INT8) or name not in self._cross_encoders:
+            return
+        files = self._cross_encoders[name].files
+        if not self._why_not_int8(files):
+            make_int8(files, self._settings)
+
+    def _precision_note(self, name: str) -> str:
+        """Say that fp32 runs although int8 is wanted, "" where what runs is what is wanted."""
+        if self._settings.rerank_precision != "int8" or name.endswith(INT8) or name not in self._cross_encoders:
+            return ""
+        why_not = self._why_not_int8(self._cross_encoders[name].files)
+        return f"It runs in fp32: {why_not or 'no int8 copy has been made yet, which the running app does'}."
+
     def precision_of(self, name: str) -> str:
         """Return a sentence on whether int8 is used for a cross-encoder and why, "" where nothing is known."""
         return self._precisions.get(name, "")
@@ -205,7 +227,8 @@ class Rerankers:
         files = find_model("reranker", name, self._settings)
         if files is not None and files.name not in self._unloadable:
             reranker = self._of_files(files)
-            return reranker, RerankReport(reranker.name, "on", _licence(files))
+            notes = (_licence(files), self._precision_note(reranker.name))
+            return reranker, RerankReport(reranker.name, "on", " ".join(filter(None, notes)))
         reason = (
             f"{self._why_absent(name)} Until it is there, {self.late_interaction.name} with the bundled model runs."
         )
@@ -221,7 +244,7 @@ class Rerankers:
 
     def _work(self, name: str, samples: Samples) -> None:
         try:
-            self.late_interaction.relevance("warm", ["up"])
+            self.late_interaction.warm_up()
             if not name:
                 return
             files = self._load(name)

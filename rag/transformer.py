@@ -22,7 +22,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 """What a text model may be given; every other input is not known how to fill."""
 
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
-"""Graph rewritings that cost time: without this one, fp32 runs 5 % and int8 11 % faster (see docs/reranking.md)."""
+"""Graph rewritings that cost time: without this one, fp32 runs 5 % and int8 11 % faster (docs/architecture.md)."""
+
+OUT_OF_MEMORY = "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
 
 
 class Transformer:
@@ -43,9 +45,11 @@ class Transformer:
         """Whether its numbers depend on what else is in a batch, so that texts must run one at a time."""
         return is_quantised(self.files.folder / self.files.model_file)
 
-    def load(self) -> None:
-        """Load the model if it is not loaded yet; raises ModelError with the way out."""
+    def load(self) -> bool:
+        """Load the model, and tell whether it had not been loaded before; raises ModelError with the way out."""
+        fresh = not self._session.loaded
         self._session.get()
+        return fresh
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Return the tokens of whole texts, without marks of beginning and end."""
@@ -112,3 +116,11 @@ class Transformer:
                 f"kind has: choose a {self.files.kind} that reads input_ids and attention_mask."
             )
         return session
+
+
+def failure_of(error: Exception) -> str:
+    """Say why a model failed while it ran; the machine's memory is the usual reason."""
+    reason = " ".join(str(error).split())
+    if "bad_alloc" in reason or "bad allocation" in reason or ("alloc" in reason.lower() and "fail" in reason.lower()):
+        return OUT_OF_MEMORY
+    return f"the model failed: {reason.rstrip('.')}"

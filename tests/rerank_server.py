@@ -46,6 +46,11 @@ DIALECTS = {
         ("model", "query", "documents", "top_n", "return_documents", "max_chunks_per_doc", "overlap_tokens"),
         64,
     ),
+    "zhipu": Dialect(
+        "/api/paas/v4/rerank",
+        ("model", "query", "documents", "top_n", "return_documents", "return_raw_scores", "request_id", "user_id"),
+        128,
+    ),
     "tei": Dialect(
         "/rerank",
         ("query", "texts", "raw_scores", "return_text", "truncate", "truncation_direction"),

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import shutil
+import subprocess
+import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +18,14 @@ from huggingface_hub import snapshot_download
 from rag.catalogue import CATALOGUE, ModelRecord, find
 from rag.config import Settings
 from rag.download import download_model
-from rag.errors import CancelledError, ModelError
-from rag.hub import ask_hub
+from rag.errors import CancelledError, DamagedModelError, ModelError
+from rag.fetch import download_lock
+from rag.hub import ask_hub, locate_model
+from rag.loading import LoadedOnce
 from rag.models import (
     BUNDLED_NAME,
     DEFAULTS,
+    ModelFiles,
     bundled_model,
     cached_model,
     find_model,
@@ -24,6 +33,7 @@ from rag.models import (
     hub_model,
     load_tokenizer,
     name_of_copy,
+    unusable,
 )
 from tests.models import API, HubServer
 from tests.parts import offline_settings
@@ -34,6 +44,24 @@ BGE_SMALL = DEFAULTS["embedder"]
 
 def online_settings(tmp_path: Path, endpoint: str) -> Settings:
     return offline_settings(tmp_path / "data", hf_hub_offline=False, hf_endpoint=endpoint)
+
+
+@pytest.fixture(scope="module")
+def downloaded(tmp_path_factory: pytest.TempPathFactory, word_overlap_folder: Path) -> Path:
+    """The cache of BAAI/bge-reranker-base as a download leaves it, not to be written to."""
+    folder = tmp_path_factory.mktemp("downloaded")
+    with HubServer({BGE: laid_out(folder / "hub", word_overlap_folder, "onnx/model.onnx")}) as hub:
+        settings = online_settings(folder, hub.endpoint)
+        download_model(hub_model("reranker", BGE), settings)
+    return settings.models_folder / hub_model("reranker", BGE).cache_folder
+
+
+def copied(downloaded: Path, settings: Settings) -> ModelFiles:
+    """Copy what was downloaded to another cache, where it is found."""
+    shutil.copytree(downloaded, settings.models_folder / downloaded.name, symlinks=True)
+    files = find_model("reranker", BGE, settings)
+    assert files is not None
+    return files
 
 
 def test_the_bundled_model_is_found_by_its_name_and_as_bundled(tmp_path: Path) -> None:
@@ -169,15 +197,28 @@ def test_a_download_that_breaks_off_is_not_taken_for_a_model_and_can_be_resumed(
     assert download_model(model, settings).name == BGE
 
 
-def test_a_download_can_be_cancelled(tmp_path: Path, bge_hub: HubServer) -> None:
+def test_a_download_that_waits_for_another_process_can_be_cancelled_and_has_deleted_nothing(
+    tmp_path: Path, bge_hub: HubServer, downloaded: Path
+) -> None:
     def cancel(done: int, total: int) -> None:
-        raise CancelledError("Cancelled.")
+        if total:  # the hub has answered
+            raise CancelledError("Cancelled.")
 
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
-    bge_hub.hang("onnx/model.onnx", after=100)
-    with pytest.raises(CancelledError):
-        download_model(model, settings, cancel)
-    assert cached_model(model, settings.models_folder) is None
+    files = copied(downloaded, settings)
+    with download_lock(settings.models_folder, model), pytest.raises(CancelledError):
+        download_model(model, settings, cancel, afresh=True)
+    assert cached_model(model, settings.models_folder) == files
+
+
+def test_a_download_says_how_far_it_is_while_the_hub_is_silent(tmp_path: Path, bge_hub: HubServer) -> None:
+    bge_hub.delay(API, seconds=5)
+    with fetching(bge_hub.endpoint, tmp_path) as child:
+        assert child.stdout is not None
+        try:
+            assert [child.stdout.readline() for _ in range(3)] == ['{"done": 0}\n'] * 3
+        finally:
+            child.kill()
 
 
 def test_a_hub_without_the_model_names_both_ways_out(tmp_path: Path) -> None:
@@ -196,22 +237,36 @@ def test_offline_the_way_out_is_not_a_mirror(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("afresh", [False, True])
 def test_a_model_fetched_again_replaces_a_damaged_one_of_the_same_size(
-    tmp_path: Path, bge_hub: HubServer, afresh: bool
+    tmp_path: Path, bge_hub: HubServer, downloaded: Path, afresh: bool
 ) -> None:
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
-    file = download_model(model, settings).folder / model.model_file
+    file = copied(downloaded, settings).folder / model.model_file
     whole = file.read_bytes()
     file.write_bytes(b"x" * len(whole))
     assert (download_model(model, settings, afresh=afresh).folder / model.model_file).read_bytes() == whole
+    fetched = {request.rpartition("/")[2] for request in bge_hub.requests if "/resolve/" in request}
+    assert ("tokenizer.json" in fetched) is afresh
 
 
-def test_a_hub_that_does_not_answer_leaves_what_the_cache_has(tmp_path: Path, bge_hub: HubServer) -> None:
+def test_a_hub_that_does_not_answer_leaves_what_the_cache_has(
+    tmp_path: Path, bge_hub: HubServer, downloaded: Path
+) -> None:
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
-    files = download_model(model, settings)
+    files = copied(downloaded, settings)
     bge_hub.refuse(API, status=503)
     with pytest.raises(ModelError, match="answered 503"):
         download_model(model, settings, afresh=True)
     assert cached_model(model, settings.models_folder) == files
+
+
+def test_a_password_in_the_hubs_address_is_in_no_error_of_a_download(tmp_path: Path, bge_hub: HubServer) -> None:
+    bge_hub.refuse(API, status=500)
+    # A space and an apostrophe: libraries write such an address in another way than it was set.
+    with fetching(bge_hub.endpoint.replace("://", "://me:S3' CRET@"), tmp_path) as child:
+        said, _ = child.communicate()
+    (error,) = [json.loads(line)["error"] for line in said.splitlines() if "error" in line]
+    assert error == f"Server error '500 Internal Server Error' for url '{bge_hub.endpoint}/api/models/{BGE}'"
+    assert "S3" not in said
 
 
 def test_a_cache_that_cannot_be_written_to_is_said(tmp_path: Path, bge_hub: HubServer) -> None:
@@ -240,15 +295,15 @@ def test_a_damaged_tokenizer_is_an_error_with_the_way_out(tmp_path: Path, embedd
         _ = load_tokenizer(files) if damaged == "tokenizer.json" else files.max_tokens
 
 
-@pytest.mark.parametrize("damaged", ["onnx/model.onnx", "tokenizer_config.json"])
-def test_a_file_that_is_not_the_hubs_is_deleted_and_no_model(tmp_path: Path, bge_hub: HubServer, damaged: str) -> None:
+def test_a_file_that_is_not_the_hubs_is_deleted_and_no_model(tmp_path: Path, bge_hub: HubServer) -> None:
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
-    bge_hub.damage(damaged)
-    with pytest.raises(ModelError, match=rf"{damaged} of {BGE} did not arrive as the hub has it .* was deleted"):
-        download_model(model, settings)
-    assert cached_model(model, settings.models_folder) is None
-    assert not list((settings.models_folder / model.cache_folder / "blobs").glob("*.incomplete"))
-    bge_hub.release()
+    for damaged in ("tokenizer_config.json", "onnx/model.onnx"):  # git's checksum and SHA-256
+        bge_hub.damage(damaged)
+        with pytest.raises(ModelError, match=rf"{damaged} of {BGE} did not arrive as the hub has it .* was deleted"):
+            download_model(model, settings)
+        assert cached_model(model, settings.models_folder) is None
+        assert not list((settings.models_folder / model.cache_folder / "blobs").glob("*.incomplete"))
+        bge_hub.release()
     assert download_model(model, settings).name == BGE
 
 
@@ -264,10 +319,14 @@ def test_a_cancelled_download_goes_on_where_it_ended(tmp_path: Path, bge_hub: Hu
 
 def test_a_download_that_goes_on_from_damaged_bytes_begins_anew(tmp_path: Path, bge_hub: HubServer) -> None:
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)
-    half_finish(settings, bge_hub)
-    (part,) = (settings.models_folder / model.cache_folder / "blobs").glob("*.incomplete")
+    whole = bge_hub.files(BGE)["onnx/model.onnx"].read_bytes()
+    part = settings.models_folder / model.cache_folder / "blobs" / f"{hashlib.sha256(whole).hexdigest()}.incomplete"
+    part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 100)
-    assert download_model(model, settings).name == BGE
+    files = download_model(model, settings)
+    assert (files.folder / model.model_file).read_bytes() == whole
+    asked = [request.rpartition("model.onnx")[2] for request in bge_hub.requests if "/onnx/model.onnx" in request]
+    assert asked == [" bytes=100-", ""]
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(tmp_path: Path, bge_hub: HubServer) -> None:
@@ -296,29 +355,22 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(tmp_path: P
     assert not [request for request in bge_hub.requests if "/resolve/" in request]
 
 
-def test_a_model_that_is_fetched_is_used_without_the_hub(tmp_path: Path, bge_hub: HubServer) -> None:
-    settings = online_settings(tmp_path, bge_hub.endpoint)
-    files = download_model(hub_model("reranker", BGE), settings)
-    bge_hub.requests.clear()
-    offline = offline_settings(settings.data_dir, hf_endpoint=bge_hub.endpoint)
-    assert find_model("reranker", BGE, offline) == files
+def test_a_model_that_is_here_is_used_without_the_hub(tmp_path: Path, bge_hub: HubServer, downloaded: Path) -> None:
+    files = copied(downloaded, online_settings(tmp_path, bge_hub.endpoint))
+    assert (files.name, files.source, files.model_file) == (BGE, "cache", "onnx/model.onnx")
     assert bge_hub.requests == []
 
 
-def test_a_cache_folder_copied_by_hand_is_used(tmp_path: Path, bge_hub: HubServer) -> None:
-    there = online_settings(tmp_path / "there", bge_hub.endpoint)
-    model = hub_model("reranker", BGE)
-    download_model(model, there)
-    here = offline_settings(tmp_path / "here")
-    shutil.copytree(there.models_folder / model.cache_folder, here.models_folder / model.cache_folder)
-    assert find_model("reranker", BGE, here) is not None
+def test_a_cache_folder_copied_by_hand_is_used_also_without_its_links(tmp_path: Path, downloaded: Path) -> None:
+    settings = offline_settings(tmp_path)
+    shutil.copytree(downloaded, settings.models_folder / downloaded.name, symlinks=False)
+    assert find_model("reranker", BGE, settings) is not None
 
 
-def test_huggingface_hub_finds_what_was_fetched(tmp_path: Path, bge_hub: HubServer) -> None:
-    settings = online_settings(tmp_path, bge_hub.endpoint)
-    files = download_model(hub_model("reranker", BGE), settings)
-    found = snapshot_download(BGE, cache_dir=settings.models_folder, local_files_only=True)
-    assert Path(found) == files.folder
+def test_huggingface_hub_finds_what_was_fetched(downloaded: Path) -> None:
+    files = cached_model(hub_model("reranker", BGE), downloaded.parent)
+    assert files is not None
+    assert Path(snapshot_download(BGE, cache_dir=downloaded.parent, local_files_only=True)) == files.folder
 
 
 @pytest.mark.parametrize(
@@ -337,12 +389,19 @@ def test_any_model_at_the_hub_with_an_onnx_file_can_be_had(
     repository = laid_out(tmp_path / "hub", word_overlap_folder, place)
     for name in additional:
         (repository / name).write_bytes(b"weights")
-    with HubServer({"someone/a-reranker": repository}) as hub:
+    wanted = hub_model("reranker", "someone/a-reranker")
+    with HubServer({wanted.repository: repository}) as hub:
         settings = online_settings(tmp_path, hub.endpoint)
-        files = download_model(hub_model("reranker", "someone/a-reranker"), settings)
-        assert files.model_file == place
-        assert find_model("reranker", "someone/a-reranker", settings) == files
-        assert [name for name in additional if not (files.folder / name).is_file()] == []
+        model = locate_model(wanted, settings)
+        assert (model.model_file, list(model.additional_files)) == (place, additional)
+        if additional:  # only they make the download another one
+            files = download_model(wanted, settings)
+            assert [name for name in additional if not (files.folder / name).is_file()] == []
+        else:
+            in_cache(settings, wanted.repository, repository)
+    found = find_model("reranker", wanted.name, settings)
+    assert found is not None
+    assert found.model_file == place
 
 
 @pytest.mark.parametrize(
@@ -350,18 +409,21 @@ def test_any_model_at_the_hub_with_an_onnx_file_can_be_had(
     [record for record in CATALOGUE if record.model_file and record.kind != "embedder"],
     ids=lambda record: record.name,
 )
-def test_each_reranker_of_the_catalogue_is_fetched_and_found_in_its_layout(
+def test_each_reranker_of_the_catalogue_is_found_in_its_layout_once_all_of_it_is_here(
     tmp_path: Path, word_overlap_folder: Path, record: ModelRecord
 ) -> None:
     repository = laid_out(tmp_path / "hub", word_overlap_folder, record.model_file)
+    settings = offline_settings(tmp_path)
     for name in record.additional_files:
         (repository / name).write_bytes(b"weights")
-    with HubServer({record.repository: repository}) as hub:
-        settings = online_settings(tmp_path, hub.endpoint)
-        files = download_model(hub_model("reranker", record.name), settings, accept_licence=True)
-    assert find_model("reranker", record.name, offline_settings(settings.data_dir)) == files
+    folder = in_cache(settings, record.repository, repository)
+    files = find_model("reranker", record.name, settings)
+    assert files is not None
     assert (files.name, files.model_file, files.record) == (record.name, record.model_file, record)
-    assert [name for name in record.additional_files if not (files.folder / name).is_file()] == []
+    for name in hub_model("reranker", record.name).required:
+        (folder / name).rename(tmp_path / "aside")
+        assert find_model("reranker", record.name, settings) is None
+        (tmp_path / "aside").rename(folder / name)
 
 
 def test_a_model_without_an_onnx_file_is_refused_with_the_way_to_make_one(tmp_path: Path) -> None:
@@ -420,6 +482,73 @@ def test_a_model_reads_no_more_than_it_was_made_for(tmp_path: Path, cross_encode
     assert folder_model("reranker", folder).max_tokens == 300
 
 
+def test_new_weights_beside_a_model_file_give_its_folder_a_new_name(tmp_path: Path, embedder_folder: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(embedder_folder, folder)
+    names = [folder_model("embedder", folder).name]
+    assert names[0] == f"model@{hashlib.sha256((folder / 'model.onnx').read_bytes()).hexdigest()[:12]}"
+    for name in ("model.onnx_data", "model.onnx.data", "model.onnx_data_1"):
+        for content in (b"some weights", b"new! weights"):
+            (folder / name).write_bytes(content)
+            names.append(folder_model("embedder", folder).name)
+    assert len(set(names)) == len(names)
+
+
+def test_weights_beside_a_model_file_keep_its_name_when_the_folder_is_copied(
+    tmp_path: Path, embedder_folder: Path
+) -> None:
+    shutil.copytree(embedder_folder, tmp_path / "a" / "model")
+    (tmp_path / "a" / "model" / "model.onnx_data").write_bytes(b"weights")
+    shutil.copytree(tmp_path / "a" / "model", tmp_path / "b" / "model", copy_function=shutil.copyfile)
+    first, second = (folder_model("embedder", tmp_path / place / "model").name for place in "ab")
+    assert first == second
+
+
+def test_the_way_out_of_a_damaged_model_names_its_own_folder_and_no_other(
+    tmp_path: Path, embedder_folder: Path, downloaded: Path
+) -> None:
+    settings = offline_settings(tmp_path / "data")
+    cached = copied(downloaded, settings)
+    own = folder_model("reranker", embedder_folder)
+    copies = settings.models_folder / "int8"
+    ways = {
+        f"delete {settings.models_folder / downloaded.name} and fetch it again": cached,
+        f"delete {copies / 'BAAI--bge-reranker-base@0123'} and start": replace(
+            cached, folder=copies / "BAAI--bge-reranker-base@0123", model_file="model.onnx"
+        ),
+        "copy the files there again": own,
+        f"delete {copies / own.name} and start": replace(own, folder=copies / own.name),
+        "install Resift again": bundled_model(),
+    }
+    for way, files in ways.items():
+        error = unusable(files, ValueError("bad bytes"))
+        assert f"in {files.folder} cannot be loaded (bad bytes): {way}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [
+        (ValueError("bad bytes"), DamagedModelError),
+        (MemoryError("no memory"), MemoryError),
+        (ModelError("Install it."), ModelError),
+    ],
+)
+def test_only_files_that_cannot_be_loaded_are_called_damaged(failure: Exception, raised: type[Exception]) -> None:
+    def load() -> object:
+        raise failure
+
+    with pytest.raises(raised) as caught:
+        LoadedOnce(bundled_model(), load).get()
+    assert type(caught.value) is raised
+
+
+def fetching(endpoint: str, cache: Path) -> subprocess.Popen[str]:
+    """Start the process that fetches BGE from a hub."""
+    command = [sys.executable, "-m", "rag.fetch", json.dumps(asdict(hub_model("reranker", BGE))), str(cache)]
+    environment = os.environ | {"HF_ENDPOINT": endpoint}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+
+
 def half_finish(settings: Settings, hub: HubServer) -> None:
     """Download BGE until 100 bytes of its weights are here, and cancel."""
 
@@ -432,6 +561,15 @@ def half_finish(settings: Settings, hub: HubServer) -> None:
     with pytest.raises(CancelledError):
         download_model(hub_model("reranker", BGE), settings, cancel)
     hub.release()
+
+
+def in_cache(settings: Settings, repository: str, model: Path) -> Path:
+    """Copy a model to where the cache has the files of a repository's revision; return that folder."""
+    place = settings.models_folder / f"models--{repository.replace('/', '--')}"
+    shutil.copytree(model, place / "snapshots" / "0123")
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0123")
+    return place / "snapshots" / "0123"
 
 
 def laid_out(repository: Path, model: Path, place: str) -> Path:

@@ -32,7 +32,7 @@ def test_models_are_got_cancelled_licensed_and_removed(
         }
         with serve(REPOSITORY / "app.py", tmp_path, environment) as address, visit(chromium, address) as page:
             page.get_by_role("link", name="Models").click()
-            tiny = page.locator(".st-key-model-ms-marco-TinyBERT-L-2-v2")
+            tiny = page.locator(".st-key-model-Xenova--ms-marco-TinyBERT-L-2-v2")
             tiny.get_by_role("button", name="Get").click(timeout=WORK_MS)
             expect(tiny.get_by_role("progressbar")).to_be_visible(timeout=WORK_MS)
             tiny.get_by_role("button", name="Cancel").click()
@@ -42,7 +42,7 @@ def test_models_are_got_cancelled_licensed_and_removed(
             expect(tiny.get_by_role("button", name="Remove")).to_be_visible(timeout=WORK_MS)
             expect(page.get_by_text(re.compile("1 model downloaded"))).to_be_visible()
 
-            jina = page.locator(".st-key-model-jina-reranker-v2-base-multilingual")
+            jina = page.locator(".st-key-model-jinaai--jina-reranker-v2-base-multilingual")
             jina.get_by_role("button", name="Get").click()
             expect(page.get_by_text("which forbids commercial use")).to_be_visible()
             expect(page.get_by_role("button", name="Download")).to_be_disabled()

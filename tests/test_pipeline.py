@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 
 from ingest.library import Library
 from rag.config import Settings
-from rag.errors import CollectionError, InputError, ModelError, UnavailableError
+from rag.errors import CollectionError, InputError, UnavailableError
 from rag.llm import make_chat
 from rag.pipeline import Pipeline
 from rag.rerank.late_interaction import LateInteractionReranker
@@ -122,9 +123,48 @@ def test_a_wanted_model_that_is_not_here_is_said_and_stood_in_for(pipeline: Pipe
     assert retrieval.reranker.reason.startswith("BAAI/bge-reranker-base is not on this machine.")
 
 
-def test_an_unknown_reranker_is_refused_with_near_names(pipeline: Pipeline) -> None:
-    with pytest.raises(ModelError, match="Did you mean"):
-        pipeline.retrieve("sugar", "notes", reranker="bge-reranker-bse")
+def test_an_unknown_reranker_leaves_the_fused_order_and_near_names(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("sugar", "notes", reranker="bge-reranker-bse")
+    assert retrieval.reranker.state == "fallback"
+    assert "Did you mean BAAI/bge-reranker-base" in retrieval.reranker.reason
+    assert [ranked.hit for ranked in retrieval.ranked] == list(retrieval.hits)
+
+
+def test_a_folder_without_a_tokenizer_leaves_the_fused_order_and_names_what_is_missing(
+    pipeline: Pipeline, tmp_path: Path, word_overlap_folder: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes((word_overlap_folder / "model.onnx").read_bytes())
+    retrieval = pipeline.retrieve("sugar", "notes", reranker=str(tmp_path))
+    assert retrieval.reranker.state == "fallback"
+    assert "has no tokenizer.json" in retrieval.reranker.reason
+    assert "".join(pipeline.answer(retrieval))
+
+
+def test_a_cross_encoder_whose_scores_are_no_numbers_leaves_the_fused_order_and_an_answer(
+    pipeline: Pipeline, tmp_path: Path, word_overlap_folder: Path
+) -> None:
+    import onnx
+
+    for value in (float("nan"), float("inf")):
+        folder = tmp_path / str(value)
+        shutil.copytree(word_overlap_folder, folder)
+        model = onnx.load(folder / "model.onnx")
+        (output,) = model.graph.output
+        for node in model.graph.node:
+            node.output[:] = ["finite" if name == output.name else name for name in node.output]
+        model.graph.initializer.append(onnx.helper.make_tensor("wrong", onnx.TensorProto.FLOAT, [], [value]))
+        model.graph.node.append(onnx.helper.make_node("Add", ["finite", "wrong"], [output.name]))
+        onnx.save(model, folder / "model.onnx")
+        retrieval = pipeline.retrieve("sugar", "notes", reranker=str(folder))
+        assert retrieval.reranker.state == "fallback"
+        assert "a score that is not a number" in retrieval.reranker.reason
+        assert "".join(pipeline.answer(retrieval))
+
+
+def test_a_question_that_the_reranker_cannot_read_whole_is_said(pipeline: Pipeline, word_overlap_folder: Path) -> None:
+    retrieval = pipeline.retrieve("sugar " * 1600, "notes", reranker=str(word_overlap_folder))
+    assert retrieval.reranker.state == "on"
+    assert "The reranker read the first 254 of the question's 1,600 tokens." in retrieval.reranker.reason
 
 
 def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipeline, tmp_path: Path) -> None:

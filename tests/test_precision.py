@@ -2,24 +2,93 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from rag.config import Settings
 from rag.errors import ModelError
+from rag.loading import is_quantised
 from rag.models import ModelFiles, folder_model
-from rag.precision import Agreement, agreement_of, int8_files, make_int8, read_agreement, write_agreement
+from rag.precision import (
+    AGREEMENT,
+    MODEL_FILE,
+    Agreement,
+    agreement_of,
+    discard,
+    external_data,
+    int8_files,
+    make_int8,
+    needed_space,
+    read_agreement,
+    write_agreement,
+)
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerankers import Rerankers
 from rag.types import Hit
-from tests.models import write_cross_encoder
 from tests.parts import hit, ingest, offline_settings, open_library
 from tests.test_rerankers import made_ready, rerankers
 
-TEXTS = ("water", "phone heat", "phone", "heat and water of the phone", "sugar in blood", "guide dogs", "the world")
+TEXTS = (
+    *("water", "phone heat", "phone", "heat and water of the phone", "sugar in blood", "guide dogs", "the world"),
+    *("rain on the roof", "a heat pump", "the harbour"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What came of making int8 twice at once, beside what was left over, from a model with its weights in a link.
+
+    `before` is what the folder of the model held then, by name.
+    """
+
+    settings: Settings
+    files: ModelFiles
+    before: dict[str, bytes]
+    made: tuple[ModelFiles, ...]
+
+
+@pytest.fixture(scope="module")
+def making(tmp_path_factory: pytest.TempPathFactory, cross_encoder_folder: Path) -> Making:
+    folder = tmp_path_factory.mktemp("making")
+    source = with_external_data(folder / "model", cross_encoder_folder, "weights.bin")
+    if os.name == "posix":  # where links are allowed; the hub's cache is full of them
+        (source / "weights.bin").rename(folder / "blob")
+        (source / "weights.bin").symlink_to(folder / "blob")
+    (source / "model-inferred.onnx").write_text("the user's own", encoding="utf-8")
+    settings = offline_settings(folder / "data")
+    files = folder_model("reranker", source)
+    place = settings.models_folder / "int8" / files.name
+    (place.parent / "making-0").mkdir(parents=True)
+    (place.parent / "making-0" / "model.onnx").write_text("half", encoding="utf-8")
+    place.mkdir()
+    (place / "config.json").write_text("{}", encoding="utf-8")
+    before = contents(source)
+    with ThreadPoolExecutor() as threads:
+        made = tuple(threads.map(lambda _: make_int8(files, settings), range(2)))
+    return Making(settings, files, before, made)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def with_external_data(folder: Path, like: Path, location: str) -> Path:
+    """Write a model again with its weights in a file of their own."""
+    import onnx
+
+    shutil.copytree(like, folder)
+    model = onnx.load(folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location=location)
+    return folder
 
 
 @pytest.fixture
@@ -32,9 +101,18 @@ def files(cross_encoder_folder: Path) -> ModelFiles:
     return folder_model("reranker", cross_encoder_folder)
 
 
+@pytest.fixture
+def made(making: Making, settings: Settings, files: ModelFiles) -> ModelFiles:
+    """A copy of the int8 model, where these settings look for it."""
+    shutil.copytree(making.made[0].folder, settings.models_folder / "int8" / files.name)
+    found = int8_files(files, settings)
+    assert found is not None
+    return found
+
+
 def samples() -> list[tuple[str, list[Hit]]]:
     hits = [hit(number, text) for number, text in enumerate(TEXTS, start=1)]
-    return [("phone heat", hits), ("sugar", hits)]
+    return [("phone heat", hits), ("sugar", hits), ("dogs", hits)]
 
 
 def reason_after_making_ready(models: Rerankers) -> str:
@@ -44,36 +122,119 @@ def reason_after_making_ready(models: Rerankers) -> str:
     return models.precision_of(files.name)
 
 
-def test_int8_is_a_smaller_model_whose_scores_are_near(files: ModelFiles, settings: Settings) -> None:
-    made = make_int8(files, settings)
-    assert made == int8_files(files, settings)
-    assert (made.folder / made.model_file).stat().st_size < (files.folder / files.model_file).stat().st_size
-    fp32, int8 = CrossEncoderReranker(files, threads=1), CrossEncoderReranker(made, threads=1)
-    assert (fp32.quantised, int8.quantised) == (False, True)
-    assert int8.relevance("phone heat", TEXTS) == pytest.approx(fp32.relevance("phone heat", TEXTS), abs=0.02)
+def relevance(files: ModelFiles, texts: Sequence[str] = TEXTS) -> list[float]:
+    return CrossEncoderReranker(files, threads=1).relevance("phone heat", texts)
 
 
-def test_int8_scores_of_a_passage_do_not_depend_on_the_others(files: ModelFiles, settings: Settings) -> None:
-    made = make_int8(files, settings)
-    together = CrossEncoderReranker(made, threads=1).relevance("phone heat", TEXTS)
-    alone = [CrossEncoderReranker(made, threads=1).relevance("phone heat", [text])[0] for text in TEXTS]
-    assert together == alone
+def test_int8_is_a_smaller_model_whose_scores_are_near(making: Making, files: ModelFiles) -> None:
+    made = making.made[0]
+    weights = (made.folder / "model.onnx.data").stat().st_size
+    assert weights < len(making.before["weights.bin"])
+    assert is_quantised(made.folder / made.model_file)
+    assert relevance(made) == pytest.approx(relevance(files), abs=0.02)
 
 
-def test_int8_that_agrees_is_used_and_says_so(settings: Settings, files: ModelFiles) -> None:
+def test_int8_scores_of_a_passage_do_not_depend_on_the_others(making: Making) -> None:
+    alone = CrossEncoderReranker(making.made[0], threads=1)
+    assert relevance(making.made[0]) == [alone.relevance("phone heat", [text])[0] for text in TEXTS]
+
+
+def test_two_makers_at_once_end_with_one_whole_model_and_nothing_half_made(making: Making) -> None:
+    found = int8_files(making.files, making.settings)
+    assert making.made == (found, found)
+    assert found is not None
+    folders = [path for path in found.folder.parent.iterdir() if path.is_dir()]
+    assert folders == [found.folder]
+
+
+def test_a_folder_without_a_whole_model_is_replaced_by_one(making: Making) -> None:
+    config = (making.made[0].folder / "config.json").read_text(encoding="utf-8")
+    assert config == (making.files.folder / "config.json").read_text(encoding="utf-8") != "{}"
+
+
+@pytest.mark.parametrize("name", [MODEL_FILE, "tokenizer.json"])
+def test_a_folder_that_lacks_a_file_is_no_int8_model(
+    settings: Settings, files: ModelFiles, made: ModelFiles, name: str
+) -> None:
+    (made.folder / name).unlink()
+    assert int8_files(files, settings) is None
+
+
+def test_making_int8_leaves_the_folder_of_the_model_as_it_was(making: Making) -> None:
+    assert "model-inferred.onnx" in making.before
+    assert contents(making.files.folder) == making.before
+
+
+def test_the_int8_folder_is_open_to_whom_the_umask_says(making: Making, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert making.made[0].folder.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_model_with_external_data_of_any_name_gets_external_data(making: Making) -> None:
+    made = making.made[0]
+    assert external_data(making.files.folder / making.files.model_file) == {"weights.bin"}
+    assert external_data(made.folder / made.model_file) == {"model.onnx.data"}
+
+
+def test_the_space_wanted_counts_external_data_and_its_copy(making: Making) -> None:
+    graph, weights = len(making.before["model.onnx"]), len(making.before["weights.bin"])
+    source = making.files.folder / making.files.model_file
+    assert needed_space(source, {"weights.bin"}) == int(1.1 * (graph + weights)) + weights
+
+
+def test_external_data_outside_the_folder_of_the_model_is_refused(tmp_path: Path, making: Making) -> None:
+    import onnx
+
+    model = onnx.load(making.files.folder / making.files.model_file, load_external_data=False)
+    locations = [entry for tensor in model.graph.initializer for entry in tensor.external_data]
+    next(entry for entry in locations if entry.key == "location").value = "../weights.bin"
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"\.\./weights\.bin, which is not in its folder"):
+        external_data(tmp_path / "model.onnx")
+
+
+def test_quantising_ends_when_nobody_waits_for_it(tmp_path: Path, files: ModelFiles) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    (tmp_path / "int8").mkdir()
+    command = [sys.executable, "-m", "rag.precision", str(files.folder / files.model_file), str(tmp_path)]
+    try:
+        child = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writing)
+    assert (child.returncode, child.stderr) == (1, b"")
+    assert not (tmp_path / "int8" / "model.onnx").exists()
+
+
+def test_a_discarded_int8_model_is_gone_with_its_agreement(
+    settings: Settings, files: ModelFiles, made: ModelFiles
+) -> None:
+    write_agreement(made, Agreement(1.0, 5, 50))
+    discard(made)
+    assert int8_files(files, settings) is None
+    assert not made.folder.exists()
+    discard(made)
+
+
+def test_an_int8_folder_that_cannot_be_looked_at_counts_as_not_made(tmp_path: Path, files: ModelFiles) -> None:
+    too_long = offline_settings(tmp_path, models_dir=tmp_path / ("name" * 100))
+    assert int8_files(files, too_long) is None
+
+
+def test_int8_that_agrees_is_used_and_says_so(settings: Settings, files: ModelFiles, made: ModelFiles) -> None:
     models = rerankers(settings)
     reason = reason_after_making_ready(models)
-    made = int8_files(files, settings)
-    assert made is not None
     agreement = read_agreement(made)
     assert agreement is not None
-    assert (agreement.questions, agreement.passages) == (2, 2 * len(TEXTS))
-    assert reason.startswith("It runs in int8: on 2 questions and 14 passages of your documents")
+    assert (agreement.questions, agreement.passages) == (3, 3 * len(TEXTS))
+    assert reason.startswith("It runs in int8: on 3 questions and 30 passages of your documents")
     assert models.reranker()[1].name == f"{files.name} (int8)"
 
 
-def test_int8_that_disagrees_is_not_used_and_says_so(settings: Settings, files: ModelFiles, tmp_path: Path) -> None:
-    made = make_int8(files, settings)
+def test_int8_that_disagrees_is_not_used_and_says_so(
+    settings: Settings, files: ModelFiles, made: ModelFiles, tmp_path: Path
+) -> None:
     # Another model in its place: what it says has nothing to do with the fp32 model's order.
     other = folder_model("reranker", write_other_cross_encoder(tmp_path / "other", files.folder))
     shutil.copy(other.folder / other.model_file, made.folder / made.model_file)
@@ -96,41 +257,80 @@ def write_other_cross_encoder(folder: Path, like: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("made")
 def test_without_documents_fp32_runs_until_int8_can_be_compared(settings: Settings, files: ModelFiles) -> None:
     models = rerankers(settings)
     assert made_ready(models).state == "ready"
     assert models.awaits_samples
-    assert "until int8 can be compared" in models.precision_of(files.name)
+    assert models.precision_of(files.name).startswith("It runs in fp32 until")
     assert models.reranker()[1].name == files.name
     assert made_ready(models, samples).state == "ready"
     assert not models.awaits_samples
     assert models.reranker()[1].name == f"{files.name} (int8)"
 
 
-def test_the_first_question_brings_the_passages_to_compare_on(tmp_path: Path, cross_encoder_folder: Path) -> None:
-    settings = offline_settings(tmp_path, rerank_model=str(cross_encoder_folder), rerank_precision="auto")
+def test_the_first_question_brings_the_passages_to_compare_on(settings: Settings, made: ModelFiles) -> None:
     with open_library(settings) as library:
         pipeline = library._pipeline
         assert made_ready(pipeline.rerankers, pipeline._samples).state == "ready"
         assert pipeline.rerankers.awaits_samples
-        for number, text in enumerate(TEXTS):
-            ingest(library, "notes", f"{number}.txt", f"{text.capitalize()} is what this document is about.")
+        sections = [f"# {text}\n\n{text.capitalize()} is what this section is about.\n" for text in TEXTS]
+        ingest(library, "notes", "notes.md", "\n".join(sections))
         pipeline.retrieve("phone heat", "notes")
         assert pipeline.rerankers._worker is not None
         pipeline.rerankers._worker.join()
-        made = int8_files(folder_model("reranker", cross_encoder_folder), settings)
-        assert made is not None
         agreement = read_agreement(made)
         assert agreement is not None
         assert (agreement.questions, agreement.passages) == (5, 5 * len(TEXTS))
 
 
-def test_a_measured_agreement_is_used_by_the_next_process(settings: Settings, files: ModelFiles) -> None:
-    made = make_int8(files, settings)
+def test_a_measured_agreement_is_used_by_the_next_process(
+    settings: Settings, files: ModelFiles, made: ModelFiles
+) -> None:
     write_agreement(made, Agreement(0.949, 5, 120))
     assert rerankers(settings).reranker()[1].name == files.name
     write_agreement(made, Agreement(0.95, 5, 120))
     assert rerankers(settings).reranker()[1].name == f"{files.name} (int8)"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"tau": null, "questions": 5, "passages": 100}',
+        '{"tau": "0.99", "questions": 5, "passages": 100}',
+        '{"tau": NaN, "questions": 5, "passages": 100}',
+        '{"tau": 2.0, "questions": 5, "passages": 100}',
+        '{"tau": 0.99, "questions": 5.0, "passages": "100"}',
+        '{"tau": 0.99, "questions": 5}',
+        '{"tau": 0.99, "questions": 5, "passages": 100, "model": "other"}',
+        "[0.99, 5, 100]",
+        '{"tau": 0.99',
+    ],
+)
+def test_an_agreement_that_cannot_be_understood_counts_as_not_measured(
+    tmp_path: Path, files: ModelFiles, content: str
+) -> None:
+    made = replace(files, folder=tmp_path)
+    write_agreement(made, Agreement(0.99, 5, 100))
+    assert read_agreement(made) == Agreement(0.99, 5, 100)
+    (tmp_path / AGREEMENT).write_text(content, encoding="utf-8")
+    assert read_agreement(made) is None
+
+
+@pytest.mark.parametrize(("questions", "passages", "enough"), [(3, 30, True), (2, 100, False), (10, 29, False)])
+def test_an_agreement_on_too_little_counts_as_not_measured(
+    tmp_path: Path, files: ModelFiles, questions: int, passages: int, enough: bool
+) -> None:
+    made, agreement = replace(files, folder=tmp_path), Agreement(1.0, questions, passages)
+    assert agreement.enough is enough
+    write_agreement(made, agreement)
+    assert read_agreement(made) == (agreement if enough else None)
+
+
+def test_an_agreement_that_cannot_be_kept_says_so(tmp_path: Path, files: ModelFiles) -> None:
+    made = replace(files, folder=tmp_path / "gone")
+    with pytest.raises(ModelError, match=r"cannot be kept: .*gone cannot be written to .* RERANK_PRECISION"):
+        write_agreement(made, Agreement(1.0, 5, 50))
 
 
 @pytest.mark.parametrize(("precision", "suffix"), [("int8", " (int8)"), ("fp32", "")])
@@ -143,19 +343,20 @@ def test_the_setting_decides_without_a_comparison(
     assert not models.awaits_samples
 
 
-def test_a_model_that_cannot_be_quantised_goes_on_in_fp32(settings: Settings, tmp_path: Path) -> None:
-    folder = write_cross_encoder(tmp_path / "model")
-    models = rerankers(replace(settings, rerank_model=str(folder), models_dir=tmp_path / "file" / "models"))
+def test_a_model_that_cannot_be_quantised_goes_on_in_fp32(
+    settings: Settings, files: ModelFiles, tmp_path: Path
+) -> None:
+    models = rerankers(replace(settings, models_dir=tmp_path / "file" / "models"))
     (tmp_path / "file").write_text("a file where a folder should be", encoding="utf-8")
     assert "cannot be written to" in reason_after_making_ready(models)
-    assert models.reranker()[1].name == folder_model("reranker", folder).name
+    assert models.reranker()[1].name == files.name
 
 
-def test_a_damaged_model_gives_no_int8_model(settings: Settings, tmp_path: Path) -> None:
-    folder = write_cross_encoder(tmp_path / "model")
+def test_a_damaged_model_gives_no_int8_model(settings: Settings, files: ModelFiles, tmp_path: Path) -> None:
+    folder = shutil.copytree(files.folder, tmp_path / "model")
     (folder / "model.onnx").write_bytes(b"damaged")
     damaged = folder_model("reranker", folder)
-    with pytest.raises(ModelError, match=r"could not be made faster \(int8\): .* It goes on in fp32"):
+    with pytest.raises(ModelError, match=r"could not be made faster \(int8\): .*[^.]\. It goes on in fp32\.$"):
         make_int8(damaged, settings)
     assert int8_files(damaged, settings) is None
 
@@ -181,3 +382,7 @@ def test_agreement_is_the_mean_over_questions_with_two_passages_or_more(orders: 
 def test_equal_scores_agree_with_equal_scores_only() -> None:
     assert agreement_of([[1.0, 1.0]], [[2.0, 2.0]]).tau == 1.0
     assert agreement_of([[1.0, 1.0]], [[2.0, 3.0]]).tau == 0.0
+
+
+def test_scores_that_are_no_numbers_agree_with_none() -> None:
+    assert agreement_of([[2.0, 1.0]], [[math.nan, 1.0]]).tau == 0.0

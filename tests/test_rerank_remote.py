@@ -373,6 +373,7 @@ def test_a_passage_supports_from_the_relevance_of_a_cross_encoder_on(relevance: 
         ("jina", "https://api.jina.ai", "https://api.jina.ai/v1/rerank"),
         ("voyage", "https://api.voyageai.com", "https://api.voyageai.com/v1/rerank"),
         ("siliconflow", "https://api.siliconflow.cn", "https://api.siliconflow.cn/v1/rerank"),
+        ("zhipu", "https://open.bigmodel.cn", "https://open.bigmodel.cn/api/paas/v4/rerank"),
         ("tei", "http://gpu:8080/", "http://gpu:8080/rerank"),
         ("tei", "http://gpu:8080/team/tei", "http://gpu:8080/team/tei/rerank"),
         ("infinity", "http://gpu:7997/v1", "http://gpu:7997/v1/rerank"),

@@ -139,16 +139,17 @@ def test_where_a_reranker_fell_back_late_interaction_judges_the_sentences(
     assert models.judge(replace(report, state="fallback")) is models.late_interaction
 
 
-def test_a_damaged_int8_copy_is_removed_and_fp32_runs(tmp_path: Path, bge_hub: HubServer) -> None:
+def test_a_damaged_int8_copy_is_made_again_and_nothing_is_downloaded(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = online(tmp_path, bge_hub.endpoint, rerank_precision="int8")
     assert made_ready(rerankers(settings)).state == "ready"
     (made,) = settings.models_folder.glob("int8/*/model.onnx")
+    whole = made.read_bytes()
     made.write_bytes(b"damaged")
     downloads = sum("model.onnx" in request and request.startswith("GET") for request in bge_hub.requests)
     models = rerankers(settings)
     assert made_ready(models).state == "ready"
-    assert models.reranker()[1].name == BGE_RERANKER
-    assert not made.exists()
+    assert models.reranker()[1].name == f"{BGE_RERANKER} (int8)"
+    assert made.read_bytes() == whole
     assert sum("model.onnx" in r and r.startswith("GET") for r in bge_hub.requests) == downloads
 
 

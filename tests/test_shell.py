@@ -111,7 +111,6 @@ def test_ask_without_reranking_says_off_and_gives_no_scores(data: Path) -> None:
         (["rag", "ask", "x", "--collection", "nowhere"], "nowhere"),
         (["rag", "ask", "x", "--collection", "No Name"], "cannot name a collection"),
         (["rag", "ask", "x", "--collection", "notes", "--top", "0"], "--top 0 is not allowed"),
-        (["rag", "ask", "x", "--collection", "notes", "--reranker", "bge-nothing"], "There is no folder bge-nothing"),
         (["ingest", "README.md", "--collection", "No Name"], "cannot name a collection"),
     ],
 )

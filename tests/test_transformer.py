@@ -53,7 +53,7 @@ def test_a_provider_that_is_not_installed_is_named_with_its_package(files: Model
     name, package = PROVIDERS[provider]
     if name in onnxruntime.get_available_providers():
         pytest.skip(f"{name} is installed here")
-    with pytest.raises(ModelError, match=f"MODEL_PROVIDER={provider} needs the package {package.split()[0]}.*{name}"):
+    with pytest.raises(ModelError, match=f"MODEL_PROVIDER={provider} .*{package}.*{name}"):
         execution_providers(provider)
     with pytest.raises(ModelError, match=f"MODEL_PROVIDER={provider}"):
         Transformer(files, provider).load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,9 +11,12 @@ import streamlit as st
 
 from rag.catalogue import RecordKind, find
 from rag.downloads import Download
-from rag.errors import ResiftError
+from rag.errors import CollectionError, ResiftError
 from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
 from rag.models import BUNDLED_NAME
+from rag.rerank.funnel import PREFIX as FUNNEL
+from rag.rerank.late_interaction import LateInteractionReranker
+from rag.rerankers import INT8
 from ui.models import show_fetch
 from ui.plain import counted, label
 from ui.resources import App
@@ -48,15 +52,21 @@ HELP = """
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What uses the models just now: the name of the reranker, and the collections of each embedder."""
+    """What uses the models just now: the name of the reranker, and the collections of each embedder.
+
+    `failures` say what could not be found out; the reranker's name is "" where it is wrong.
+    """
 
     reranker: str
     collections: dict[str, list[str]]
+    failures: tuple[str, ...]
 
     def of(self, name: str) -> str:
         """Say what a model is in use for, "" when for nothing."""
         used = []
-        if name in self.reranker or (name == BUNDLED_NAME and "late interaction" in self.reranker):
+        late_interaction = self.reranker == LateInteractionReranker.name or self.reranker.startswith(FUNNEL)
+        reranker = self.reranker.removeprefix(FUNNEL).removesuffix(INT8)
+        if name == reranker or (name == BUNDLED_NAME and late_interaction):
             used.append("reranking")
         if collections := self.collections.get(name):
             used.append(counted(len(collections), "collection"))
@@ -81,7 +91,9 @@ def _show_all(app: App, was_busy: bool) -> None:
         st.error(label(failure), icon=":material/error:")
     try:
         running = _running(app)
-        entries, use = list_models(app.settings), _use(app)
+        entries, use = list_models(app.settings), use_of_models(app)
+        for failure in use.failures:
+            st.error(label(failure), icon=":material/error:")
         free = readable_size(free_disk_space(app.settings))
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
         taken = readable_size(sum(entry.done for entry in here))
@@ -115,7 +127,7 @@ def _show_unlisted(app: App, entries: list[ModelEntry], use: Use, running: dict[
 
 
 def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None) -> None:
-    key = f"model-{entry.name.rpartition('/')[2]}"
+    key = f"model-{entry.name.replace('/', '--')}"
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key=key):
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -252,8 +264,17 @@ def _own_download(app: App) -> Download | None:
     return Download((find(fetch.name) or fetch).name, "running", fetch.done, fetch.total)
 
 
-def _use(app: App) -> Use:
-    collections: dict[str, list[str]] = {}
-    for name in app.library.collections():
-        collections.setdefault(app.pipeline.store.open(name).spec.embedder, []).append(name)
-    return Use(app.pipeline.rerankers.reranker()[1].name, collections)
+def use_of_models(app: App) -> Use:
+    """Return what uses the models just now; a collection that is damaged is left out, as the Library page tells."""
+    reranker, collections, failures = "", dict[str, list[str]](), list[str]()
+    try:
+        for name in app.pipeline.store.names():
+            with suppress(CollectionError):
+                collections.setdefault(app.pipeline.store.open(name).spec.embedder, []).append(name)
+    except ResiftError as error:
+        failures.append(str(error))
+    try:
+        reranker = app.pipeline.rerankers.reranker()[1].name
+    except ResiftError as error:
+        failures.append(str(error))
+    return Use(reranker, collections, tuple(failures))

@@ -54,7 +54,7 @@ def choose_options(app: App, collection: str, documents: list[DocumentEntry]) ->
             list(RERANKERS),
             required=True,
             key=f"{PREFIX}reranker",
-            help="Off keeps the fused order of both searches. Automatic takes the best reranker on this machine.",
+            help="Off keeps the fused order of both searches. Automatic takes what RERANK_MODEL names.",
         )
         candidates = st.slider(
             "Passages to rerank",

@@ -88,6 +88,7 @@ def _rerankers(
     chosen: dict[str, tuple[Run, Reranker]] = {}
     skipped: list[tuple[str, str]] = []
     for choice in choices:
+        pipeline.rerankers.prepare(choice)
         reranker, report = pipeline.rerankers.reranker(choice, candidates)
         if reranker is None:
             continue

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from rag.config import Settings
 from rag.errors import ResiftError
 from rag.rerank.base import Deadline, Reranker, Scored, rank
+from rag.transformer import OUT_OF_MEMORY
 from rag.types import Hit, RankedHit
-
-OUT_OF_MEMORY = "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
 
 log = logging.getLogger(__name__)
 

@@ -64,6 +64,11 @@ class Deadline:
         self._began = clock()
         self._ends = self._began + seconds
 
+    def begin_again(self) -> None:
+        """Start the time anew, after what is done once and not for each question: loading a model."""
+        self._began = self._clock()
+        self._ends = self._began + self.seconds
+
     @property
     def spent(self) -> float:
         """Seconds since the deadline was set."""
@@ -88,7 +93,7 @@ def rank(hits: Sequence[Hit], scored: Scored | None, top: int) -> tuple[RankedHi
         return tuple(RankedHit(hit, place, None, place <= top) for place, hit in enumerate(hits, start=1))
     if len(scored.scores) != len(hits):
         raise RerankError(f"it returned {len(scored.scores)} scores for {len(hits)} passages")
-    if any(score is not None and math.isnan(score.order) for score in scored.scores):
+    if any(score is not None and not math.isfinite(score.order) for score in scored.scores):
         raise RerankError("it returned a score that is not a number")
     earlier = scored.first_pass or tuple(hit.rank for hit in hits)
 

@@ -14,7 +14,7 @@ from rag.models import ModelFiles
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.cache import ScoreCache
 from rag.rerank.pace import Pace
-from rag.transformer import Transformer
+from rag.transformer import Transformer, failure_of
 from rag.types import Hit, RankedHit, RerankScore
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class CrossEncoderReranker:
         logits = self._cached(question, [hit.chunk.passage for hit in hits], deadline)
         left = logits.count(None)
         scores = tuple(None if logit is None else RerankScore(logit, sigmoid(logit)) for logit in logits)
-        return Scored(scores, note=_left_out(left, len(hits), deadline) if left else "")
+        notes = (self._cut_short(question), _left_out(left, len(hits), deadline) if left else "")
+        return Scored(scores, note=" ".join(filter(None, notes)))
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the sigmoid of each text's logit."""
@@ -105,7 +106,8 @@ class CrossEncoderReranker:
 
     def _score(self, question: str, passages: Sequence[str], deadline: Deadline, known: int = 0) -> dict[str, float]:
         """Return the logit of each passage that fits into the budget, by its text; `known` others need no time."""
-        self._model.load()
+        if self._model.load():
+            deadline.begin_again()
         pairs = self._pairs(question, passages, deadline)
         logits: list[float] = []
         while len(logits) < len(pairs):
@@ -138,6 +140,11 @@ class CrossEncoderReranker:
             cut -= 1  # a text that is cut within a word may have more tokens than before
         return asked
 
+    def _cut_short(self, question: str) -> str:
+        """Say that only the beginning of a question is read, "" for one that is read whole."""
+        whole, read = (len(each.ids) for each in (self._model.encode([question])[0], self._fitted(question)))
+        return "" if read == whole else f"The reranker read the first {read} of the question's {whole:,} tokens."
+
     def _fitting(self, pairs: list[list[Encoding]], deadline: Deadline) -> int:
         """Return how many of the next passages to score before the budget is looked at again."""
         if math.isinf(deadline.budget):
@@ -152,10 +159,11 @@ class CrossEncoderReranker:
 
     def _too_small(self, deadline: Deadline) -> str:
         left = max(deadline.budget - deadline.spent, 0.0) * 1000
-        each = self.predicted_ms(1) or 0.0
+        two = self.predicted_ms(2)
+        need = "" if two is None else f", and two passages take about {two:,.0f} ms here"
         return (
-            f"{left:,.0f} ms are left of the budget of {deadline.budget * 1000:,.0f} ms, and two passages take about "
-            f"{2 * each:,.0f} ms here: raise RERANK_BUDGET_MS, or choose a smaller reranker"
+            f"{left:,.0f} ms are left of the budget of {deadline.budget * 1000:,.0f} ms{need}: raise RERANK_BUDGET_MS, "
+            "or choose a smaller reranker"
         )
 
     def _run_wave(self, wave: list[list[Encoding]], done: int, total: int, deadline: Deadline) -> list[float]:
@@ -182,12 +190,12 @@ class CrossEncoderReranker:
         except (RerankError, ModelError, MemoryError):
             raise
         except Exception as error:  # onnxruntime has no public base class of its errors
-            raise RerankError(_failure(error)) from error
+            raise RerankError(failure_of(error)) from error
         # Without the time in which the workers served somebody else.
         self._pace.observe(len(wave), sum(_tokens(windows) for windows in wave), sum(seconds) / self._workers)
         best = [-math.inf] * len(wave)
         for owner, score in zip(owners, scores, strict=True):
-            if math.isnan(score):
+            if not math.isfinite(score):
                 raise RerankError("the model returned a score that is not a number")
             best[owner] = max(best[owner], score)
         return best
@@ -195,7 +203,7 @@ class CrossEncoderReranker:
     def _run(self, encodings: list[Encoding]) -> list[float]:
         output = self._model.run(encodings)
         if output.shape not in ((len(encodings),), (len(encodings), 1)):
-            shape = " x ".join(str(size) for size in output.shape)
+            shape = " x ".join(str(size) for size in output.shape) or "1"
             raise RerankError(
                 f"the model in {self.files.folder} is not a cross-encoder: for a batch of {len(encodings)} it gave "
                 f"{shape} numbers, not one score a passage. Set RERANK_MODEL to a cross-encoder"
@@ -239,10 +247,3 @@ def _left_out(left: int, total: int, deadline: Deadline) -> str:
         f"{left} of {total} passages were left out: the budget of {deadline.budget * 1000:,.0f} ms (RERANK_BUDGET_MS) "
         "was spent on the more promising ones."
     )
-
-
-def _failure(error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    if "alloc" in reason.lower() and "fail" in reason.lower():
-        return "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
-    return f"the model failed while scoring: {reason}"

@@ -21,7 +21,7 @@ from rag.rerank.pace import Pace
 from rag.sparse import Bm25Encoder
 from rag.tokens.base import TokenEncoder
 from rag.tokens.bundled import BundledTokenEncoder
-from rag.tokens.compression import max_sims
+from rag.tokens.compression import compress, max_sims
 from rag.tokens.passages import PassageTokens
 from rag.tokens.store import TokenStore
 from rag.types import Hit, RankedHit, RerankScore
@@ -31,6 +31,9 @@ CACHED_TEXTS = 256
 
 MADE_AT_ONCE = 16
 """Passages without stored vectors that are read between two looks at the budget; what was made until then is kept."""
+
+USUAL_PASSAGES, USUAL_TOKENS = 24, 200
+"""What is compared to see how fast this machine is."""
 
 SUPPORTED_FROM = 0.5
 """Mean of MaxSim and word coverage from which a passage counts as support.
@@ -57,6 +60,14 @@ class LateInteractionReranker:
         self._matcher = _Matcher(self.tokens)
         self._cache: OrderedDict[str, TokenVectors] = OrderedDict()
         self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Load the model, and time the comparison with passages of the usual size, so that it can be foreseen."""
+        vectors = self.tokens.encoder.question("warm up " * 8)
+        passages = [compress(np.tile(vectors, (8, 1))[:USUAL_TOKENS])] * USUAL_PASSAGES
+        began = time.perf_counter()
+        max_sims(vectors, passages)
+        self._matcher.pace.observe(USUAL_PASSAGES, USUAL_PASSAGES, time.perf_counter() - began)
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the blend as `order` and MaxSim as `relevance`."""

@@ -87,6 +87,16 @@ SERVICES: dict[str, RerankService] = {
             "https://api.siliconflow.cn",
             always={"return_documents": False},
         ),
+        # docs.bigmodel.cn, "文本重排序": at most 128 documents of 4,096 characters.
+        RerankService(
+            "zhipu",
+            "rerank",
+            "/api/paas/v4/rerank",
+            128,
+            "probability",
+            "https://open.bigmodel.cn",
+            always={"return_documents": False},
+        ),
         # huggingface/text-embeddings-inference, router/src/http/types.rs; --max-client-batch-size is 32 by default, and
         # a text that is too long is an error unless it may be cut.
         RerankService(

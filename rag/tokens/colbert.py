@@ -14,6 +14,7 @@ from rag.embed import parts_of, unit
 from rag.errors import ModelError, RerankError
 from rag.loading import SESSION, LoadedOnce, execution_providers
 from rag.models import ModelFiles, load_tokenizer
+from rag.transformer import failure_of
 
 if TYPE_CHECKING:
     from fastembed import LateInteractionTextEmbedding
@@ -66,7 +67,7 @@ class ColbertEncoder:
         try:
             vectors = np.asarray(encode(model), dtype=np.float32)
         except Exception as error:  # onnxruntime has no public base class of its errors
-            raise RerankError(f"the model failed while reading: {error}") from error
+            raise RerankError(failure_of(error)) from error
         dimension = model.embedding_size
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise RerankError(

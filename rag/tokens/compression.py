@@ -23,12 +23,18 @@ LEAST_VECTORS = 32
 
 SCALE = 127
 
+AT_ONCE = 1024
+"""Tokens that are clustered together."""
+
 
 def compress(vectors: NDArray[np.float32]) -> bytes:
     """Return unit vectors of shape (tokens, dimension) pooled to a third, and as one byte a number."""
     tokens, dimension = vectors.shape
+    most = MAX_BYTES // dimension
+    # Clustering takes memory by the square of the tokens, so a text without end is pooled piece by piece.
+    parts = np.array_split(vectors, math.ceil(tokens / AT_ONCE) or 1)
     wanted = max(math.ceil(tokens / POOLED), LEAST_VECTORS)
-    pooled = _pool(vectors, min(wanted, MAX_BYTES // dimension))
+    pooled = np.concatenate([_pool(part, max(1, min(wanted, most) // len(parts))) for part in parts])[:most]
     return np.round(pooled * SCALE).astype(np.int8).tobytes()
 
 

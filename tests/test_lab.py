@@ -1,0 +1,272 @@
+"""The lab's words and chart, worked out by hand, and its page with the bundled models on three small files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rag.comparison import Comparison, moves
+from rag.downloads import Downloads
+from rag.history import History
+from rag.lock import DataFolderLock
+from rag.types import Retrieval
+from tests.parts import ingest, offline_settings, open_library
+from tests.retrievals import make_retrieval
+from ui.duel import duel_verdict
+from ui.rank_chart import HEADING_LINE, LEGEND_ROOM, chart_spec, describe_chart, describe_move, order_name, rank_columns
+from ui.resources import App
+
+FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
+TEXTS = {
+    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
+    "sugar.md": "Sugary drinks raise blood sugar quickly.",
+    "pump.md": "Let the pump cool down for twenty minutes.",
+}
+
+
+def reranked(name: str, *order: int, ms: float = 640.2, **more: Any) -> Retrieval:
+    retrieval = make_retrieval(order, kept=2, rerank_ms=ms, **more)
+    return replace(retrieval, reranker=replace(retrieval.reranker, name=name))
+
+
+LAST_FIRST = reranked("slow", 6, 1, 2, 3, 4, 5, ms=2340.0)
+SWAPPED = reranked("quick", 2, 1, 3, 4, 5, 6, ms=12.0)
+BOTH = Comparison(FUSED, (LAST_FIRST, SWAPPED))
+
+
+def test_against_the_fused_order_the_verdict_is_that_of_the_panel() -> None:
+    assert duel_verdict(FUSED, LAST_FIRST) == "Reranking changed 1 of the 2 passages read; 2.3 s."
+
+
+def test_against_another_reranker_the_verdict_names_both_and_their_times() -> None:
+    assert duel_verdict(SWAPPED, LAST_FIRST) == (
+        "Against quick, slow changes 1 of the 2 passages read; what was first fell to rank 3 and was left out; "
+        "2.3 s instead of 12 ms."
+    )
+    assert duel_verdict(LAST_FIRST, SWAPPED) == (
+        "Against slow, quick changes 1 of the 2 passages read; what was first fell to rank 6 and was left out; "
+        "12 ms instead of 2.3 s."
+    )
+
+
+def test_two_rerankers_that_agree_are_said_to() -> None:
+    assert duel_verdict(SWAPPED, reranked("other", 2, 1, 6, 5, 4, 3, ms=12.0)) == (
+        "Against quick, other changes nothing: the same 2 passages, in the same order; 12 ms instead of 12 ms."
+    )
+    assert duel_verdict(SWAPPED, reranked("other", 1, 2, 3, 4, 5, 6)) == (
+        "Against quick, other changes only the order of the 2 passages read; 640 ms instead of 12 ms."
+    )
+
+
+def test_moves_are_written_with_what_became_of_the_passage() -> None:
+    assert [describe_move(move) for move in moves(FUSED, LAST_FIRST)] == [
+        "6 → 1 entered",
+        "1 → 2",
+        "2 → 3 left",
+        "3 → 4",
+        "4 → 5",
+        "5 → 6",
+    ]
+
+
+def test_the_two_orders_that_are_compared_stand_last() -> None:
+    names = [column.name for column in rank_columns(BOTH, FUSED, LAST_FIRST)]
+    assert names == ["dense", "BM25", "fused", "quick", "slow"]
+    names = [column.name for column in rank_columns(BOTH, LAST_FIRST, SWAPPED)]
+    assert names == ["dense", "BM25", "fused", "slow", "quick"]
+
+
+def test_a_list_has_no_rank_for_what_it_did_not_recall() -> None:
+    dense, bm25, fused, *_ = rank_columns(BOTH, FUSED, LAST_FIRST)
+    assert dense.ranks == {"c1": 1, "c2": 2, "c3": None, "c4": 4, "c5": 5, "c6": None}
+    assert bm25.ranks == {"c1": 1, "c2": None, "c3": 3, "c4": None, "c5": 5, "c6": None}
+    assert fused.ranks == {f"c{rank}": rank for rank in range(1, 7)}
+
+
+def test_the_shortlist_of_a_funnel_is_a_list_of_its_own() -> None:
+    first_pass = {1: 2, 2: 1, 3: 3, 4: 4, 5: 6, 6: 5}
+    funnels = [reranked(f"funnel:{name}", 6, 1, 2, 3, 4, 5, first_pass=first_pass) for name in ("slow", "other")]
+    columns = rank_columns(Comparison(FUSED, (LAST_FIRST, *funnels)), LAST_FIRST, funnels[0])
+    assert [column.name for column in columns[3:]] == [
+        "shortlist",
+        "late interaction, then other",
+        "slow",
+        "late interaction, then slow",
+    ]
+    assert columns[3].ranks["c6"] == 5
+
+
+def test_an_order_is_named_by_what_made_it_and_unlike_the_others() -> None:
+    assert [order_name(one) for one in BOTH.orders] == ["fused", "slow", "quick"]
+    alike = [reranked(f"model@{number * 12}", 1, 2, 3, 4, 5, 6) for number in ("a", "b")]
+    assert order_name(alike[0], [FUSED, alike[0]]) == "model"
+    assert order_name(alike[0], alike) == "model@aaaaaaaaaaaa"
+
+
+def test_what_was_not_recalled_enters_from_below_all_ranks() -> None:
+    spec = chart_spec(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), top=2)
+    points = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")["data"]["values"]
+    assert [(point["place"], point["rank"]) for point in points if point["id"] == "c6"] == [
+        (8, ""),
+        (8, ""),
+        (6, "6"),
+        (6, "6"),
+        (1, "1"),
+    ]
+
+
+def test_the_chart_is_json_and_its_colours_follow_the_scheme() -> None:
+    columns, moved = rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST)
+    light, dark = (chart_spec(columns, moved, 2, scheme) for scheme in ("light", "dark"))
+    assert json.loads(json.dumps(light)) == light
+    assert "#0067a3" in json.dumps(light)
+    assert "#0067a3" not in json.dumps(dark)
+
+
+@pytest.mark.parametrize(("candidates", "row_height"), [(3, 23), (30, 23), (40, 19), (100, 13)])
+def test_the_more_candidates_the_closer_are_the_lines(candidates: int, row_height: int) -> None:
+    order = range(1, candidates + 1)
+    fused, after = make_retrieval(order, 2, state="off"), make_retrieval(order, 2)
+    columns = rank_columns(Comparison(fused, (after,)), fused, after)
+    height = chart_spec(columns, moves(fused, after), 2)["height"]
+    headings = 2 * HEADING_LINE  # "bge-reranker-base" takes two lines
+    assert height == (candidates + 2) * row_height + headings + LEGEND_ROOM
+
+
+def test_the_chart_is_told_in_words_too() -> None:
+    told = describe_chart(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), top=2)
+    assert told == (
+        "The ranks of 6 passages in these lists: dense, BM25, fused, quick, slow. Across the line after rank 2: "
+        "指南.pdf, p. 6 6 → 1 entered; 指南.pdf, p. 2 2 → 3 left. The table has every rank."
+    )
+
+
+def draw_lab(app: object) -> None:
+    # Streamlit runs this as a script of its own, which knows no names from above.
+    from ui.lab import show_lab
+
+    show_lab(app)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    data = tmp_path_factory.mktemp("data")
+    settings = offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2)
+    with open_library(settings) as library:
+        for name, text in TEXTS.items():
+            ingest(library, "notes", name, text)
+        ingest(library, "one", "heat.md", TEXTS["heat.md"])
+        yield App(settings, library._pipeline, library, History(data), DataFolderLock(data), Downloads(settings))
+
+
+@pytest.fixture
+def page(app: App) -> AppTest:
+    page = AppTest.from_function(draw_lab, kwargs={"app": app}, default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def ask(page: AppTest, question: str) -> AppTest:
+    page.text_input[0].set_value(question)
+    page.button[0].click().run()
+    assert not page.exception
+    return page
+
+
+def said(page: AppTest) -> str:
+    return " ".join([element.value for kind in ("caption", "subheader", "error", "info") for element in page.get(kind)])
+
+
+def test_a_question_is_compared_and_judged_in_one_sentence(page: AppTest) -> None:
+    ask(page, "How do I cool a hot phone?")
+    assert "All read the same 3 candidates from “notes”." in said(page)
+    assert page.subheader[0].value.startswith("Reranking changed")
+    assert [metric.label for metric in page.metric] == [
+        "Kendall's tau",
+        "Shared in the first 3",
+        "Time: late interaction",
+    ]
+    table = page.dataframe[0].value
+    assert list(table["late interaction"]) == [1, 2, 3]
+    assert set(table["Passage"]) == set(TEXTS)
+
+
+def test_two_rerankers_are_set_against_each_other(page: AppTest, word_overlap_folder: Path) -> None:
+    page.multiselect[0].set_value(["bundled", str(word_overlap_folder)])
+    ask(page, "How do I cool a hot phone?")
+    name = page.selectbox(key="lab-after").options[1]
+    page.selectbox(key="lab-before").set_value(name).run()
+    assert not page.exception
+    assert name in page.subheader[0].value
+    pairs = page.dataframe[0].value
+    assert len(pairs) == 3
+    assert list(pairs["Order"]) == ["late interaction", name, name]
+
+
+def test_other_rerankers_are_chosen_between_once_the_earlier_are_gone(page: AppTest, word_overlap_folder: Path) -> None:
+    page.multiselect[0].set_value(["bundled", str(word_overlap_folder)])
+    ask(page, "How do I cool a hot phone?")
+    name = page.selectbox(key="lab-after").options[1]
+    page.selectbox(key="lab-after").set_value(name).run()
+    page.multiselect[0].set_value(["bundled"])
+    ask(page, "How do I cool a hot phone?")
+    assert page.selectbox(key="lab-after").options == ["late interaction"]
+    assert "Time: late interaction" in [metric.label for metric in page.metric]
+
+
+def test_moving_the_line_runs_nothing_again(page: AppTest) -> None:
+    ask(page, "How do I cool a hot phone?")
+    before = page.session_state["lab_result"]
+    page.slider(key="lab-top").set_value(1).run()
+    assert not page.exception
+    assert page.session_state["lab_result"] is before
+    assert "passage" in page.subheader[0].value
+
+
+def test_a_passage_is_opened_and_closed(page: AppTest) -> None:
+    ask(page, "How do I cool a hot phone?")
+    assert TEXTS["heat.md"] in [text.value for text in page.text]
+    page.button(key="close-passage").click().run()
+    assert TEXTS["heat.md"] not in [text.value for text in page.text]
+    assert "Click a line or its label to read the passage here." in said(page)
+
+
+def test_one_candidate_has_no_order_to_agree_on(page: AppTest) -> None:
+    page.selectbox(key="lab-collection").set_value("one")
+    ask(page, "How do I cool a hot phone?")
+    assert "All read the one candidate from “one”." in said(page)
+    assert "With one candidate there is no order to agree on." in said(page)
+    assert page.metric[0].value == "none"
+
+
+def test_an_unknown_reranker_is_named_and_the_others_run(page: AppTest, tmp_path: Path) -> None:
+    page.multiselect[0].set_value(["bundled", str(tmp_path)])
+    ask(page, "How do I cool a hot phone?")
+    assert "did not run" in page.error[0].value
+    assert page.subheader[0].value.startswith("Reranking changed")
+
+
+@pytest.mark.parametrize(
+    ("question", "rerankers", "message"),
+    [("", ["bundled"], "The question is empty"), ("How?", [], "No reranker is chosen")],
+)
+def test_what_cannot_be_compared_is_said(page: AppTest, question: str, rerankers: list[str], message: str) -> None:
+    page.multiselect[0].set_value(rerankers)
+    ask(page, question)
+    assert message in page.error[0].value
+    assert not page.subheader
+
+
+def test_the_chat_keeps_its_own_settings(page: AppTest) -> None:
+    page.selectbox(key="lab-collection").set_value("one")
+    page.slider(key="lab-candidates").set_value(3)
+    ask(page, "How do I cool a hot phone?")
+    assert "collection" not in page.query_params
+    chats = ("collection", "search-reranker", "search-candidates", "search-top")
+    assert [key for key in chats if key in page.session_state] == []
