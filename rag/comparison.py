@@ -88,20 +88,24 @@ def compare(
     *,
     candidates: int,
     top: int,
+    known: Comparison | None = None,
     while_fetching: Progress = lambda done, total: None,
     before_each: Callable[[str, int], None] = lambda name, passages: None,
 ) -> Comparison:
     """Recall once, and let each reranker that is chosen (what RERANK_MODEL takes) order the same candidates.
 
-    `before_each` is told the name of what runs next and how many passages it reads. A reranker that cannot be used
-    or fails leaves the others alone; choices that come to the same reranker run once. Raises InputError for no choice
-    and for a question that cannot be asked, CollectionError for a collection that cannot be opened.
+    What is `known` of the same question and the same candidates is taken over; all else is scored anew, so that its
+    time is a whole run's. `before_each` is told the name of what runs next and how many passages it reads. A reranker
+    that cannot be used or fails leaves the others alone; choices that come to the same reranker run once. Raises
+    InputError for no choice and for a question that cannot be asked, CollectionError for a collection that cannot be
+    opened.
     """
     if not choices:
         raise InputError("No reranker is chosen: choose at least one to compare with the fused order.")
     fused = pipeline.retrieve(
         question, collection, reranker="none", candidates=candidates, top=top, while_fetching=while_fetching
     )
+    earlier = _earlier(known, fused)
     reranked: dict[str, Retrieval] = {}
     notes: list[str] = []
     for choice in choices if fused.hits else ():
@@ -114,8 +118,11 @@ def compare(
             notes.append("The fused order is always shown, so no reranking needs no choice of its own.")
         elif report.name in reranked:
             notes.append(report.reason or f"{choice} is {report.name} here, so it ran once.")
+        elif report.name in earlier:
+            reranked[report.name] = _cut(earlier[report.name], top)
         else:
             before_each(report.name, len(fused.hits))
+            pipeline.rerankers.forget_scores()
             reranked[report.name] = _rerank(pipeline, fused, reranker, report, top)
     return Comparison(fused, tuple(reranked.values()), tuple(dict.fromkeys(notes)))
 
@@ -151,6 +158,13 @@ def rerank_ms(retrieval: Retrieval) -> float | None:
     if retrieval.reranker.state != "on":
         return None
     return next((timing.ms for timing in retrieval.timings if timing.stage == RERANK), None)
+
+
+def _earlier(known: Comparison | None, fused: Retrieval) -> dict[str, Retrieval]:
+    """Return what is known of these candidates for this question, by the name of the reranker."""
+    if known is None or (known.fused.question, known.fused.hits) != (fused.question, fused.hits):
+        return {}
+    return {one.reranker.name: one for one in known.orders[1:]}
 
 
 def _rerank(pipeline: Pipeline, fused: Retrieval, reranker: Reranker, report: RerankReport, top: int) -> Retrieval:

@@ -121,9 +121,9 @@ def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) ->
         )
     files += [listed[name] for name in (*OPTIONAL_FILES, *model.required) if name in listed]
     place, total = cache / model.cache_folder, sum(file.size for file in files)
-    (place / "blobs").mkdir(parents=True, exist_ok=True)
     _say({"total": total})
     with download_lock(cache, model):  # another process may be at it
+        (place / "blobs").mkdir(parents=True, exist_ok=True)
         _check_disk(model, cache, total - bytes_of(place, files))
         mark = unfinished_mark(cache, model)
         mark.write_text(str(total))

@@ -118,6 +118,31 @@ def test_what_runs_next_is_told_with_its_number_of_passages(pipeline: Pipeline, 
     assert told == [("late interaction", 2), ("funnel", 2)]
 
 
+def test_what_is_known_of_the_same_candidates_is_not_made_again(pipeline: Pipeline, word_overlap_folder: Path) -> None:
+    ran: list[str] = []
+
+    def again(known: Comparison, *choices: str, question: str = QUESTION, candidates: int = 10) -> Comparison:
+        return compare(
+            pipeline,
+            question,
+            "notes",
+            choices,
+            candidates=candidates,
+            top=1,
+            known=known,
+            before_each=lambda name, passages: ran.append(name),
+        )
+
+    known = run(pipeline, "bundled")
+    both = again(known, "bundled", str(word_overlap_folder))
+    assert ran == [names(both)[2]]
+    assert rerank_ms(both.orders[1]) == rerank_ms(known.orders[1])
+    assert len(both.orders[1].kept) == 1
+    again(both, "bundled", question="What raises blood sugar?")
+    again(both, "bundled", candidates=2)
+    assert ran[1:] == ["late interaction", "late interaction"]
+
+
 def test_choices_that_come_to_one_reranker_run_once(pipeline: Pipeline) -> None:
     comparison = run(pipeline, "bundled", "auto", "late-interaction")
     assert names(comparison) == ["none", "late interaction"]

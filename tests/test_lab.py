@@ -19,7 +19,8 @@ from rag.types import Retrieval
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
 from ui.duel import duel_verdict
-from ui.rank_chart import HEADING_LINE, LEGEND_ROOM, chart_spec, describe_chart, describe_move, order_name, rank_columns
+from ui.orders import describe_chart, describe_move, order_name, rank_columns
+from ui.rank_chart import HEADING_LINE, LEGEND_ROOM, chart_spec
 from ui.resources import App
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)

@@ -9,15 +9,15 @@ import streamlit as st
 
 from rag.comparison import Comparison, Move, agreement, moves, rerank_ms
 from rag.types import Retrieval
+from ui.orders import order_name
 from ui.plain import label, place
-from ui.rank_chart import order_name
 from ui.verdict import format_duration, verdict
 
 TAU_HELP = (
     "Of all pairs of candidates, the share that both orders put the same way round less the share that they do not: "
     "1 is the same order, 0 no relation, -1 the reverse."
 )
-TIMES_HELP = "Of this run. Scores that a model kept from an earlier question about the same passages cost no time."
+TIMES_HELP = "Of the whole run, with nothing kept from an earlier one."
 
 
 def duel_verdict(before: Retrieval, after: Retrieval) -> str:

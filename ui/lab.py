@@ -14,8 +14,9 @@ from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
 from ui.duel import duel_verdict, show_duel
 from ui.lab_options import PREFIX, LabOptions, choose_lab_options, predict
+from ui.orders import describe_move, order_name, rank_columns
 from ui.plain import counted, label, place
-from ui.rank_chart import OPENED, describe_move, order_name, rank_columns, show_rank_chart
+from ui.rank_chart import OPENED, show_rank_chart
 from ui.resources import App
 
 STYLE = Path(__file__).parent / "lab.css"
@@ -54,10 +55,9 @@ def show_lab(app: App) -> None:
     with question:
         asked = _ask(options.collection)
     if asked:
-        st.session_state.pop(RESULT, None)
         try:
             with below:
-                result = st.session_state[RESULT] = _run(app, options)
+                result = st.session_state[RESULT] = _run(app, options, st.session_state.pop(RESULT, None))
             _open(_most_telling(result))
         except ResiftError as error:
             st.error(label(str(error)), icon=":material/error:")
@@ -91,7 +91,8 @@ def _take_suggestion() -> None:
     st.session_state[ASKED] = True
 
 
-def _run(app: App, options: LabOptions) -> Comparison:
+def _run(app: App, options: LabOptions, known: Comparison | None) -> Comparison:
+    """Compare, and say on the page what is being done; orders that are `known` already are not made again."""
     with st.status("Searching by meaning and by words…", type="step") as status:
 
         def while_fetching(done: int, total: int) -> None:
@@ -108,6 +109,7 @@ def _run(app: App, options: LabOptions) -> Comparison:
             options.rerankers,
             candidates=options.candidates,
             top=options.top,
+            known=known,
             while_fetching=while_fetching,
             before_each=before_each,
         )

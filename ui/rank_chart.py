@@ -10,17 +10,14 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from rag.comparison import Change, Comparison, Move
-from rag.types import Hit, Retrieval
-from ui.plain import counted, place
-from ui.verdict import ran
+from rag.comparison import Change, Move
+from rag.types import Hit
+from ui.orders import WORDS, Column, describe_chart, describe_move
+from ui.plain import place
 
 OPENED = "opened"
 """The name of the chart's selection: a list of one datum whose `id` is the chunk that was clicked."""
 
-SHORTLIST = "shortlist"
-
-WORDS: dict[Change, str] = {"entered": "entered", "left": "left", "both": "read by both", "neither": "not read"}
 DASHES = {"entered": [1, 0], "left": [5, 4], "both": [1, 0], "neither": [1, 0]}
 WIDTHS = {"entered": 3.5, "left": 2.5, "both": 2.0, "neither": 1.25}
 DRAWN: tuple[Change, ...] = ("neither", "both", "left", "entered")
@@ -62,63 +59,8 @@ LABELS = "clamp(width * 0.41, 130, 340)"
 """The room for the labels in pixels, by the chart's width."""
 
 HEADING_LINE = 14
-LEGEND_ROOM = 54
+LEGEND_ROOM = 66
 """Pixels that the legend and the paddings take."""
-
-LINE_CHARACTERS = 14
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A list of passages: its name, and each passage's rank in it, None for one it did not recall."""
-
-    name: str
-    ranks: dict[str, int | None]
-
-
-def rank_columns(comparison: Comparison, before: Retrieval, after: Retrieval) -> list[Column]:
-    """Return the lists from left to right: both searches, their fusion, the rerankers, `before` and `after` last."""
-    hits = comparison.fused.hits
-    columns = [
-        Column("dense", {hit.chunk.id: hit.dense_rank for hit in hits}),
-        Column("BM25", {hit.chunk.id: hit.bm25_rank for hit in hits}),
-    ]
-    last = [one for one in (before, after) if one is not comparison.fused]
-    others = [one for one in comparison.orders[1:] if all(one is not other for other in last)]
-    for one in (comparison.fused, *others, *last):
-        # All funnels have the same first pass.
-        if one.reranker.first_pass and all(column.name != SHORTLIST for column in columns):
-            columns.append(Column(SHORTLIST, {ranked.hit.chunk.id: ranked.first_pass_rank for ranked in one.ranked}))
-        name = order_name(one, comparison.orders)
-        columns.append(Column(name, {ranked.hit.chunk.id: ranked.rank for ranked in one.ranked}))
-    return columns
-
-
-def order_name(order: Retrieval, among: Sequence[Retrieval] = ()) -> str:
-    """Name an order by what made it ("fused", "late interaction", "BAAI/bge-reranker-base"), unlike all others."""
-    if order.reranker.state == "off":
-        return "fused"
-    name = ran(order.reranker)
-    same = any(one is not order and ran(one.reranker) == name for one in among)
-    return order.reranker.name if same else name
-
-
-def describe_move(move: Move) -> str:
-    """Write where a passage came from and went: "17 → 2 entered", "5 → 9 left", "3 → 1"."""
-    path = f"{move.before} → {move.after}"
-    return f"{path} {WORDS[move.change]}" if move.change in ("entered", "left") else path
-
-
-def describe_chart(columns: Sequence[Column], moved: Sequence[Move], top: int) -> str:
-    """Say what the chart shows, for those who do not see it."""
-    names = ", ".join(column.name for column in columns)
-    told = [
-        f"{place(move.hit.chunk.document, move.hit.chunk.page)} {describe_move(move)}"
-        for move in moved
-        if move.change in ("entered", "left")
-    ]
-    changes = f"Across the line after rank {top}: {'; '.join(told)}." if told else f"Nothing crosses rank {top}."
-    return f"The ranks of {counted(len(moved), 'passage')} in these lists: {names}. {changes} The table has every rank."
 
 
 def show_rank_chart(
@@ -156,7 +98,7 @@ def chart_spec(
     row_height = 23 if rows <= 32 else 19 if rows <= 50 else 13
     style = _Style(palette, row_height, rows, last=len(columns) - 1)
     points = _points(columns, moved, missing=rows)
-    headings = _wrapped([column.name for column in columns])
+    headings = _wrapped([column.heading for column in columns])
     return {
         # Headings and legend are fitted into the height too.
         "height": rows * row_height + headings.lines * HEADING_LINE + LEGEND_ROOM,
@@ -170,7 +112,7 @@ def chart_spec(
             *_ranks(style, points),
             *_labels(style, points),
         ],
-        "config": {"legend": {"orient": "bottom", "title": None, "labelFontSize": 12, "symbolSize": 500, "offset": 4}},
+        "config": {"legend": {"orient": "bottom", "title": None, "labelFontSize": 12, "symbolSize": 500, "offset": 16}},
     }
 
 
@@ -304,7 +246,7 @@ def _headings(style: _Style, headings: Headings) -> dict[str, Any]:
 def _missing(style: _Style, columns: Sequence[Column], row: int) -> dict[str, Any]:
     """Name the place below all ranks, from which what a search did not recall enters."""
     values = [
-        {"column": number, "place": row, "text": "not recalled"}
+        {"column": number, "place": row, "text": "not\nrecalled"}
         for number, column in enumerate(columns)
         if None in column.ranks.values()
     ]
@@ -313,8 +255,9 @@ def _missing(style: _Style, columns: Sequence[Column], row: int) -> dict[str, An
         "mark": {
             "type": "text",
             "baseline": "top",
+            "lineBreak": "\n",
             "dy": 7,
-            "fontSize": {"expr": "width < 500 ? 9 : 11"},
+            "fontSize": 10,
             "color": style.palette["muted"],
         },
         "encoding": {"x": style.x, "y": style.y, "text": {"field": "text"}},
@@ -330,16 +273,17 @@ class Headings:
 
 
 def _wrapped(names: Sequence[str]) -> Headings:
-    """Break names at spaces and hyphens, short ones pushed down; the organisation of a model is left out."""
-    broken = [_broken(name.rstrip("/").rpartition("/")[2]) for name in names]
+    """Break names at spaces and hyphens, the sooner the more there are; short ones are pushed down."""
+    characters = min(14, max(8, 70 // len(names)))
+    broken = [_broken(name, characters) for name in names]
     lines = max(map(len, broken))
     return Headings(tuple("\n".join([""] * (lines - len(one)) + one) for one in broken), lines)
 
 
-def _broken(name: str) -> list[str]:
+def _broken(name: str, characters: int) -> list[str]:
     lines = [""]
     for word in re.findall(r"[^\s-]+[\s-]?|[\s-]", name):
-        if lines[-1] and len(lines[-1] + word) > LINE_CHARACTERS:
+        if lines[-1] and len(lines[-1] + word) > characters:
             lines.append("")
         lines[-1] += word
     return [line.strip() for line in lines[:3]]

@@ -1,0 +1,71 @@
+"""Name the orders of a comparison, and lay the lists out that a passage goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.comparison import Change, Comparison, Move
+from rag.types import Retrieval
+from ui.plain import counted, place
+from ui.verdict import ran
+
+SHORTLIST = "shortlist"
+
+WORDS: dict[Change, str] = {"entered": "entered", "left": "left", "both": "read by both", "neither": "not read"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A list of passages: its name, its heading, and each passage's rank in it, None for one it did not recall."""
+
+    name: str
+    heading: str
+    ranks: dict[str, int | None]
+
+
+def rank_columns(comparison: Comparison, before: Retrieval, after: Retrieval) -> list[Column]:
+    """Return the lists from left to right: both searches, their fusion, the rerankers, `before` and `after` last."""
+    hits = comparison.fused.hits
+    columns = [
+        Column("dense", "dense", {hit.chunk.id: hit.dense_rank for hit in hits}),
+        Column("BM25", "BM25", {hit.chunk.id: hit.bm25_rank for hit in hits}),
+    ]
+    last = [one for one in (before, after) if one is not comparison.fused]
+    others = [one for one in comparison.orders[1:] if all(one is not other for other in last)]
+    for one in (comparison.fused, *others, *last):
+        # All funnels have the same first pass.
+        if one.reranker.first_pass and all(column.name != SHORTLIST for column in columns):
+            shortlist = {ranked.hit.chunk.id: ranked.first_pass_rank for ranked in one.ranked}
+            columns.append(Column(SHORTLIST, SHORTLIST, shortlist))
+        name = order_name(one, comparison.orders)
+        heading = name.rstrip("/").rpartition("/")[2].removeprefix(f"{one.reranker.first_pass}, ")
+        columns.append(Column(name, heading, {ranked.hit.chunk.id: ranked.rank for ranked in one.ranked}))
+    return columns
+
+
+def order_name(order: Retrieval, among: Sequence[Retrieval] = ()) -> str:
+    """Name an order by what made it ("fused", "late interaction", "BAAI/bge-reranker-base"), unlike all others."""
+    if order.reranker.state == "off":
+        return "fused"
+    name = ran(order.reranker)
+    same = any(one is not order and ran(one.reranker) == name for one in among)
+    return order.reranker.name if same else name
+
+
+def describe_move(move: Move) -> str:
+    """Write where a passage came from and went: "17 → 2 entered", "5 → 9 left", "3 → 1"."""
+    path = f"{move.before} → {move.after}"
+    return f"{path} {WORDS[move.change]}" if move.change in ("entered", "left") else path
+
+
+def describe_chart(columns: Sequence[Column], moved: Sequence[Move], top: int) -> str:
+    """Say what the chart shows, for those who do not see it."""
+    names = ", ".join(column.name for column in columns)
+    told = [
+        f"{place(move.hit.chunk.document, move.hit.chunk.page)} {describe_move(move)}"
+        for move in moved
+        if move.change in ("entered", "left")
+    ]
+    changes = f"Across the line after rank {top}: {'; '.join(told)}." if told else f"Nothing crosses rank {top}."
+    return f"The ranks of {counted(len(moved), 'passage')} in these lists: {names}. {changes} The table has every rank."
