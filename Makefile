@@ -15,7 +15,7 @@ run: $(VENV)/.run ## set everything up and open the page
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.test ## set everything up and run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: lint types test ## lint, types and tests
 
