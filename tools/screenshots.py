@@ -33,6 +33,7 @@ def main() -> None:
                 _take(browser, conversation, scheme, WIDE, f"chat-{scheme}")
                 _take(browser, f"{address}/library", scheme, WIDE, f"library-{scheme}")
             _take(browser, conversation, "light", NARROW, "chat-narrow")
+            _take(browser, f"{address}/models", "light", WIDE, "models-light")
         browser.close()
 
 
@@ -57,7 +58,9 @@ def _prepare(browser: Browser, address: str) -> str:
 def _take(browser: Browser, address: str, scheme: str, size: dict[str, int], name: str) -> None:
     page: Page = browser.new_page(viewport=size, color_scheme=scheme)
     page.goto(address)
-    expect(page.get_by_role("main").get_by_text(re.compile("Timings|documents, "))).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_role("main").get_by_text(re.compile("Timings|documents, |models? downloaded"))).to_be_visible(
+        timeout=WORK_MS
+    )
     page.wait_for_timeout(GLIDE_MS)
     page.screenshot(path=IMAGES / f"{name}.png")
     page.close()
