@@ -85,7 +85,8 @@ def section(results: Mapping[str, Figures], count: int) -> str:
         f"{count:,} chunks of {WORDS} tokens, the bundled models, {CANDIDATES} candidates reranked by late "
         f"interaction; {QUESTIONS} different questions of 8 words after one to warm up. A language model would "
         "start after all of these; the extractive answer stands in for it where there is none. These chunks came "
-        "without token vectors, which ingestion makes and stores, so reranking has to make them; the last row has them.\n\n"
+        "without token vectors, which ingestion makes and stores, so reranking has to make them; the last row has "
+        "them.\n\n"
         "Goal: all of these under 1 s, under 1,000 MB.\n\n"
         + table(["stage", "median", "95th percentile"], rows)
         + f"\n\nPeak memory of the process: {megabytes(figures)}."
