@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -91,6 +92,13 @@ def execution_providers(provider: str) -> list[str]:
 
 def is_quantised(model_file: Path) -> bool:
     """Tell whether a model quantises its inputs as it runs: then its numbers depend on what else is in the batch."""
+    file = model_file.stat()
+    return _names_quantising(model_file, file.st_size, file.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _names_quantising(model_file: Path, size: int, changed: int) -> bool:
+    """Read a file once as long as its size and time stay: it may be asked at every question."""
     tail = b""
     # In pieces: a whole model in memory would count as this process's peak.
     with model_file.open("rb") as file:

@@ -254,12 +254,10 @@ class Rerankers:
             self._set_fetch(state="cancelled", reason="The download was cancelled.")
         except ResiftError as error:
             log.info("%s", error)
-            if name:
-                self._set_fetch(state="failed", reason=str(error))
+            self._set_fetch(state="failed", reason=str(error))
         except Exception:
             log.exception("Making the reranker %s ready failed", name)
-            if name:
-                self._set_fetch(state="failed", reason="An unexpected error, whose trace is in the log.")
+            self._set_fetch(state="failed", reason="An unexpected error, whose trace is in the log.")
 
     def _load(self, name: str) -> ModelFiles:
         """Return the files of a reranker that has been loaded and timed, downloaded if need be."""
@@ -340,8 +338,8 @@ class Rerankers:
 
     def _set_fetch(self, **changes: object) -> None:
         with self._lock:
-            assert self._fetch is not None
-            self._fetch = replace(self._fetch, **changes)  # type: ignore[arg-type]
+            if self._fetch is not None:  # there is none where no model of its own is wanted
+                self._fetch = replace(self._fetch, **changes)  # type: ignore[arg-type]
 
     def _why_absent(self, name: str) -> str:
         fetch = self._fetch

@@ -137,7 +137,8 @@ def test_a_question_longer_than_the_model_is_cut_and_still_scored(overlap: Cross
 
 def test_a_question_of_ten_thousand_characters_is_paired_once_with_each_passage(cross_encoder_folder: Path) -> None:
     reranker = CrossEncoderReranker(folder_model("reranker", cross_encoder_folder), threads=1)
-    pairs = reranker._pairs("What is the heat of the phone? " * 323, ["water", "heat " * 300], FOREVER)
+    asked, _ = reranker._fitted("What is the heat of the phone? " * 323)
+    pairs = reranker._pairs(asked, ["water", "heat " * 300], FOREVER)
     assert [len(windows) for windows in pairs] == [1, len(reranker.windows("heat " * 200, "heat " * 300))]
     assert all(len(pair.ids) <= 128 and not pair.overflowing for windows in pairs for pair in windows)
 

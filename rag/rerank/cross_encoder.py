@@ -61,7 +61,8 @@ class CrossEncoderReranker:
     def warm_up(self) -> None:
         """Load the model, and time it on passages of a chunk's length so that a prediction can be made."""
         passage = " ".join(["passage"] * WARM_UP_WORDS)
-        self._score("warm up", [f"{number} {passage}" for number in range(2 * self._workers)], Deadline(math.inf))
+        asked, _ = self._fitted("warm up")
+        self._score(asked, [f"{number} {passage}" for number in range(2 * self._workers)], Deadline(math.inf))
 
     def forget_scores(self) -> None:
         """Forget what has been scored, so that it is scored anew."""
@@ -72,15 +73,18 @@ class CrossEncoderReranker:
 
         With a budget, passages are scored in the order of `hits` for as long as they fit into it.
         """
-        logits = self._cached(question, [hit.chunk.passage for hit in hits], deadline)
+        asked, whole = self._fitted(question)
+        logits = self._cached(question, asked, [hit.chunk.passage for hit in hits], deadline)
         left = logits.count(None)
         scores = tuple(None if logit is None else RerankScore(logit, sigmoid(logit)) for logit in logits)
-        notes = (self._cut_short(question), _left_out(left, len(hits), deadline) if left else "")
+        notes = (_cut_short(len(asked.ids), whole), _left_out(left, len(hits), deadline) if left else "")
         return Scored(scores, note=" ".join(filter(None, notes)))
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the sigmoid of each text's logit."""
-        return [sigmoid(logit) for logit in self._cached(question, texts, Deadline(math.inf)) if logit is not None]
+        asked, _ = self._fitted(question)
+        logits = self._cached(question, asked, texts, Deadline(math.inf))
+        return [sigmoid(logit) for logit in logits if logit is not None]
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage's relevance reaches UNSUPPORTED_BELOW."""
@@ -95,20 +99,22 @@ class CrossEncoderReranker:
         asked, encoded = self._model.encode([question, passage])
         return _windows(passage, encoded, self._room(asked)) or [passage]
 
-    def _cached(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float | None]:
+    def _cached(
+        self, question: str, asked: Encoding, passages: Sequence[str], deadline: Deadline
+    ) -> list[float | None]:
         known = self._cache.get_many(question, passages)
         missing = list(dict.fromkeys(text for text, logit in zip(passages, known, strict=True) if logit is None))
         if missing:
-            fresh = self._score(question, missing, deadline, known=len(passages) - known.count(None))
+            fresh = self._score(asked, missing, deadline, known=len(passages) - known.count(None))
             self._cache.put_many(question, fresh)
             known = [fresh.get(text) if logit is None else logit for text, logit in zip(passages, known, strict=True)]
         return known
 
-    def _score(self, question: str, passages: Sequence[str], deadline: Deadline, known: int = 0) -> dict[str, float]:
+    def _score(self, asked: Encoding, passages: Sequence[str], deadline: Deadline, known: int = 0) -> dict[str, float]:
         """Return the logit of each passage that fits into the budget, by its text; `known` others need no time."""
         if self._model.load():
             deadline.begin_again()
-        pairs = self._pairs(question, passages, deadline)
+        pairs = self._pairs(asked, passages, deadline)
         logits: list[float] = []
         while len(logits) < len(pairs):
             fitting = self._fitting(pairs[len(logits) :], deadline)
@@ -119,9 +125,8 @@ class CrossEncoderReranker:
             logits += self._run_wave(pairs[len(logits) : len(logits) + fitting], len(logits), len(pairs), deadline)
         return dict(zip(passages, logits, strict=False))
 
-    def _pairs(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[list[Encoding]]:
+    def _pairs(self, asked: Encoding, passages: Sequence[str], deadline: Deadline) -> list[list[Encoding]]:
         """Return each passage beside the question, in as many windows as it needs."""
-        asked = self._fitted(question)
         room, pairs = self._room(asked), []
         for passage, encoded in zip(passages, self._model.encode(passages), strict=True):
             deadline.check(0, len(passages))
@@ -129,21 +134,16 @@ class CrossEncoderReranker:
             pairs.append([self._model.pair(asked, window) for window in windows])
         return pairs
 
-    def _fitted(self, question: str) -> Encoding:
-        """Return the tokens of a question, of which half of the model's input is read at most."""
+    def _fitted(self, question: str) -> tuple[Encoding, int]:
+        """Return the tokens of a question, of which half of the model's input is read at most, and how many it has."""
         most = (self.files.max_tokens - SPECIAL_TOKENS) // 2
         (asked,) = self._model.encode([question])
-        cut = most
+        whole, cut = len(asked.ids), most
         # The text is cut and not the encoding: what that leaves over would be paired with every passage.
         while len(asked.ids) > most and cut:
             (asked,) = self._model.encode([question[: asked.offsets[cut - 1][1]]])
             cut -= 1  # a text that is cut within a word may have more tokens than before
-        return asked
-
-    def _cut_short(self, question: str) -> str:
-        """Say that only the beginning of a question is read, "" for one that is read whole."""
-        whole, read = (len(each.ids) for each in (self._model.encode([question])[0], self._fitted(question)))
-        return "" if read == whole else f"The reranker read the first {read} of the question's {whole:,} tokens."
+        return asked, whole
 
     def _fitting(self, pairs: list[list[Encoding]], deadline: Deadline) -> int:
         """Return how many of the next passages to score before the budget is looked at again."""
@@ -240,6 +240,10 @@ def _windows(passage: str, encoded: Encoding, room: int) -> list[str]:
 
 def _tokens(windows: Sequence[Encoding]) -> int:
     return sum(len(window.ids) for window in windows)
+
+
+def _cut_short(read: int, whole: int) -> str:
+    return "" if read == whole else f"The reranker read the first {read} of the question's {whole:,} tokens."
 
 
 def _left_out(left: int, total: int, deadline: Deadline) -> str:
