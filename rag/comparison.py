@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from rag.download import Progress
 from rag.errors import InputError, ResiftError
+from rag.kendall import kendall_tau
 from rag.pipeline import Pipeline
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.base import Reranker
@@ -132,16 +132,7 @@ def agreement(one: Retrieval, other: Retrieval) -> Agreement:
     places = _places(other)
     order = [places[ranked.hit.chunk.id] for ranked in one.ranked]
     first = min(FIRST, len(order))
-    return Agreement(kendall_tau(order), first, sum(place <= first for place in order[:first]))
-
-
-def kendall_tau(order: Sequence[int]) -> float | None:
-    """Return Kendall's tau between distinct numbers and their sorted order; None for fewer than two.
-
-    It is (pairs in order - pairs out of order) / pairs (Kendall, 1938).
-    """
-    pairs = [before < after for before, after in combinations(order, 2)]
-    return 2 * sum(pairs) / len(pairs) - 1 if pairs else None
+    return Agreement(kendall_tau(order, range(len(order))), first, sum(place <= first for place in order[:first]))
 
 
 def moves(before: Retrieval, after: Retrieval) -> tuple[Move, ...]:

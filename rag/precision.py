@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from rag.config import Settings
 from rag.errors import ModelError
+from rag.kendall import kendall_tau
 from rag.models import TOKENIZER_FILES, ModelFiles
 
 FOLDER = "int8"
@@ -147,16 +147,15 @@ def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]
 def _tau(reference: Sequence[float], other: Sequence[float]) -> float:
     """Return Kendall's tau-b within the first places of the reference order."""
     head = sorted(range(len(reference)), key=lambda place: -reference[place])[:COMPARED]
-    first = [_sign(reference[one] - reference[two]) for one, two in combinations(head, 2)]
-    second = [_sign(other[one] - other[two]) for one, two in combinations(head, 2)]
-    if not any(first) or not any(second):  # tau is not defined where nothing is in order
-        return 1.0 if any(first) == any(second) else 0.0
-    alike = sum(one * two for one, two in zip(first, second, strict=True))
-    return alike / math.sqrt(sum(map(abs, first)) * sum(map(abs, second)))
+    first, second = [reference[place] for place in head], [other[place] for place in head]
+    tau = kendall_tau(first, second)
+    if tau is None:  # then they agree only if neither puts anything in order
+        return 1.0 if _in_order(first) == _in_order(second) else 0.0
+    return tau
 
 
-def _sign(difference: float) -> int:
-    return (difference > 0) - (difference < 0)
+def _in_order(scores: Sequence[float]) -> bool:
+    return any(one < two or one > two for one, two in combinations(scores, 2))
 
 
 def _place(files: ModelFiles, settings: Settings) -> Path:

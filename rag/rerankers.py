@@ -19,6 +19,7 @@ from rag.models import DEFAULTS, ModelFiles, find_model, hub_model, looks_like_f
 from rag.precision import (
     AGREES_FROM,
     COMPARED,
+    ENOUGH_QUESTIONS,
     Agreement,
     agreement_of,
     discard,
@@ -45,9 +46,6 @@ from rag.types import Hit, RerankReport
 FetchState = Literal["ready", "waiting", "downloading", "loading", "quantising", "comparing", "cancelled", "failed"]
 INT8 = " (int8)"
 """Ends the name of a cross-encoder that runs in int8, made here."""
-
-LEAST_QUESTIONS = 3
-"""Questions, each with as many passages as are compared, without which int8 is not judged."""
 
 LATE_INTERACTION_CHOICES = ("bundled", "late-interaction", LateInteractionReranker.name)
 
@@ -315,7 +313,7 @@ class Rerankers:
         samples: Sequence[tuple[str, Sequence[Hit]]],
     ) -> None:
         passages = [(question, [hit.chunk.passage for hit in hits]) for question, hits in samples]
-        enough = len(passages) >= LEAST_QUESTIONS and all(len(texts) >= COMPARED for _, texts in passages)
+        enough = len(passages) >= ENOUGH_QUESTIONS and all(len(texts) >= COMPARED for _, texts in passages)
         if not enough:
             self._awaits_samples = True
             self._precisions[files.name] = "It runs in fp32 until there are documents enough to compare int8 on."

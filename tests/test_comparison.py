@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.library import Library
-from rag.comparison import Agreement, Comparison, agreement, compare, kendall_tau, moves, rerank_ms
+from rag.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
 from rag.errors import CollectionError, InputError
+from rag.kendall import kendall_tau
 from rag.pipeline import Pipeline
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
@@ -52,7 +53,7 @@ def names(comparison: Comparison) -> list[str]:
     [([1, 2, 3], 1.0), ([3, 2, 1], -1.0), ([2, 1, 3], pytest.approx(1 / 3)), ([10, 20], 1.0), ([1], None), ([], None)],
 )
 def test_kendalls_tau_counts_pairs_in_and_out_of_order(order: list[int], tau: float | None) -> None:
-    assert kendall_tau(order) == tau
+    assert kendall_tau(order, sorted(order)) == tau
 
 
 def test_the_last_passage_made_first_turns_five_of_fifteen_pairs() -> None:

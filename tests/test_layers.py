@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("rag.types", "rag.errors"),
-    ("rag.catalogue", "rag.config", "rag.timing", "rag.batching"),
+    ("rag.catalogue", "rag.config", "rag.timing", "rag.batching", "rag.kendall"),
     ("rag.log", "rag.sentences", "rag.database", "rag.lock"),
     ("rag.models", "rag.records", "rag.sparse", "rag.citations", "rag.store.base", "rag.chunk", "rag.precision"),
     ("rag.hub", "rag.loading", "rag.transformer", "rag.embed", "rag.tokens", "rag.history", "rag.llm", "rag.store"),
