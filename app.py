@@ -10,12 +10,12 @@ import streamlit as st
 from rag.config import Settings, load_settings
 from rag.errors import ResiftError
 from rag.log import set_up_logging
-from ui.chat import show_chat
-from ui.lab import show_lab
-from ui.library import show_library
-from ui.models_page import show_models
+from ui.chat.page import show_chat
+from ui.chat.search_options import keep_options
+from ui.lab.page import show_lab
+from ui.library.page import show_library
+from ui.models.page import show_models
 from ui.resources import App, open_app
-from ui.search_options import keep_options
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
 

@@ -12,16 +12,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.comparison import Comparison, moves
-from rag.downloads import Downloads
-from rag.history import History
 from rag.lock import DataFolderLock
 from rag.types import Retrieval
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
-from ui.duel import duel_verdict
-from ui.orders import describe_chart, describe_move, order_name, rank_columns
-from ui.rank_chart import HEADING_LINE, LEGEND_ROOM, chart_spec
-from ui.resources import App
+from ui.lab.duel import duel_verdict
+from ui.lab.orders import describe_chart, describe_move, order_name, rank_columns
+from ui.lab.rank_chart import HEADING_LINE, LEGEND_ROOM, chart_spec
+from ui.resources import App, assemble
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
 TEXTS = {
@@ -150,7 +148,7 @@ def test_the_chart_is_told_in_words_too() -> None:
 
 def draw_lab(app: object) -> None:
     # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.lab import show_lab
+    from ui.lab.page import show_lab
 
     show_lab(app)  # type: ignore[arg-type]
 
@@ -163,7 +161,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
         ingest(library, "one", "heat.md", TEXTS["heat.md"])
-        yield App(settings, library._pipeline, library, History(data), DataFolderLock(data), Downloads(settings))
+        yield assemble(library._pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rag.types", "rag.errors"),
     ("rag.catalogue", "rag.config", "rag.timing", "rag.batching", "rag.kendall"),
     ("rag.log", "rag.sentences", "rag.database", "rag.lock"),
+    ("rag.tasks",),
     ("rag.models", "rag.records", "rag.sparse", "rag.citations", "rag.store.base", "rag.chunk", "rag.precision"),
     ("rag.hub", "rag.loading", "rag.transformer", "rag.embed", "rag.tokens", "rag.history", "rag.llm", "rag.store"),
     ("rag.fetch", "rag.download", "rag.inventory"),
@@ -48,7 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pypdfium2": ("ingest.parse.pdf",),
     "docx": ("ingest.parse.docx",),
     "bs4": ("ingest.parse.html",),
-    "sqlite3": ("rag.database", "rag.history", "ingest.jobs"),
+    "sqlite3": ("rag.database", "rag.history", "rag.tasks", "ingest.jobs"),
 }
 
 

@@ -11,27 +11,24 @@ from streamlit.testing.v1 import AppTest
 from ingest.library import Library
 from rag.catalogue import CATALOGUE
 from rag.config import Settings
-from rag.downloads import Downloads
-from rag.history import History
 from rag.lock import DataFolderLock
 from rag.models import BUNDLED_NAME
 from tests.parts import ingest, offline_settings, open_library
-from ui.models_page import Use
-from ui.resources import App
+from ui.models.page import Use
+from ui.resources import assemble
 
 TINY, M3, M3_INT8 = "Xenova/ms-marco-TinyBERT-L-2-v2", "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"
 
 
 def draw_models(app: object) -> None:
     # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.models_page import show_models
+    from ui.models.page import show_models
 
     show_models(app)  # type: ignore[arg-type]
 
 
 def drawn(library: Library, settings: Settings) -> AppTest:
-    data = settings.data_dir
-    app = App(settings, library._pipeline, library, History(data), DataFolderLock(data), Downloads(settings))
+    app = assemble(library._pipeline, library, DataFolderLock(settings.data_dir))
     page = AppTest.from_function(draw_models, kwargs={"app": app}).run(timeout=30)
     assert not page.exception
     return page

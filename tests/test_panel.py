@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from rag.types import Retrieval
 from tests.retrievals import make_answer, make_retrieval
-from ui.panel import panel_data
+from ui.chat.panel import panel_data
 from ui.verdict import format_duration, verdict
 
 RESCUED = [17, 1, 12, 4, 3, 5, 2, *range(6, 12), 13, 14, 15, 16, 18]
@@ -206,7 +206,7 @@ def test_the_line_says_what_lies_above_it_in_either_order() -> None:
 
 def draw_a_panel_before_and_after_the_answer() -> None:
     from tests.retrievals import make_answer, make_retrieval
-    from ui.panel import show_panel
+    from ui.chat.panel import show_panel
 
     retrieval = make_retrieval([3, 1, 2], kept=2)
     show_panel(retrieval, None, key="turn-1")

@@ -15,7 +15,7 @@ HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>
 SCRIPT = f"""
 import streamlit as st
 from tests.retrievals import make_answer, make_retrieval
-from ui.panel import show_panel
+from ui.chat.panel import show_panel
 
 runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
 st.text(f"Run {{runs}}")

@@ -11,9 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.config import Settings
-from rag.downloads import Downloads
 from rag.errors import ModelError, SettingError
-from rag.history import History
 from rag.llm import make_chat
 from rag.lock import DataFolderLock
 from rag.models import DEFAULTS, cached_model, hub_model
@@ -27,7 +25,7 @@ from rag.tokens.store import TOKENS_FILE, TokenStore
 from tests.models import HubServer
 from tests.parts import offline_settings, open_library
 from tools.random_model import PRESETS, build_random_model
-from ui.resources import App
+from ui.resources import assemble
 
 BGE_RERANKER = DEFAULTS["reranker"]
 UNREACHABLE = "http://127.0.0.1:9"
@@ -241,9 +239,7 @@ def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
 ) -> None:
     settings = offline_settings(tmp_path, rerank_model=choice.replace("FOLDER", str(word_overlap_folder)))
     with open_library(settings) as library:
-        app = App(
-            settings, library._pipeline, library, History(tmp_path), DataFolderLock(tmp_path), Downloads(settings)
-        )
+        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
         page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
     assert not page.exception
     assert caption in "".join(drawn.value for drawn in page.caption)
@@ -254,9 +250,7 @@ def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
 def test_the_page_says_why_another_reranker_stands_in(tmp_path: Path) -> None:
     settings = offline_settings(tmp_path, rerank_model="BAAI/typo")
     with open_library(settings) as library:
-        app = App(
-            settings, library._pipeline, library, History(tmp_path), DataFolderLock(tmp_path), Downloads(settings)
-        )
+        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
         page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
     assert not page.exception
     assert any(drawn.value.startswith("BAAI/typo is not on this machine.") for drawn in page.text)
@@ -264,6 +258,6 @@ def test_the_page_says_why_another_reranker_stands_in(tmp_path: Path) -> None:
 
 def draw_reranker(app: object) -> None:
     # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.models import show_fetch
+    from ui.models.fetch import show_fetch
 
     show_fetch(app)  # type: ignore[arg-type]

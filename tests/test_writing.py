@@ -13,7 +13,7 @@ from rag.answer import AnswerStream
 from rag.errors import CancelledError, UnavailableError
 from rag.history import History
 from rag.types import Answer, Turn
-from ui.writing import Writing
+from ui.chat.writing import Writing
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from rag.downloads import Downloads
 from rag.history import History
 from rag.lock import DataFolderLock
 from rag.pipeline import Pipeline, open_pipeline
+from rag.tasks import Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +24,45 @@ class App:
     history: History
     lock: DataFolderLock
     downloads: Downloads
+    tasks: Tasks
 
     def close(self) -> None:
-        """End the worker and give the data folder back."""
+        """End the workers and give the data folder back."""
+        self.tasks.close()
         self.library.close()
         self.lock.release()
 
 
 def open_app(settings: Settings) -> App:
-    """Take the data folder, start the ingestion worker, and begin to fetch the reranker.
+    """Take the data folder, start the workers, and begin to fetch the reranker.
 
     Raises UnavailableError when another process has the folder.
     """
     lock = DataFolderLock(settings.data_dir).acquire()
     try:
         pipeline = open_pipeline(settings)
-        library = Library(pipeline)
-        history = History(settings.data_dir)
-        library.start()
+        app = assemble(pipeline, Library(pipeline), lock)
+        app.library.start()
+        app.tasks.start()
     except BaseException:
         lock.release()
         raise
     pipeline.make_ready()
-    downloads = Downloads(settings, lambda name: _take_up(name, pipeline))
-    return App(settings, pipeline, library, history, lock, downloads)
+    return app
+
+
+def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
+    """Put the parts together, with nothing started yet."""
+    settings = pipeline.settings
+    return App(
+        settings=settings,
+        pipeline=pipeline,
+        library=library,
+        history=History(settings.data_dir),
+        lock=lock,
+        downloads=Downloads(settings, lambda name: _take_up(name, pipeline)),
+        tasks=Tasks(settings.data_dir, {}),
+    )
 
 
 def _take_up(name: str, pipeline: Pipeline) -> None:

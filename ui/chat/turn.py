@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.types import Answer, Retrieval, Turn
-from ui.panel import show_panel
+from ui.chat.panel import show_panel
 from ui.plain import label, place
 
 ASKED = "asked"

@@ -6,11 +6,11 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.types import Conversation
+from ui.chat.search_options import SearchOptions, choose_options
 from ui.collection import choose_collection, current_collection
-from ui.models import show_fetch
+from ui.models.fetch import show_fetch
 from ui.plain import label
 from ui.resources import App
-from ui.search_options import SearchOptions, choose_options
 
 PARAMETER = "conversation"
 """The address carries the conversation, so that a reload or a shared link opens it again."""

@@ -12,7 +12,7 @@ import streamlit as st
 
 from rag.comparison import Change, Move
 from rag.types import Hit
-from ui.orders import WORDS, Column, describe_chart, describe_move
+from ui.lab.orders import WORDS, Column, describe_chart, describe_move
 from ui.plain import place
 
 OPENED = "opened"

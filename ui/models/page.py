@@ -17,7 +17,7 @@ from rag.models import BUNDLED_NAME
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerankers import INT8
-from ui.models import show_fetch
+from ui.models.fetch import show_fetch
 from ui.plain import counted, label
 from ui.resources import App
 

@@ -12,14 +12,14 @@ from rag.errors import ResiftError
 from rag.types import RankedHit, Retrieval
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
-from ui.duel import duel_verdict, show_duel
-from ui.lab_options import PREFIX, LabOptions, choose_lab_options, predict
-from ui.orders import describe_move, order_name, rank_columns
+from ui.lab.duel import duel_verdict, show_duel
+from ui.lab.options import PREFIX, LabOptions, choose_lab_options, predict
+from ui.lab.orders import describe_move, order_name, rank_columns
+from ui.lab.rank_chart import OPENED, show_rank_chart
 from ui.plain import counted, label, place
-from ui.rank_chart import OPENED, show_rank_chart
 from ui.resources import App
 
-STYLE = Path(__file__).parent / "lab.css"
+STYLE = Path(__file__).parent / "page.css"
 QUESTION = f"{PREFIX}question"
 SUGGESTION = "lab_suggestion"
 ASKED = "lab_asked"

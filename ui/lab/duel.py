@@ -9,7 +9,7 @@ import streamlit as st
 
 from rag.comparison import Comparison, Move, agreement, moves, rerank_ms
 from rag.types import Retrieval
-from ui.orders import order_name
+from ui.lab.orders import order_name
 from ui.plain import label, place
 from ui.verdict import format_duration, verdict
 

@@ -6,8 +6,8 @@ import streamlit as st
 
 from ui.collection import choose_collection
 from ui.demo import COLLECTION, load_demo
+from ui.library.upload import show_uploader
 from ui.resources import App
-from ui.upload import show_uploader
 
 
 def show_welcome(app: App) -> None:

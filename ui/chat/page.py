@@ -8,15 +8,15 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.types import Conversation, Hit, Retrieval, Turn
-from ui.conversations import current_conversation, open_conversation, show_sidebar
+from ui.chat.conversations import current_conversation, open_conversation, show_sidebar
+from ui.chat.panel import show_panel
+from ui.chat.search_options import SearchOptions
+from ui.chat.turn import ASKED, show_question, show_turn, turn_key
+from ui.chat.welcome import show_welcome
+from ui.chat.writing import Writing
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
-from ui.panel import show_panel
 from ui.resources import App
-from ui.search_options import SearchOptions
-from ui.turn import ASKED, show_question, show_turn, turn_key
-from ui.welcome import show_welcome
-from ui.writing import Writing
 
 UNDERSTANDING = "Understanding the question…"
 

@@ -9,10 +9,10 @@ import streamlit as st
 from rag.errors import ResiftError
 from rag.inventory import list_models
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
+from ui.chat.search_options import MOST_CANDIDATES
 from ui.collection import current_collection
 from ui.plain import label
 from ui.resources import App
-from ui.search_options import MOST_CANDIDATES
 from ui.verdict import format_duration, reranker_name
 
 PREFIX = "lab-"

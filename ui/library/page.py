@@ -12,11 +12,11 @@ from rag.types import DocumentEntry
 from ui.collection import choose_collection, current_collection, forget_collection
 from ui.demo import COLLECTION as DEMO
 from ui.demo import load_demo
-from ui.jobs import show_jobs
-from ui.models import show_fetch
+from ui.library.jobs import show_jobs
+from ui.library.upload import show_uploader
+from ui.models.fetch import show_fetch
 from ui.plain import counted, label
 from ui.resources import App
-from ui.upload import show_uploader
 
 BUSY_REFRESH_SECONDS = 1.0
 IDLE_REFRESH_SECONDS = 4.0

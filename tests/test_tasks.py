@@ -1,0 +1,128 @@
+"""Background work is kept row by row, can be cancelled, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.errors import InputError
+from rag.tasks import Tasks, TaskStore, Work
+
+
+def count(work: Work) -> dict[str, Any]:
+    """Keep a row for each number that has none yet."""
+    total = work.task.spec["total"]
+    for number in range(total):
+        work.progress(number, total, "counting")
+        if str(number) not in work.rows:
+            work.keep(str(number), {"square": number * number})
+    return {"made": total - len(work.rows)}
+
+
+def test_a_task_ends_with_its_rows_and_its_result(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path, {"count": count})
+    task = tasks.add("count", "three", {"total": 3})
+    assert tasks.run_next()
+    ended = tasks.store.get(task.id)
+    assert ended is not None
+    assert (ended.state, ended.result, ended.stage) == ("done", {"made": 3}, "counting")
+    assert tasks.store.rows(task.id) == {"0": {"square": 0}, "1": {"square": 1}, "2": {"square": 4}}
+    assert not tasks.run_next()
+
+
+def test_a_cancelled_task_keeps_its_rows_and_resumes_after_them(tmp_path: Path) -> None:
+    def interrupted(work: Work) -> dict[str, Any]:
+        if not work.rows:
+            work.keep("0", {"square": 0})
+            TaskStore(tmp_path).cancel(work.task.id)
+        return count(work)
+
+    tasks = Tasks(tmp_path, {"count": interrupted})
+    task = tasks.add("count", "three", {"total": 3})
+    tasks.run_next()
+    stopped = tasks.store.get(task.id)
+    assert stopped is not None
+    assert (stopped.state, stopped.reason) == ("cancelled", "Cancelled.")
+    tasks.resume(task.id)
+    tasks.run_next()
+    ended = tasks.store.get(task.id)
+    assert ended is not None
+    assert (ended.state, ended.result) == ("done", {"made": 2})
+
+
+def test_a_queued_task_is_cancelled_at_once(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path, {"count": count})
+    task = tasks.add("count", "three", {"total": 3})
+    tasks.store.cancel(task.id)
+    assert not tasks.run_next()
+    assert [one.state for one in tasks.store.entries("count")] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("The set is empty: add a question."), "The set is empty: add a question."),
+        (RuntimeError("secret"), "An unexpected error, whose trace is in the log: resume it."),
+    ],
+)
+def test_a_failed_task_says_why(tmp_path: Path, error: Exception, reason: str) -> None:
+    def fail(work: Work) -> dict[str, Any]:
+        raise error
+
+    tasks = Tasks(tmp_path, {"fail": fail})
+    task = tasks.add("fail", "it", {})
+    tasks.run_next()
+    ended = tasks.store.get(task.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == ("failed", reason)
+
+
+def test_closing_interrupts_what_is_at_work_and_another_process_can_resume_it(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def wait(work: Work) -> dict[str, Any]:
+        begun.set()
+        while True:
+            work.check()
+
+    tasks = Tasks(tmp_path, {"count": wait})
+    tasks.start()
+    task = tasks.add("count", "three", {"total": 3})
+    assert begun.wait(10)
+    tasks.close()
+    stopped = tasks.store.get(task.id)
+    assert stopped is not None
+    assert stopped.state == "interrupted"
+
+    again = Tasks(tmp_path, {"count": count})
+    again.resume(task.id)
+    again.run_next()
+    ended = again.store.get(task.id)
+    assert ended is not None
+    assert ended.state == "done"
+
+
+def test_a_process_that_ended_leaves_interrupted_tasks(tmp_path: Path) -> None:
+    TaskStore(tmp_path).add("count", "three", {"total": 3})
+    assert TaskStore(tmp_path).claim() is not None
+    tasks = Tasks(tmp_path, {"count": count})
+    tasks.start()
+    tasks.close()
+    assert [one.state for one in tasks.store.entries("count")] == ["interrupted"]
+
+
+def test_a_deleted_task_stops_and_leaves_no_rows(tmp_path: Path) -> None:
+    def delete(work: Work) -> dict[str, Any]:
+        work.keep("0", 0)
+        TaskStore(tmp_path).delete(work.task.id)
+        work.keep("1", 1)
+        return count(work)
+
+    tasks = Tasks(tmp_path, {"count": delete})
+    task = tasks.add("count", "three", {"total": 3})
+    tasks.run_next()
+    assert tasks.store.get(task.id) is None
+    assert tasks.store.rows(task.id) == {}

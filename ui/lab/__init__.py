@@ -1,0 +1,1 @@
+"""The rerank lab page."""

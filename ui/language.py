@@ -1,0 +1,52 @@
+"""Say what the page says in the person's language: texts stand in English in the code, and a catalogue translates them.
+
+Texts from documents, people and models are never looked up here. The names are those of GNU gettext.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+FOLDER = Path(__file__).parent / "languages"
+LANGUAGES = {"en": "English", "zh": "中文"}
+"""The languages of the page by their code, each with the name it gives itself."""
+
+CHOSEN = "language"
+
+
+def language() -> str:
+    """Return the code of the person's language: the one chosen, else the browser's, else English."""
+    chosen = st.session_state.get(CHOSEN)
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
+
+
+def gettext(message: str, **values: Any) -> str:
+    """Return a text in the person's language, with `values` at its {names}."""
+    text = _catalogue(language()).get(message, message)
+    return text.format(**values) if values else text
+
+
+def ngettext(one: str, many: str, number: int, **values: Any) -> str:
+    """Return the text for a number of things, with the number at {number}; a catalogue has it under `many`."""
+    text = _catalogue(language()).get(many) or (one if number == 1 else many)
+    return text.format(number=f"{number:,}", **values)
+
+
+def mark(message: str) -> str:
+    """Return a text as it is; it is looked up where it is shown. For constants, which are made before anyone looks."""
+    return message
+
+
+@cache
+def _catalogue(code: str) -> dict[str, str]:
+    if code == "en":
+        return {}
+    found: dict[str, str] = json.loads((FOLDER / f"{code}.json").read_text(encoding="utf-8"))
+    return found
