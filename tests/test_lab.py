@@ -178,6 +178,12 @@ def ask(page: AppTest, question: str) -> AppTest:
     return page
 
 
+def view(page: AppTest, name: str) -> AppTest:
+    page.segmented_control(key="lab-section").set_value(name).run()
+    assert not page.exception
+    return page
+
+
 def said(page: AppTest) -> str:
     return " ".join([element.value for kind in ("caption", "subheader", "error", "info") for element in page.get(kind)])
 
@@ -186,14 +192,15 @@ def test_a_question_is_compared_and_judged_in_one_sentence(page: AppTest) -> Non
     ask(page, "How do I cool a hot phone?")
     assert "All read the same 3 candidates from “notes”." in said(page)
     assert page.subheader[0].value.startswith("Reranking changed")
+    table = page.dataframe[0].value
+    assert list(table["late interaction"]) == [1, 2, 3]
+    assert set(table["Passage"]) == set(TEXTS)
+    view(page, "Agreement")
     assert [metric.label for metric in page.metric] == [
         "Kendall's tau",
         "Shared in the first 3",
         "Time: late interaction",
     ]
-    table = page.dataframe[0].value
-    assert list(table["late interaction"]) == [1, 2, 3]
-    assert set(table["Passage"]) == set(TEXTS)
 
 
 def test_two_rerankers_are_set_against_each_other(page: AppTest, word_overlap_folder: Path) -> None:
@@ -203,7 +210,7 @@ def test_two_rerankers_are_set_against_each_other(page: AppTest, word_overlap_fo
     page.selectbox(key="lab-before").set_value(name).run()
     assert not page.exception
     assert name in page.subheader[0].value
-    pairs = page.dataframe[0].value
+    pairs = view(page, "Agreement").dataframe[0].value
     assert len(pairs) == 3
     assert list(pairs["Order"]) == ["late interaction", name, name]
 
@@ -215,6 +222,7 @@ def test_other_rerankers_are_chosen_between_once_the_earlier_are_gone(page: AppT
     page.selectbox(key="lab-after").set_value(name).run()
     page.multiselect[0].set_value(["bundled"])
     ask(page, "How do I cool a hot phone?")
+    view(page, "Agreement")
     assert page.selectbox(key="lab-after").options == ["late interaction"]
     assert "Time: late interaction" in [metric.label for metric in page.metric]
 
@@ -240,6 +248,7 @@ def test_one_candidate_has_no_order_to_agree_on(page: AppTest) -> None:
     page.selectbox(key="lab-collection").set_value("one")
     ask(page, "How do I cool a hot phone?")
     assert "All read the one candidate from “one”." in said(page)
+    view(page, "Agreement")
     assert "With one candidate there is no order to agree on." in said(page)
     assert page.metric[0].value == "none"
 
@@ -266,6 +275,31 @@ def test_the_chat_keeps_its_own_settings(page: AppTest) -> None:
     page.selectbox(key="lab-collection").set_value("one")
     page.slider(key="lab-candidates").set_value(3)
     ask(page, "How do I cool a hot phone?")
-    assert "collection" not in page.query_params
     chats = ("collection", "search-reranker", "search-candidates", "search-top")
     assert [key for key in chats if key in page.session_state] == []
+
+
+def test_a_link_asks_its_question_with_its_settings_once(app: App) -> None:
+    page = AppTest.from_function(draw_lab, kwargs={"app": app}, default_timeout=30)
+    asked = {"question": "How do I cool a hot phone?", "collection": "notes", "candidates": "2", "top": "1"}
+    for name, value in {**asked, "reranker": "bundled"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert "All read the same 2 candidates from “notes”." in said(page)
+    assert page.slider(key="lab-top").value == 1
+    first = page.session_state["lab_result"]
+    page.slider(key="lab-candidates").set_value(3).run()
+    assert page.session_state["lab_result"] is first
+    assert page.slider(key="lab-candidates").value == 3
+
+
+def test_what_a_link_says_wrongly_is_left_as_it_was(app: App) -> None:
+    page = AppTest.from_function(draw_lab, kwargs={"app": app}, default_timeout=30)
+    wrong = {"question": "How?", "collection": "gone", "candidates": "-3", "top": "many"}
+    for name, value in wrong.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert page.slider(key="lab-candidates").value == 10
+    assert page.slider(key="lab-top").value == 2

@@ -11,6 +11,7 @@ from rag.inventory import list_models
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from ui.chat.search_options import MOST_CANDIDATES
 from ui.collection import current_collection
+from ui.language import gettext, mark
 from ui.plain import label
 from ui.resources import App
 from ui.verdict import format_duration, reranker_name
@@ -18,7 +19,12 @@ from ui.verdict import format_duration, reranker_name
 PREFIX = "lab-"
 """What the keys of the controls begin with."""
 
-RERANKERS_HELP = (
+QUESTION, COLLECTION, RERANKERS, CANDIDATES, TOP = (
+    f"{PREFIX}{name}" for name in ("question", "collection", "rerankers", "candidates", "top")
+)
+MOST_TOP = 10
+
+RERANKERS_HELP = mark(
     "The fused order is always there to compare with. Anything that RERANK_MODEL takes can be typed: the name of a "
     "model, a folder, llm, a service as in cohere:MODEL, or funnel: before any of these."
 )
@@ -31,61 +37,67 @@ class LabOptions:
     collection: str
     rerankers: tuple[str, ...]
     candidates: int
-    top: int
 
 
 def choose_lab_options(app: App, collections: list[str]) -> LabOptions:
     """Draw the controls and return what they are set to; they keep it while another page is shown."""
     state = st.session_state
-    if state.get(f"{PREFIX}collection") not in collections:
+    if state.get(COLLECTION) not in collections:
         current = current_collection(app, collections)
-        state[f"{PREFIX}collection"] = current if current in collections else collections[0]
+        state[COLLECTION] = current if current in collections else collections[0]
     named = reranker_choices(app)
-    state.setdefault(f"{PREFIX}rerankers", _first_choice(app))
-    state.setdefault(f"{PREFIX}candidates", min(app.settings.rerank_candidates, MOST_CANDIDATES))
-    state.setdefault(f"{PREFIX}top", app.settings.rerank_top)
-    first, second, third, fourth = st.columns([1, 2, 1, 1])
-    collection = first.selectbox("Collection", collections, key=f"{PREFIX}collection", persist_state="session")
+    state.setdefault(RERANKERS, _first_choice(app))
+    state.setdefault(CANDIDATES, min(app.settings.rerank_candidates, MOST_CANDIDATES))
+    state.setdefault(TOP, app.settings.rerank_top)
+    first, second, third = st.columns([1, 2, 1])
+    collection = first.selectbox(gettext("Collection"), collections, key=COLLECTION, persist_state="session")
     rerankers = second.multiselect(
-        "Rerankers",
-        list(dict.fromkeys([*named, *state[f"{PREFIX}rerankers"]])),
+        gettext("Rerankers"),
+        list(dict.fromkeys([*named, *state[RERANKERS]])),
         format_func=lambda choice: named.get(choice, choice),
         accept_new_options=True,
-        placeholder="Choose one or more, or type a name",
-        key=f"{PREFIX}rerankers",
-        help=RERANKERS_HELP,
+        placeholder=gettext("Choose one or more, or type a name"),
+        key=RERANKERS,
+        help=gettext(RERANKERS_HELP),
         persist_state="session",
     )
     candidates = third.slider(
-        "Candidates",
+        gettext("Candidates"),
         1,
         MOST_CANDIDATES,
-        key=f"{PREFIX}candidates",
-        help="How many passages are recalled, once, and read by every reranker.",
+        key=CANDIDATES,
+        help=gettext("How many passages are recalled, once, and read by every reranker."),
         persist_state="session",
     )
-    top = fourth.slider(
-        "Passages to read",
-        1,
-        max(10, app.settings.rerank_top),
-        key=f"{PREFIX}top",
-        help="Where the line is drawn: what is above it would be read for an answer.",
-        persist_state="session",
+    return LabOptions(collection, tuple(choice.strip() for choice in rerankers if choice.strip()), candidates)
+
+
+def choose_top(app: App) -> int:
+    """Draw where the line is, which needs no run to be moved, and return how many passages are above it."""
+    return int(
+        st.slider(
+            gettext("Passages to read"),
+            1,
+            max(MOST_TOP, app.settings.rerank_top),
+            key=TOP,
+            help=gettext("Where the line is drawn: what is above it would be read for an answer."),
+            persist_state="session",
+            width=200,
+        )
     )
-    return LabOptions(collection, tuple(choice.strip() for choice in rerankers if choice.strip()), candidates, top)
 
 
 def reranker_choices(app: App) -> dict[str, str]:
     """Return what can be compared without typing, with the name to show: what is on this machine or set up."""
-    choices = {"bundled": "Late interaction", "auto": "Automatic"}
+    choices = {"bundled": gettext("Late interaction"), "auto": gettext("Automatic")}
     configured = app.settings.rerank_model
     if configured not in (*choices, "none"):
-        choices[configured] = f"{configured} (as set)"
+        choices[configured] = gettext("{name} (as set)", name=configured)
     for entry in list_models(app.settings):
         if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder"):
             choices.setdefault(entry.name, entry.name)
     if app.pipeline.chat is not None:
-        choices.setdefault(LANGUAGE_MODEL, "Language model")
+        choices.setdefault(LANGUAGE_MODEL, gettext("Language model"))
     return choices
 
 
@@ -108,12 +120,16 @@ def predict(app: App, options: LabOptions) -> str:
             known[name] = ms
     told = []
     if known:
-        told.append(f"About {format_duration(sum(known.values()))} on this machine")
+        told.append(gettext("About {duration} on this machine", duration=format_duration(sum(known.values()))))
     if unknown:
-        told.append(f"not timed yet: {', '.join(dict.fromkeys(unknown))}")
+        told.append(gettext("not timed yet: {names}", names=", ".join(dict.fromkeys(unknown))))
     budget = app.settings.rerank_budget_ms
     if budget and any(ms > budget for ms in known.values()):
-        told.append(f"each has a budget of {format_duration(budget)}, so some passages will be left out")
+        told.append(
+            gettext(
+                "each has a budget of {duration}, so some passages will be left out", duration=format_duration(budget)
+            )
+        )
     return "; ".join(told)
 
 

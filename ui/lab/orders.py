@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from rag.comparison import Change, Comparison, Move
 from rag.types import Retrieval
-from ui.plain import counted, place
+from ui.language import gettext, mark, ngettext
+from ui.plain import place
 from ui.verdict import ran
 
-SHORTLIST = "shortlist"
+SHORTLIST = mark("shortlist")
 
-WORDS: dict[Change, str] = {"entered": "entered", "left": "left", "both": "read by both", "neither": "not read"}
+WORDS: dict[Change, str] = {
+    "entered": mark("entered"),
+    "left": mark("left"),
+    "both": mark("read by both"),
+    "neither": mark("not read"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +34,17 @@ def rank_columns(comparison: Comparison, before: Retrieval, after: Retrieval) ->
     """Return the lists from left to right: both searches, their fusion, the rerankers, `before` and `after` last."""
     hits = comparison.fused.hits
     columns = [
-        Column("dense", "dense", {hit.chunk.id: hit.dense_rank for hit in hits}),
+        Column(gettext("dense"), gettext("dense"), {hit.chunk.id: hit.dense_rank for hit in hits}),
         Column("BM25", "BM25", {hit.chunk.id: hit.bm25_rank for hit in hits}),
     ]
+    shortlist = gettext(SHORTLIST)
     last = [one for one in (before, after) if one is not comparison.fused]
     others = [one for one in comparison.orders[1:] if all(one is not other for other in last)]
     for one in (comparison.fused, *others, *last):
         # All funnels have the same first pass.
-        if one.reranker.first_pass and all(column.name != SHORTLIST for column in columns):
-            shortlist = {ranked.hit.chunk.id: ranked.first_pass_rank for ranked in one.ranked}
-            columns.append(Column(SHORTLIST, SHORTLIST, shortlist))
+        if one.reranker.first_pass and all(column.name != shortlist for column in columns):
+            ranks = {ranked.hit.chunk.id: ranked.first_pass_rank for ranked in one.ranked}
+            columns.append(Column(shortlist, shortlist, ranks))
         name = order_name(one, comparison.orders)
         heading = name.rstrip("/").rpartition("/")[2].removeprefix(f"{one.reranker.first_pass}, ")
         columns.append(Column(name, heading, {ranked.hit.chunk.id: ranked.rank for ranked in one.ranked}))
@@ -47,7 +54,7 @@ def rank_columns(comparison: Comparison, before: Retrieval, after: Retrieval) ->
 def order_name(order: Retrieval, among: Sequence[Retrieval] = ()) -> str:
     """Name an order by what made it ("fused", "late interaction", "BAAI/bge-reranker-base"), unlike all others."""
     if order.reranker.state == "off":
-        return "fused"
+        return gettext("fused")
     name = ran(order.reranker)
     same = any(one is not order and ran(one.reranker) == name for one in among)
     return order.reranker.name if same else name
@@ -56,7 +63,7 @@ def order_name(order: Retrieval, among: Sequence[Retrieval] = ()) -> str:
 def describe_move(move: Move) -> str:
     """Write where a passage came from and went: "17 → 2 entered", "5 → 9 left", "3 → 1"."""
     path = f"{move.before} → {move.after}"
-    return f"{path} {WORDS[move.change]}" if move.change in ("entered", "left") else path
+    return f"{path} {gettext(WORDS[move.change])}" if move.change in ("entered", "left") else path
 
 
 def describe_chart(columns: Sequence[Column], moved: Sequence[Move], top: int) -> str:
@@ -67,5 +74,14 @@ def describe_chart(columns: Sequence[Column], moved: Sequence[Move], top: int) -
         for move in moved
         if move.change in ("entered", "left")
     ]
-    changes = f"Across the line after rank {top}: {'; '.join(told)}." if told else f"Nothing crosses rank {top}."
-    return f"The ranks of {counted(len(moved), 'passage')} in these lists: {names}. {changes} The table has every rank."
+    if told:
+        changes = gettext("Across the line after rank {top}: {changes}.", top=top, changes="; ".join(told))
+    else:
+        changes = gettext("Nothing crosses rank {top}.", top=top)
+    return ngettext(
+        "The ranks of {number} passage in these lists: {names}. {changes} The table has every rank.",
+        "The ranks of {number} passages in these lists: {names}. {changes} The table has every rank.",
+        len(moved),
+        names=names,
+        changes=changes,
+    )

@@ -13,6 +13,7 @@ import streamlit as st
 from rag.comparison import Change, Move
 from rag.types import Hit
 from ui.lab.orders import WORDS, Column, describe_chart, describe_move
+from ui.language import gettext
 from ui.plain import place
 
 OPENED = "opened"
@@ -51,10 +52,10 @@ POINTED = "pointed"
 FADED = {"condition": {"param": POINTED, "empty": True, "value": 1}, "value": 0.2}
 """What is not pointed at steps back while something is."""
 
-TOOLTIP = [{"field": "passage", "title": "Passage"}, {"field": "move", "title": "Moved"}]
-"""Also what makes a layer answer to the pointer that has no selection of its own."""
 
-READ = f"datum.change !== {json.dumps(WORDS['neither'])}"
+READ = "datum.read"
+"""Tells of a datum whether its passage is read in either order."""
+
 LABELS = "clamp(width * 0.41, 130, 340)"
 """The room for the labels in pixels, by the chart's width."""
 
@@ -143,7 +144,7 @@ class _Style:
 
     def by_change(self, values: dict[Any, Any]) -> dict[str, Any]:
         """Encode what became of a passage by a scale."""
-        domain = [WORDS[change] for change in reversed(DRAWN)]
+        domain = [gettext(WORDS[change]) for change in reversed(DRAWN)]
         scale = {"domain": domain, "range": [values[change] for change in reversed(DRAWN)]}
         return {"field": "change", "type": "nominal", "scale": scale}
 
@@ -156,7 +157,7 @@ class _Style:
 def _when(values: dict[Any, Any]) -> list[dict[str, Any]]:
     """Return the conditions that give what is read by either its value."""
     return [
-        {"test": f"datum.change === {json.dumps(WORDS[change])}", "value": values[change]}
+        {"test": f"datum.change === {json.dumps(gettext(WORDS[change]))}", "value": values[change]}
         for change in DRAWN
         if change != "neither"
     ]
@@ -170,7 +171,8 @@ def _points(columns: Sequence[Column], moved: Sequence[Move], missing: int) -> l
             "column": number,
             "place": column.ranks[move.hit.chunk.id] or missing,
             "rank": str(column.ranks[move.hit.chunk.id] or ""),
-            "change": WORDS[move.change],
+            "change": gettext(WORDS[move.change]),
+            "read": move.change != "neither",
             "move": describe_move(move),
             "label": f"{describe_move(move)} · {_name(move.hit)}",
             "passage": _name(move.hit),
@@ -180,6 +182,11 @@ def _points(columns: Sequence[Column], moved: Sequence[Move], missing: int) -> l
         if move.change == change
         for number, column in enumerate(columns)
     ]
+
+
+def _tooltip() -> list[dict[str, str]]:
+    """Return what is told of the line that is pointed at; it also makes a layer without a selection answer to that."""
+    return [{"field": "passage", "title": gettext("Passage")}, {"field": "move", "title": gettext("Moved")}]
 
 
 def _name(hit: Hit) -> str:
@@ -213,7 +220,7 @@ def _cut(style: _Style, top: int) -> list[dict[str, Any]]:
                 "color": muted,
                 "opacity": {"expr": "width < 500 ? 0 : 1"},
             },
-            "encoding": {"x": {"value": "width"}, "y": below, "text": {"value": f"{top} read"}},
+            "encoding": {"x": {"value": "width"}, "y": below, "text": {"value": gettext("{top} read", top=top)}},
         },
     ]
 
@@ -246,7 +253,7 @@ def _headings(style: _Style, headings: Headings) -> dict[str, Any]:
 def _missing(style: _Style, columns: Sequence[Column], row: int) -> dict[str, Any]:
     """Name the place below all ranks, from which what a search did not recall enters."""
     values = [
-        {"column": number, "place": row, "text": "not\nrecalled"}
+        {"column": number, "place": row, "text": gettext("not\nrecalled")}
         for number, column in enumerate(columns)
         if None in column.ranks.values()
     ]
@@ -318,7 +325,7 @@ def _lines(style: _Style, points: list[dict[str, Any]], opened: str | None) -> l
             "data": data,
             "params": params,
             "mark": {**line, "strokeWidth": 12, "opacity": 0, "cursor": "pointer"},
-            "encoding": {**place, "tooltip": TOOLTIP},
+            "encoding": {**place, "tooltip": _tooltip()},
         },
     ]
 
@@ -326,7 +333,7 @@ def _lines(style: _Style, points: list[dict[str, Any]], opened: str | None) -> l
 def _ranks(style: _Style, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Write the rank of what is read in each list, and mark the others with a dot."""
     data = {"values": [point for point in points if point["rank"]]}
-    place = {"x": style.x, "y": style.y, "opacity": FADED, "tooltip": TOOLTIP}
+    place = {"x": style.x, "y": style.y, "opacity": FADED, "tooltip": _tooltip()}
     size = (style.row_height - 4) ** 2 if style.numbered else 60
     colour = {**style.colour, "value": style.palette["neither"]}
     circles = {
@@ -360,7 +367,7 @@ def _labels(style: _Style, points: list[dict[str, Any]]) -> list[dict[str, Any]]
         "text": {"field": "label"},
         "color": style.colour,
         "opacity": FADED,
-        "tooltip": TOOLTIP,
+        "tooltip": _tooltip(),
     }
     return [
         {

@@ -1,0 +1,57 @@
+"""A comparison's address: a link opens the lab with a question asked, and a reload comes back to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.chat.search_options import MOST_CANDIDATES
+from ui.lab.options import CANDIDATES, COLLECTION, MOST_TOP, QUESTION, RERANKERS, TOP, LabOptions
+
+TAKEN = "lab_address"
+"""The parameters that were taken last: the same ones are not asked again on every run of the script."""
+
+Parameters = dict[str, list[str]]
+
+
+def take_address(collections: list[str]) -> bool:
+    """Set the controls to what the address asks for; tell whether that is a question not taken yet.
+
+    What is missing or makes no sense is left as it is.
+    """
+    parameters = {name: st.query_params.get_all(name) for name in sorted(st.query_params)}
+    if not any(parameters.get("question", [])) or parameters == st.session_state.get(TAKEN):
+        return False
+    state = st.session_state
+    state[TAKEN] = parameters
+    state[QUESTION] = parameters["question"][-1]
+    if (collection := _last(parameters, "collection")) in collections:
+        state[COLLECTION] = collection
+    if rerankers := [name.strip() for name in parameters.get("reranker", []) if name.strip()]:
+        state[RERANKERS] = rerankers
+    if candidates := _number(parameters, "candidates"):
+        state[CANDIDATES] = min(candidates, MOST_CANDIDATES)
+    if top := _number(parameters, "top"):
+        state[TOP] = min(top, MOST_TOP)
+    return True
+
+
+def write_address(question: str, options: LabOptions, top: int) -> None:
+    """Make the address that of what was just compared."""
+    parameters: Parameters = {
+        "candidates": [str(options.candidates)],
+        "collection": [options.collection],
+        "question": [question],
+        "reranker": list(options.rerankers),
+        "top": [str(top)],
+    }
+    st.session_state[TAKEN] = parameters
+    st.query_params.from_dict(parameters)
+
+
+def _last(parameters: Parameters, name: str) -> str:
+    return next(reversed(parameters.get(name, [])), "")
+
+
+def _number(parameters: Parameters, name: str) -> int | None:
+    text = _last(parameters, name)
+    return int(text) or None if text.isdecimal() and len(text) < 6 else None

@@ -1,0 +1,141 @@
+"""The candidates of a comparison: their chart, their table, and the passage that is open beside them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from rag.comparison import Comparison, moves
+from rag.types import Hit, RankedHit, Retrieval
+from ui.lab.orders import describe_move, order_name, rank_columns
+from ui.lab.rank_chart import OPENED, show_rank_chart
+from ui.language import gettext
+from ui.plain import label, place
+from ui.resources import App
+
+PASSAGE = "lab_passage"
+"""The id of the chunk whose text is shown beside the chart."""
+
+CHARTS = "lab_charts"
+"""How many times a passage was opened or closed elsewhere than in the chart, which is then drawn anew."""
+
+CHART = "lab_chart"
+"""What the chart is known by, and the passage that was open when it was drawn."""
+
+RANK_WIDTH = 105
+
+
+def most_telling(comparison: Comparison) -> str | None:
+    """Return the id of the passage to show first: the best that entered with the first reranker, else its best."""
+    if len(comparison.orders) < 2:
+        return None
+    moved = moves(comparison.fused, comparison.orders[1])
+    return next((move for move in moved if move.change == "entered"), moved[0]).hit.chunk.id
+
+
+def open_passage(chunk_id: str | None) -> None:
+    """Show a passage that was chosen elsewhere than in the chart, or none."""
+    st.session_state[PASSAGE] = chunk_id
+    st.session_state[CHARTS] = st.session_state.get(CHARTS, 0) + 1
+
+
+def show_chart(comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the rank-move chart, whose lines open passages."""
+    state, top = st.session_state, len(after.kept)
+    key = f"rank-chart-{state[CHARTS]}-{before.reranker.name}-{after.reranker.name}-{top}"
+    if state.get(CHART, ("", None))[0] != key:
+        state[CHART] = key, state[PASSAGE]
+    show_rank_chart(
+        rank_columns(comparison, before, after),
+        moves(before, after),
+        top,
+        opened=state[CHART][1],
+        key=key,
+        on_open=partial(_take_click, key),
+    )
+
+
+def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the passage that is open: its text, its ranks, and what can be said and done about it."""
+    opened = st.session_state.get(PASSAGE)
+    hit = next((hit for hit in comparison.fused.hits if hit.chunk.id == opened), None)
+    if hit is None:
+        st.caption(gettext("Click a line or its label to read the passage here."))
+        return
+    with st.container(border=True, key="opened-passage"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.text(place(hit.chunk.document, hit.chunk.page))
+            st.button(
+                gettext("Close"),
+                icon=":material/close:",
+                type="tertiary",
+                key="close-passage",
+                on_click=open_passage,
+                args=(None,),
+            )
+        if hit.chunk.heading:
+            st.caption(label(hit.chunk.heading))
+        st.text(hit.chunk.text)
+        _show_ranks(comparison, hit)
+
+
+def show_table(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the chart's data as a table, whose rows open the passages too."""
+    columns, moved = rank_columns(comparison, before, after), moves(before, after)
+    rows = [
+        {
+            gettext("Passage"): place(move.hit.chunk.document, move.hit.chunk.page),
+            gettext("Moved"): describe_move(move),
+            **{column.name: column.ranks[move.hit.chunk.id] for column in columns},
+            gettext("Text"): " ".join(move.hit.chunk.text.split())[:200],
+        }
+        for move in moved
+    ]
+    key = f"rank-table-{st.session_state[CHARTS]}"
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={column.name: st.column_config.NumberColumn(width=RANK_WIDTH) for column in columns},
+        key=key,
+        on_select=partial(_take_row, key, [move.hit.chunk.id for move in moved]),
+        selection_mode="single-row",
+        placeholder=gettext("not recalled"),
+        alt=gettext("The rank of every candidate in every list; an empty cell is a list that did not recall it"),
+    )
+
+
+def _show_ranks(comparison: Comparison, hit: Hit) -> None:
+    for order in comparison.orders[1:]:
+        ranked = next(one for one in order.ranked if one.hit.chunk.id == hit.chunk.id)
+        st.caption(f"{label(order_name(order, comparison.orders))}: {_result(ranked)}")
+    st.caption(
+        gettext(
+            "cosine {cosine}, {dense_rank} · BM25 {bm25}, {bm25_rank} · fused rank {fused_rank}",
+            cosine=f"{hit.dense:z.2f}",
+            dense_rank=_recalled(hit.dense_rank),
+            bm25=f"{hit.bm25:.1f}",
+            bm25_rank=_recalled(hit.bm25_rank),
+            fused_rank=hit.rank,
+        )
+    )
+
+
+def _recalled(rank: int | None) -> str:
+    return gettext("not recalled") if rank is None else gettext("rank {rank}", rank=rank)
+
+
+def _result(ranked: RankedHit) -> str:
+    if ranked.score is None:
+        return gettext("rank {rank}, not scored", rank=ranked.rank)
+    return gettext("rank {rank}, relevance {relevance}", rank=ranked.rank, relevance=f"{ranked.score.relevance:z.2f}")
+
+
+def _take_click(key: str) -> None:
+    chosen = st.session_state[key].selection.get(OPENED) or [{}]
+    st.session_state[PASSAGE] = chosen[0].get("id")
+
+
+def _take_row(key: str, chunk_ids: list[str]) -> None:
+    rows = st.session_state[key].selection.rows
+    st.session_state[PASSAGE] = chunk_ids[rows[0]] if rows else None
