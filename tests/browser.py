@@ -12,15 +12,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+WORK_MS = 60_000
+"""Patience for what embeds or parses: a busy machine with one core needs it."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -45,6 +48,14 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running app and its browser."""
+
+    browser: Browser
+    address: str
 
 
 @contextmanager
@@ -119,3 +130,15 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.1)
     pytest.fail(f"Streamlit did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def chat_input(page: Page) -> Locator:
+    """Return the field that questions are written into."""
+    return page.get_by_test_id("stChatInput").locator("textarea")
+
+
+def ask(page: Page, question: str) -> None:
+    """Ask in the chat and wait until the answer is whole."""
+    chat_input(page).fill(question)
+    chat_input(page).press("Enter")
+    expect(page.get_by_role("button", name="Timings")).to_be_visible(timeout=WORK_MS)

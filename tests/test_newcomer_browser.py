@@ -1,0 +1,101 @@
+"""What a newcomer does first, in a real browser: the demo, files of their own, files that are broken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import REPOSITORY, WORK_MS, Running, ask, chat_input, serve, visit
+from tests.files import pdf
+
+
+@pytest.fixture(scope="module")
+def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The app on embedded defaults, without key, hub and server."""
+    folder = tmp_path_factory.mktemp("app")
+    with serve(REPOSITORY / "app.py", folder, {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1"}) as address:
+        yield Running(chromium, address)
+
+
+def open_collection(page: Page, name: str) -> None:
+    """Make a collection on the library page and choose it."""
+    page.get_by_role("button", name="New collection").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("combobox", name="Collection")).to_have_value(name)
+    # Not before the page is at rest is the uploader that of the new collection.
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    """Put a file into the library and wait until it is a document."""
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "", "buffer": content})
+    expect(page.get_by_text(re.compile(r"\d+ documents?, [\d,]+ passages?"))).to_be_visible(timeout=WORK_MS)
+
+
+def choose_in_chat(page: Page, collection: str) -> None:
+    page.get_by_role("link", name="Chat").click()
+    expect(chat_input(page)).to_be_visible()
+    expect(page.get_by_text(f"“{collection}”")).to_be_visible()
+
+
+def test_a_newcomer_loads_the_demo_and_gets_a_cited_answer_with_the_panel(app: Running) -> None:
+    with visit(app.browser, app.address) as page:
+        page.get_by_role("button", name="Load the demo knowledge base").click()
+        expect(page.get_by_text(re.compile(r"of \d+ files are in"))).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_text(re.compile(r"3\d documents, 1\d\d passages"))).to_be_visible(timeout=WORK_MS)
+        choose_in_chat(page, "demo")
+        page.get_by_text("How to cool down a seriously overheated phone?").click()
+        expect(page.get_by_role("button", name="Timings")).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_text("unplug it, take it out of the sun").first).to_be_visible()
+        expect(page.get_by_text(re.compile(r"^Reranking changed \d of the 5 passages read"))).to_be_visible()
+        page.get_by_role("button", name=re.compile("soc-thermal-management")).first.click()
+        expect(page.get_by_test_id("stPopoverBody")).to_contain_text("Close navigation, games and the camera")
+
+
+def test_a_hundred_page_pdf_is_uploaded_asked_cited_by_page_and_deleted(app: Running) -> None:
+    pages = [f"Chapter {number}. This page is about part {number} of the water works." for number in range(1, 101)]
+    pages[41] = "The spare key of the pump house is kept in the red cabinet behind the second door."
+    with visit(app.browser, f"{app.address}/library") as page:
+        open_collection(page, "manuals")
+        upload(page, "water works.pdf", pdf([[page_text] for page_text in pages]))
+        expect(page.get_by_text("100 pages")).to_be_visible()
+        choose_in_chat(page, "manuals")
+        ask(page, "Where is the spare key of the pump house?")
+        expect(page.get_by_text("kept in the red cabinet behind the second door. [1]")).to_be_visible()
+        expect(page.get_by_role("button", name=re.compile(r"water works\.pdf, p\. 42"))).to_be_visible()
+        page.get_by_role("link", name="Library").click()
+        page.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_text("No documents here yet")).to_be_visible(timeout=WORK_MS)
+
+
+def test_a_bad_file_is_said_with_its_reason_and_can_be_taken_off(app: Running) -> None:
+    with visit(app.browser, f"{app.address}/library") as page:
+        open_collection(page, "broken")
+        page.locator("input[type=file]").set_input_files(
+            {"name": "scan.pdf", "mimeType": "application/pdf", "buffer": b"\x89PNG\r\n\x1a\n" + b"\0" * 99}
+        )
+        expect(page.get_by_text(re.compile(r"Failed.*not a PDF"))).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_role("button", name="Retry")).to_be_visible()
+        page.get_by_role("button", name="Take off the list").click()
+        expect(page.get_by_text("scan.pdf")).to_have_count(0)
+
+
+def test_uploads_are_the_same_in_two_tabs_and_after_a_reload(app: Running) -> None:
+    with visit(app.browser, f"{app.address}/library") as page:
+        open_collection(page, "shared")
+        upload(page, "one.txt", b"The first file of a shared collection is about water.")
+        other = page.context.new_page()
+        other.goto(page.url)
+        expect(other.get_by_text("one.txt", exact=True)).to_be_visible()
+        other.locator("input[type=file]").set_input_files(
+            {"name": "two.txt", "mimeType": "text/plain", "buffer": b"The second file is about heat."}
+        )
+        expect(other.get_by_text("2 documents, 2 passages")).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_text("2 documents, 2 passages")).to_be_visible(timeout=WORK_MS)
+        page.reload()
+        expect(page.get_by_text("2 documents, 2 passages")).to_be_visible(timeout=WORK_MS)
