@@ -10,14 +10,19 @@ import streamlit as st
 from rag.config import Settings, load_settings
 from rag.errors import ResiftError
 from rag.log import set_up_logging
+from ui.batch.page import show_batch
 from ui.chat.page import show_chat
 from ui.chat.search_options import keep_options
 from ui.lab.page import show_lab
+from ui.language import choose_language, gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
 from ui.resources import App, open_app
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
+
+WITHOUT_SIDEBAR = ("lab", "scorecard", "batch")
+"""Pages that need the whole width; what others have in the sidebar is at their foot."""
 
 log = logging.getLogger("ui")
 
@@ -42,6 +47,9 @@ def main() -> None:
         def lab() -> None:
             show_lab(app)
 
+        def batch() -> None:
+            show_batch(app)
+
         def library() -> None:
             show_library(app)
 
@@ -49,19 +57,23 @@ def main() -> None:
             show_models(app)
 
         pages = [
-            st.Page(chat, title="Chat", icon=":material/forum:", url_path="chat", default=True),
-            st.Page(lab, title="Rerank lab", icon=":material/science:", url_path="lab"),
-            st.Page(library, title="Library", icon=":material/library_books:", url_path="library"),
-            st.Page(models, title="Models", icon=":material/deployed_code:", url_path="models"),
+            st.Page(chat, title=gettext("Chat"), icon=":material/forum:", url_path="chat", default=True),
+            st.Page(lab, title=gettext("Rerank lab"), icon=":material/science:", url_path="lab"),
+            st.Page(batch, title=gettext("Batch"), icon=":material/table_view:", url_path="batch"),
+            st.Page(library, title=gettext("Library"), icon=":material/library_books:", url_path="library"),
+            st.Page(models, title=gettext("Models"), icon=":material/deployed_code:", url_path="models"),
         ]
-        st.session_state["library_page"] = pages[2]
-        st.navigation(pages, position="top").run()
+        st.session_state["library_page"] = next(page for page in pages if page.url_path == "library")
+        page = st.navigation(pages, position="top")
+        page.run()
+        with st.container(key="footer") if page.url_path in WITHOUT_SIDEBAR else st.sidebar:
+            choose_language()
     except ResiftError as error:
         st.error(str(error).replace("*", "\\*"), icon=":material/error:")
-        st.button("Try again", icon=":material/refresh:")
+        st.button(gettext("Try again"), icon=":material/refresh:")
     except Exception:
         log.exception("The page failed")
-        st.error("Something unexpected went wrong; its trace is in the log. Reload the page to go on.")
+        st.error(gettext("Something unexpected went wrong; its trace is in the log. Reload the page to go on."))
 
 
 main()

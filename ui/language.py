@@ -27,13 +27,13 @@ def language() -> str:
     return "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
 
 
-def gettext(message: str, **values: Any) -> str:
+def gettext(message: str, /, **values: Any) -> str:
     """Return a text in the person's language, with `values` at its {names}."""
     text = _catalogue(language()).get(message, message)
     return text.format(**values) if values else text
 
 
-def ngettext(one: str, many: str, number: int, **values: Any) -> str:
+def ngettext(one: str, many: str, number: int, /, **values: Any) -> str:
     """Return the text for a number of things, with the number at {number}; a catalogue has it under `many`."""
     text = _catalogue(language()).get(many) or (one if number == 1 else many)
     return text.format(number=f"{number:,}", **values)
@@ -42,6 +42,20 @@ def ngettext(one: str, many: str, number: int, **values: Any) -> str:
 def mark(message: str) -> str:
     """Return a text as it is; it is looked up where it is shown. For constants, which are made before anyone looks."""
     return message
+
+
+def choose_language() -> None:
+    """Draw the choice of the language, which holds for this tab; each language is called by its own name."""
+    st.session_state.setdefault(CHOSEN, language())
+    st.segmented_control(
+        gettext("Language"),
+        list(LANGUAGES),
+        format_func=LANGUAGES.__getitem__,
+        required=True,
+        key=CHOSEN,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ui.language import gettext, ngettext
+
 MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}]|(?<=www)\.|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 """What begins or ends something in Markdown as Streamlit reads it, in a line of text."""
 
@@ -20,6 +22,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def count_passages(number: int) -> str:
+    """Write a number of passages: "1 passage", "1,204 passages"."""
+    return ngettext("{number} passage", "{number} passages", number)
+
+
 def place(document: str, page: int | None) -> str:
     """Name a passage's place as people say it."""
-    return f"{document}, p. {page}" if page is not None else document
+    return gettext("{document}, p. {page}", document=document, page=page) if page is not None else document

@@ -7,21 +7,24 @@ from collections.abc import Sequence
 
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.types import Answer, Hit, RerankReport, Retrieval
+from ui.language import gettext, mark, ngettext
 
+LATE_INTERACTION = mark("late interaction")
 HASH = re.compile(r"@[0-9a-f]{12}")
 
 
 def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
     """Return the sentence above the panel; losses are said as plainly as gains."""
     if not retrieval.ranked:
-        return "Nothing was recalled for this question."
+        return gettext("Nothing was recalled for this question.")
     report = retrieval.reranker
     if report.state == "off":
-        return "Reranking is off: passages are in fused order."
+        return gettext("Reranking is off: passages are in fused order.")
     if report.state == "fallback":
-        return f"Reranking did not run: {report.reason.rstrip('. ')}. The fused order stands."
+        reason = report.reason.rstrip(". ")
+        return gettext("Reranking did not run: {reason}. The fused order stands.", reason=reason)
     parts = (_change(retrieval, answer), _loss(retrieval), _citations(retrieval, answer), _cost(retrieval))
-    return "; ".join(part for part in parts if part) + "."
+    return gettext("{sentence}.", sentence=gettext("; ").join(part for part in parts if part))
 
 
 def read_without_reranking(retrieval: Retrieval) -> frozenset[str]:
@@ -36,27 +39,31 @@ def cited(answer: Answer | None) -> frozenset[str]:
 
 def reranker_name(report: RerankReport) -> str:
     """Name the reranker that has the last word; a folder's model without the hash of its weights."""
-    return HASH.sub("", report.name.removeprefix(FUNNEL))
+    name = HASH.sub("", report.name.removeprefix(FUNNEL))
+    return gettext(LATE_INTERACTION) if name == LATE_INTERACTION else name
 
 
 def ran(report: RerankReport) -> str:
     """Name what ran, in its order: "late interaction, then BAAI/bge-reranker-base"."""
     name = reranker_name(report)
-    return f"{report.first_pass}, then {name}" if report.first_pass else name
+    return (
+        gettext("{first}, then {second}", first=gettext(report.first_pass), second=name) if report.first_pass else name
+    )
 
 
 def describe_kept(retrieval: Retrieval, answer: Answer | None, count: int) -> str:
     """Name the kept passages by what became of them: "5 passages read", "5 passages kept", "5 nearest passages"."""
-    passages = "passage" if count == 1 else "passages"
     if not retrieval.supported:
-        return f"{count} nearest {passages}"
-    return f"{count} {passages} {'kept' if answer and answer.mode == 'none' else 'read'}"
+        return ngettext("{number} nearest passage", "{number} nearest passages", count)
+    if answer and answer.mode == "none":
+        return ngettext("{number} passage kept", "{number} passages kept", count)
+    return ngettext("{number} passage read", "{number} passages read", count)
 
 
 def format_duration(ms: float) -> str:
     """Write milliseconds with a unit that suits their size."""
     if ms < 1:
-        return "under 1 ms"
+        return gettext("under 1 ms")
     if round(ms) < 1000:
         return f"{ms:.0f} ms"
     return f"{ms / 1000:.1f} s"
@@ -70,13 +77,17 @@ def _entered(retrieval: Retrieval) -> list[Hit]:
 def _change(retrieval: Retrieval, answer: Answer | None) -> str:
     kept = retrieval.kept
     named = describe_kept(retrieval, answer, len(kept))
-    too_far = "" if retrieval.supported else ", none of them near enough to answer from"
+    too_far = "" if retrieval.supported else gettext(", none of them near enough to answer from")
     if entered := _entered(retrieval):
-        return f"Reranking changed {len(entered)} of the {named}{too_far}"
+        return gettext("Reranking changed {count} of the {passages}", count=len(entered), passages=named) + too_far
     if [ranked.hit.chunk.id for ranked in kept] == [hit.chunk.id for hit in retrieval.hits[: len(kept)]]:
-        same = "passage" if len(kept) == 1 else f"{len(kept)} passages, in the same order"
-        return f"Reranking changed nothing: the same {same}{too_far}"
-    return f"Reranking changed only the order of the {named}{too_far}"
+        same = ngettext(
+            "Reranking changed nothing: the same passage",
+            "Reranking changed nothing: the same {number} passages, in the same order",
+            len(kept),
+        )
+        return same + too_far
+    return gettext("Reranking changed only the order of the {passages}", passages=named) + too_far
 
 
 def _loss(retrieval: Retrieval) -> str:
@@ -84,7 +95,7 @@ def _loss(retrieval: Retrieval) -> str:
     fallen = next((ranked for ranked in retrieval.ranked if ranked.hit.chunk.id == first), None)
     if fallen is None or fallen.kept:
         return ""
-    return f"the passage that was first fell to rank {fallen.rank} and was left out"
+    return gettext("the passage that was first fell to rank {rank} and was left out", rank=fallen.rank)
 
 
 def _citations(retrieval: Retrieval, answer: Answer | None) -> str:
@@ -95,9 +106,15 @@ def _citations(retrieval: Retrieval, answer: Answer | None) -> str:
     ranks = sorted(entered[source] for source in sources if source in entered)
     total = len(sources)
     if not ranks:
-        return "the one citation did not need it" if total == 1 else f"none of the {total} citations needed it"
-    share = "the one citation" if total == 1 else f"{len(ranks)} of {total} citations"
-    return f"{share} came from {'rank' if len(ranks) == 1 else 'ranks'} {_enumerate(ranks)}"
+        return ngettext("the one citation did not need it", "none of the {number} citations needed it", total)
+    share = ngettext("the one citation", "{count} of {number} citations", total, count=len(ranks))
+    return ngettext(
+        "{share} came from rank {ranks}",
+        "{share} came from ranks {ranks}",
+        len(ranks),
+        share=share,
+        ranks=_enumerate(ranks),
+    )
 
 
 def _cost(retrieval: Retrieval) -> str:
@@ -106,4 +123,4 @@ def _cost(retrieval: Retrieval) -> str:
 
 def _enumerate(numbers: Sequence[int]) -> str:
     *head, last = [str(number) for number in numbers]
-    return f"{', '.join(head)} and {last}" if head else last
+    return gettext("{numbers} and {last}", numbers=", ".join(head), last=last) if head else last

@@ -8,18 +8,25 @@ from typing import Any
 import streamlit as st
 
 from rag.types import Answer, RankedHit, Retrieval
+from ui.language import gettext, mark, ngettext
 from ui.verdict import cited, describe_kept, ran, read_without_reranking, reranker_name, verdict
 
 FOLDER = Path(__file__).parent
 DROPPED_IN_PREVIEW = 3
 """How many dropped passages are shown below the line before all are asked for."""
 
-RELEVANCE_HELP = "How well the passage answers the question, from 0 to 1, as the reranker sees it."
-ORDER_HELP = "What the reranker sorts by: a logit or a blend, with no meaning outside this question."
-COSINE_HELP = "Nearness in meaning, first stage: the cosine between the vectors of question and passage."
-BM25_HELP = "Words in common, first stage: the BM25 score, rare words counting more."
-RECALLED = "As recalled: meaning and keyword search, fused"
-FUSED_HELP = "The order before reranking: reciprocal rank fusion of the two first-stage ranks."
+RELEVANCE_HELP = mark("How well the passage answers the question, from 0 to 1, as the reranker sees it.")
+ORDER_HELP = mark("What the reranker sorts by: a logit or a blend, with no meaning outside this question.")
+COSINE_HELP = mark("Nearness in meaning, first stage: the cosine between the vectors of question and passage.")
+BM25_HELP = mark("Words in common, first stage: the BM25 score, rare words counting more.")
+RECALLED = mark("As recalled: meaning and keyword search, fused")
+FUSED_HELP = mark("The order before reranking: reciprocal rank fusion of the two first-stage ranks.")
+
+IN_PROMPT = mark("in the prompt as [{number}]")
+USES = {"extractive": mark("read as [{number}]"), "none": mark("kept as [{number}]")}
+"""What becomes of a kept passage, by how the question was answered."""
+
+WOULD_READ = mark("this one would have been read"), mark("these {number} would have been read")
 
 _component = st.components.v2.component(
     "resift_panel",
@@ -46,25 +53,29 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
     reranked = report.state == "on"
     top = read_without_reranking(retrieval)
     rows = [_row(ranked, retrieval, answer, top) for ranked in retrieval.ranked]
-    orders = {"before": "Before", "after": "After"}
+    orders = {"before": gettext("Before"), "after": gettext("After")}
     if report.first_pass:
-        orders = {"before": "Before", "shortlist": "Shortlist", "after": "After"}
+        orders = {"before": gettext("Before"), "shortlist": gettext("Shortlist"), "after": gettext("After")}
     return {
         "summary": verdict(retrieval, answer),
         "note": report.reason if reranked else "",
         "reranked": reranked,
         "orders": orders,
         "captions": {
-            "before": RECALLED,
-            "shortlist": f"As the first pass left them: {report.first_pass} chose what {reranker_name(report)} reads",
-            "after": f"As reranked by {ran(report)}" if reranked else RECALLED,
+            "before": gettext(RECALLED),
+            "shortlist": gettext(
+                "As the first pass left them: {first} chose what {second} reads",
+                first=gettext(report.first_pass),
+                second=reranker_name(report),
+            ),
+            "after": gettext("As reranked by {name}", name=ran(report)) if reranked else gettext(RECALLED),
         },
         "kept": len(retrieval.kept),
         "cuts": _cuts(retrieval, answer),
-        "more": f"Show all {len(rows)} candidates",
-        "less": "Show fewer",
+        "more": gettext("Show all {number} candidates", number=len(rows)),
+        "less": gettext("Show fewer"),
         "chart": _describe_movement(retrieval.ranked),
-        "scale": f"Before: rank 1 to {len(rows)}",
+        "scale": gettext("Before: rank 1 to {last}", last=len(rows)),
         "rows": rows,
     }
 
@@ -82,7 +93,7 @@ def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: fr
         "change": "entered" if entered else "left" if left else "",
         "preview": ranked.rank <= len(retrieval.kept) + DROPPED_IN_PREVIEW or left,
         "document": chunk.document,
-        "page": f"page {chunk.page}" if chunk.page is not None else "",
+        "page": gettext("page {page}", page=chunk.page) if chunk.page is not None else "",
         "heading": chunk.heading,
         "text": chunk.text,
         "tags": _tags(ranked, retrieval, answer, entered, left),
@@ -93,14 +104,34 @@ def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: fr
 def _movement(ranked: RankedHit) -> dict[str, str]:
     places = [rank for rank in (ranked.hit.rank, ranked.first_pass_rank, ranked.rank) if rank is not None]
     path = " → ".join(str(place) for place in places)
-    shortlist = f"{ranked.first_pass_rank} after the first pass, " if ranked.first_pass_rank else ""
-    ranks = f"rank {ranked.hit.rank} before reranking, {shortlist}{ranked.rank} after"
-    gained = f"{abs(ranked.moved)} {'place' if abs(ranked.moved) == 1 else 'places'}"
+    before, after = ranked.hit.rank, ranked.rank
+    if ranked.first_pass_rank:
+        first = ranked.first_pass_rank
+        ranks = gettext(
+            "rank {before} before reranking, {first} after the first pass, {after} after",
+            before=before,
+            first=first,
+            after=after,
+        )
+    else:
+        ranks = gettext("rank {before} before reranking, {after} after", before=before, after=after)
     if ranked.moved > 0:
-        return {"way": "up", "badge": f"▲ {ranked.moved}", "path": path, "spoken": f"Up {gained}: {ranks}"}
+        return {
+            "way": "up",
+            "badge": f"▲ {ranked.moved}",
+            "path": path,
+            "spoken": ngettext("Up {number} place: {ranks}", "Up {number} places: {ranks}", ranked.moved, ranks=ranks),
+        }
     if ranked.moved < 0:
-        return {"way": "down", "badge": f"▼ {-ranked.moved}", "path": path, "spoken": f"Down {gained}: {ranks}"}
-    return {"way": "same", "badge": "=", "path": path, "spoken": f"Not moved: {ranks}"}
+        return {
+            "way": "down",
+            "badge": f"▼ {-ranked.moved}",
+            "path": path,
+            "spoken": ngettext(
+                "Down {number} place: {ranks}", "Down {number} places: {ranks}", -ranked.moved, ranks=ranks
+            ),
+        }
+    return {"way": "same", "badge": "=", "path": path, "spoken": gettext("Not moved: {ranks}", ranks=ranks)}
 
 
 def _tags(
@@ -108,33 +139,33 @@ def _tags(
 ) -> list[dict[str, str]]:
     tags = []
     if ranked.hit.chunk.id in cited(answer):
-        tags.append({"kind": "cited", "text": f"cited [{ranked.rank}]"})
+        tags.append({"kind": "cited", "text": gettext("cited [{number}]", number=ranked.rank)})
     if ranked.kept and retrieval.supported:
-        use = {"extractive": "read as", "none": "kept as"}.get(answer.mode if answer else "llm", "in the prompt as")
-        tags.append({"kind": "source", "text": f"{use} [{ranked.rank}]"})
+        use = USES.get(answer.mode if answer else "llm", IN_PROMPT)
+        tags.append({"kind": "source", "text": gettext(use, number=ranked.rank)})
     if entered:
-        tags.append({"kind": "entered", "text": "entered"})
+        tags.append({"kind": "entered", "text": gettext("entered")})
     if left:
-        tags.append({"kind": "left", "text": "left out"})
+        tags.append({"kind": "left", "text": gettext("left out")})
     if ranked.score is None and retrieval.reranker.state == "on":
-        tags.append({"kind": "unscored", "text": "not scored"})
+        tags.append({"kind": "unscored", "text": gettext("not scored")})
     return tags
 
 
 def _scores(ranked: RankedHit) -> list[dict[str, Any]]:
     hit, score = ranked.hit, ranked.score
     first_stage = [
-        _score("Cosine", f"{hit.dense:z.2f}", COSINE_HELP, note=_recalled(hit.dense_rank)),
+        _score(gettext("Cosine"), f"{hit.dense:z.2f}", COSINE_HELP, note=_recalled(hit.dense_rank)),
         _score("BM25", f"{hit.bm25:.1f}" if hit.bm25 else "0", BM25_HELP, note=_recalled(hit.bm25_rank)),
-        _score("Fused", f"{hit.fused:.4f}", FUSED_HELP),
+        _score(gettext("Fused"), f"{hit.fused:.4f}", FUSED_HELP),
     ]
     if score is None:
         return first_stage
     share = min(max(score.relevance, 0.0), 1.0)
     return [
-        _score("Relevance", f"{score.relevance:z.2f}", RELEVANCE_HELP, share=round(share, 3)),
+        _score(gettext("Relevance"), f"{score.relevance:z.2f}", RELEVANCE_HELP, share=round(share, 3)),
         *first_stage,
-        _score("Rerank score (raw)", f"{score.order:z.2f}", ORDER_HELP, only_when_open=True),
+        _score(gettext("Rerank score (raw)"), f"{score.order:z.2f}", ORDER_HELP, only_when_open=True),
     ]
 
 
@@ -151,40 +182,53 @@ def _score(
         "label": label,
         "value": value,
         "note": note,
-        "help": explanation,
+        "help": gettext(explanation),
         "share": share,
         "onlyWhenOpen": only_when_open,
     }
 
 
 def _recalled(rank: int | None) -> str:
-    return "(not recalled by it)" if rank is None else f"(rank {rank})"
+    return gettext("(not recalled by it)") if rank is None else gettext("(rank {rank})", rank=rank)
 
 
 def _cuts(retrieval: Retrieval, answer: Answer | None) -> dict[str, str]:
     count = len(retrieval.kept)
-    passages = "1 passage" if count == 1 else f"{count} passages"
-    verb = "was" if count == 1 else "were"
     if not retrieval.supported:
-        after = f"{describe_kept(retrieval, answer, count)} above this line, none of them near enough to answer from"
+        nearest = describe_kept(retrieval, answer, count)
+        after = gettext("{passages} above this line, none of them near enough to answer from", passages=nearest)
+        would = ngettext("this one would have been the nearest", "these {number} would have been the nearest", count)
     elif answer is None:
-        after = f"{passages} above this line {'goes' if count == 1 else 'go'} into the answer"
+        after = ngettext(
+            "{number} passage above this line goes into the answer",
+            "{number} passages above this line go into the answer",
+            count,
+        )
+        would = ngettext(*WOULD_READ, count)
     elif answer.mode == "none":
-        after = f"{passages} above this line {verb} kept"
+        after = ngettext(
+            "{number} passage above this line was kept", "{number} passages above this line were kept", count
+        )
+        would = ngettext("this one would have been kept", "these {number} would have been kept", count)
     else:
-        after = f"{passages} above this line {verb} read for the answer"
-    these = "this one" if count == 1 else f"these {count}"
-    if not retrieval.supported:
-        would = "been the nearest"
-    else:
-        would = "been kept" if answer and answer.mode == "none" else "been read"
-    cuts = {"before": f"Without reranking {these} would have {would}", "after": after}
+        after = ngettext(
+            "{number} passage above this line was read for the answer",
+            "{number} passages above this line were read for the answer",
+            count,
+        )
+        would = ngettext(*WOULD_READ, count)
+    cuts = {"before": gettext("Without reranking {would}", would=would), "after": after}
     if retrieval.reranker.first_pass:
-        cuts["shortlist"] = f"With the first pass alone {these} would have {would}"
+        cuts["shortlist"] = gettext("With the first pass alone {would}", would=would)
     return cuts
 
 
 def _describe_movement(ranked: tuple[RankedHit, ...]) -> str:
     up = sum(hit.moved > 0 for hit in ranked)
     down = sum(hit.moved < 0 for hit in ranked)
-    return f"{up} passages moved up, {down} moved down, {len(ranked) - up - down} kept their rank"
+    return gettext(
+        "{up} passages moved up, {down} moved down, {same} kept their rank",
+        up=up,
+        down=down,
+        same=len(ranked) - up - down,
+    )

@@ -5,18 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from ingest.jobs import RETRIABLE, Job
-from ui.plain import counted, label
+from ui.language import gettext, mark, ngettext
+from ui.plain import count_passages, label
 from ui.resources import App
 
 STATES = {
-    "queued": ("Waiting", ":material/schedule:"),
-    "parsing": ("Reading", ":material/description:"),
-    "chunking": ("Cutting into passages", ":material/content_cut:"),
-    "embedding": ("Embedding", ":material/memory:"),
-    "done": ("Done", ":material/check_circle:"),
-    "failed": ("Failed", ":material/error:"),
-    "cancelled": ("Cancelled", ":material/cancel:"),
-    "interrupted": ("Interrupted", ":material/power_off:"),
+    "queued": (mark("Waiting"), ":material/schedule:"),
+    "parsing": (mark("Reading"), ":material/description:"),
+    "chunking": (mark("Cutting into passages"), ":material/content_cut:"),
+    "embedding": (mark("Embedding"), ":material/memory:"),
+    "done": (mark("Done"), ":material/check_circle:"),
+    "failed": (mark("Failed"), ":material/error:"),
+    "cancelled": (mark("Cancelled"), ":material/cancel:"),
+    "interrupted": (mark("Interrupted"), ":material/power_off:"),
 }
 STAGE_SHARE = {"queued": 0.0, "parsing": 0.05, "chunking": 0.1, "embedding": 0.15}
 QUEUED_SHOWN = 3
@@ -29,7 +30,7 @@ def show_jobs(app: App, collection: str) -> None:
     queued = [job for job in jobs if job.state == "queued"]
     if len(done) < len(jobs):
         if any(not job.ended for job in jobs):
-            st.progress(len(done) / len(jobs), text=f"{len(done)} of {counted(len(jobs), 'file')} are in")
+            st.progress(len(done) / len(jobs), text=_how_many(len(done), len(jobs)))
         for job in jobs:
             if job.state not in ("done", "queued"):
                 _show_job(app, job)
@@ -38,26 +39,31 @@ def show_jobs(app: App, collection: str) -> None:
         if len(queued) > QUEUED_SHOWN:
             _show_rest(app, queued)
     if done:
-        with st.expander(f"{counted(len(done), 'file')} finished", icon=":material/check_circle:"):
-            if st.button("Clear this list", type="tertiary"):
+        with st.expander(
+            ngettext("{number} file finished", "{number} files finished", len(done)), icon=":material/check_circle:"
+        ):
+            if st.button(gettext("Clear this list"), type="tertiary"):
                 for job in done:
                     app.library.jobs.forget(job_id=job.id)
                 st.rerun(scope="fragment")
             for job in reversed(done):
-                st.text(f"{job.name}: {counted(job.chunks_done, 'passage')}. {job.reason}".strip())
+                st.text(f"{job.name}: {count_passages(job.chunks_done)}. {job.reason}".strip())
 
 
 def _show_rest(app: App, queued: list[Job]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{counted(len(queued) - QUEUED_SHOWN, 'more file')} waiting", width="content")
-        if st.button("Cancel all waiting files", icon=":material/close:", type="tertiary"):
+        st.caption(
+            ngettext("{number} more file waiting", "{number} more files waiting", len(queued) - QUEUED_SHOWN),
+            width="content",
+        )
+        if st.button(gettext("Cancel all waiting files"), icon=":material/close:", type="tertiary"):
             for job in queued:
                 app.library.jobs.cancel(job.id)
             st.rerun(scope="fragment")
 
 
 def _show_job(app: App, job: Job) -> None:
-    title, icon = STATES[job.state]
+    title, icon = gettext(STATES[job.state][0]), STATES[job.state][1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(gap=None, width=420):
             st.text(job.name)
@@ -66,15 +72,21 @@ def _show_job(app: App, job: Job) -> None:
             else:
                 st.progress(_share(job), text=f"{icon} {title} {_detail(job)}")
         if job.state in RETRIABLE:
-            if st.button("Retry", icon=":material/refresh:", key=f"retry-{job.id}"):
+            if st.button(gettext("Retry"), icon=":material/refresh:", key=f"retry-{job.id}"):
                 app.library.retry(job)
                 st.rerun()
-            if st.button("Take off the list", icon=":material/close:", type="tertiary", key=f"dismiss-{job.id}"):
+            if st.button(
+                gettext("Take off the list"), icon=":material/close:", type="tertiary", key=f"dismiss-{job.id}"
+            ):
                 app.library.dismiss(job)
                 st.rerun()
-        elif st.button("Cancel", icon=":material/close:", type="tertiary", key=f"cancel-{job.id}"):
+        elif st.button(gettext("Cancel"), icon=":material/close:", type="tertiary", key=f"cancel-{job.id}"):
             app.library.jobs.cancel(job.id)
             st.rerun(scope="fragment")
+
+
+def _how_many(done: int, total: int) -> str:
+    return ngettext("{done} of {number} file are in", "{done} of {number} files are in", total, done=done)
 
 
 def _share(job: Job) -> float:
@@ -85,5 +97,7 @@ def _share(job: Job) -> float:
 
 def _detail(job: Job) -> str:
     if job.chunks_total:
-        return f"{job.chunks_done} of {counted(job.chunks_total, 'passage')}"
+        return ngettext(
+            "{done} of {number} passage", "{done} of {number} passages", job.chunks_total, done=job.chunks_done
+        )
     return label(job.reason)

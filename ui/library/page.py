@@ -12,10 +12,11 @@ from rag.types import DocumentEntry
 from ui.collection import choose_collection, current_collection, forget_collection
 from ui.demo import COLLECTION as DEMO
 from ui.demo import load_demo
+from ui.language import gettext, ngettext
 from ui.library.jobs import show_jobs
 from ui.library.upload import show_uploader
 from ui.models.fetch import show_fetch
-from ui.plain import counted, label
+from ui.plain import count_passages, label
 from ui.resources import App
 
 BUSY_REFRESH_SECONDS = 1.0
@@ -28,7 +29,7 @@ def show_library(app: App) -> None:
     """Draw the library page."""
     with st.sidebar:
         show_fetch(app)
-    st.title("Library", anchor=False)
+    st.title(gettext("Library"), anchor=False)
     collection = _choose_collection(app)
     show_uploader(app, collection)
     busy = any(not job.ended for job in app.library.jobs.entries(collection))
@@ -41,18 +42,20 @@ def _choose_collection(app: App) -> str:
     preferred = current_collection(app, collections)
     names = sorted({*collections, preferred})
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.selectbox("Collection", names, index=names.index(preferred), width=280)
+        chosen = st.selectbox(gettext("Collection"), names, index=names.index(preferred), width=280)
         # With another collection it is another popover, which is closed.
-        creating = st.popover("New collection", icon=":material/create_new_folder:", key=f"new-beside-{preferred}")
+        creating = st.popover(
+            gettext("New collection"), icon=":material/create_new_folder:", key=f"new-beside-{preferred}"
+        )
         with creating, st.form("new-collection", border=False):
-            name = st.text_input("Name", placeholder="contracts-2026", max_chars=63)
-            if st.form_submit_button("Create"):
+            name = st.text_input(gettext("Name"), placeholder="contracts-2026", max_chars=63)
+            if st.form_submit_button(gettext("Create")):
                 try:
                     choose_collection(check_collection_name(name.strip()))
                     st.rerun()
                 except ResiftError as error:
                     st.error(label(str(error)))
-        if DEMO not in collections and st.button("Load the demo knowledge base", icon=":material/play_arrow:"):
+        if DEMO not in collections and st.button(gettext("Load the demo knowledge base"), icon=":material/play_arrow:"):
             load_demo(app)
             choose_collection(DEMO)
             st.rerun()
@@ -92,14 +95,27 @@ def _attempt(action: Callable[[], object]) -> None:
 def _show_documents(app: App, collection: str) -> None:
     documents = app.library.documents(collection)
     if not documents:
-        st.info("No documents here yet: add files above.", icon=":material/inbox:")
+        st.info(gettext("No documents here yet: add files above."), icon=":material/inbox:")
         return
     spec = app.pipeline.store.open(collection).spec
     chunks = sum(entry.chunks for entry in documents)
-    st.subheader(f"{counted(len(documents), 'document')}, {counted(chunks, 'passage')}", anchor=False)
+    st.subheader(
+        gettext(
+            "{documents}, {passages}",
+            documents=ngettext("{number} document", "{number} documents", len(documents)),
+            passages=count_passages(chunks),
+        ),
+        anchor=False,
+    )
     st.caption(
-        f"Embedder {label(spec.embedder)} · {spec.dimension} dimensions · passages of up to {spec.chunk_tokens} "
-        f"tokens, overlapping by {spec.chunk_overlap}"
+        gettext(
+            "Embedder {embedder} · {dimension} dimensions · passages of up to {tokens} tokens, "
+            "overlapping by {overlap}",
+            embedder=label(spec.embedder),
+            dimension=spec.dimension,
+            tokens=spec.chunk_tokens,
+            overlap=spec.chunk_overlap,
+        )
     )
     for entry in _found(documents):
         _show_document(app, collection, entry)
@@ -109,26 +125,35 @@ def _found(documents: list[DocumentEntry]) -> list[DocumentEntry]:
     """Return the documents to draw: all of a few, else those whose name has what is typed, up to DOCUMENTS_SHOWN."""
     if len(documents) <= DOCUMENTS_SHOWN:
         return documents
-    wanted = st.text_input("Find a document", placeholder="Part of its name", key="find-document").casefold().strip()
+    wanted = st.text_input(gettext("Find a document"), placeholder=gettext("Part of its name"), key="find-document")
+    wanted = wanted.casefold().strip()
     found = [entry for entry in documents if wanted in entry.name.casefold()]
     if len(found) > DOCUMENTS_SHOWN:
-        st.caption(f"The first {DOCUMENTS_SHOWN} of {len(found):,} are shown: type to find others.")
+        st.caption(
+            gettext(
+                "The first {shown} of {all} are shown: type to find others.",
+                shown=DOCUMENTS_SHOWN,
+                all=f"{len(found):,}",
+            )
+        )
     return found[:DOCUMENTS_SHOWN]
 
 
 def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pages = f"{counted(entry.pages, 'page')} · " if entry.pages else ""
+        facts = [ngettext("{number} page", "{number} pages", entry.pages)] if entry.pages else []
+        facts += [
+            count_passages(entry.chunks),
+            f"{max(entry.size / 1000, 0.1):,.1f} kB",
+            f"{entry.added_at:%Y-%m-%d %H:%M} UTC",
+        ]
         with st.container(gap=None, width=420):
             st.text(entry.name)
-            st.caption(
-                f"{pages}{counted(entry.chunks, 'passage')} · {max(entry.size / 1000, 0.1):,.1f} kB · "
-                f"{entry.added_at:%Y-%m-%d %H:%M} UTC"
-            )
+            st.caption(" · ".join(facts))
         stored = app.library.stored_file(collection, entry)
         if stored is not None:
             st.download_button(
-                "Download",
+                gettext("Download"),
                 stored.read_bytes,
                 file_name=entry.name,
                 mime="application/octet-stream",
@@ -136,20 +161,27 @@ def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
                 type="tertiary",
                 key=f"download-{entry.id}",
             )
-        with st.popover("Delete", icon=":material/delete:", type="tertiary", key=f"delete-{entry.id}"):
-            st.text(f"Delete {entry.name} with its {counted(entry.chunks, 'passage')} and the stored file?")
-            if st.button("Delete for good", type="primary", key=f"confirm-{entry.id}"):
+        with st.popover(gettext("Delete"), icon=":material/delete:", type="tertiary", key=f"delete-{entry.id}"):
+            passages = count_passages(entry.chunks)
+            st.text(
+                gettext("Delete {name} with its {passages} and the stored file?", name=entry.name, passages=passages)
+            )
+            if st.button(gettext("Delete for good"), type="primary", key=f"confirm-{entry.id}"):
                 _attempt(lambda: app.library.delete(collection, entry.id))
 
 
 def _show_collection_actions(app: App, collection: str) -> None:
     with st.container(horizontal=True):
-        with st.popover("Re-index", icon=":material/refresh:", help="Make all passages and vectors anew"):
-            st.text("Read all stored files again and embed them with the model that the settings ask for.")
-            if st.button("Re-index now", type="primary"):
+        with st.popover(
+            gettext("Re-index"), icon=":material/refresh:", help=gettext("Make all passages and vectors anew")
+        ):
+            st.text(gettext("Read all stored files again and embed them with the model that the settings ask for."))
+            if st.button(gettext("Re-index now"), type="primary"):
                 _attempt(lambda: app.library.reindex(collection))
-        with st.popover("Delete the collection", icon=":material/delete_forever:"):
-            st.text(f"Delete {collection} with all its documents, passages and stored files?")
-            if st.button("Delete the collection for good", type="primary"):
+        with st.popover(gettext("Delete the collection"), icon=":material/delete_forever:"):
+            st.text(
+                gettext("Delete {collection} with all its documents, passages and stored files?", collection=collection)
+            )
+            if st.button(gettext("Delete the collection for good"), type="primary"):
                 forget_collection()
                 _attempt(lambda: app.library.drop(collection))

@@ -7,6 +7,7 @@ import streamlit as st
 from ingest.parse import FORMATS
 from rag.errors import ResiftError
 from ui.collection import choose_collection
+from ui.language import gettext
 from ui.plain import label
 from ui.resources import App
 
@@ -15,13 +16,13 @@ def show_uploader(app: App, collection: str) -> None:
     """Draw the uploader; what it takes is kept before anything else is done, and never taken twice."""
     round_number = st.session_state.setdefault("upload_round", 0)
     uploads = st.file_uploader(
-        "Files to add",
+        gettext("Files to add"),
         # Browsers offer these; what a file really is, is found out when it is read.
         type=[suffix.removeprefix(".") for suffix in FORMATS],
         accept_multiple_files=True,
         max_upload_size=app.settings.max_file_mb,
         key=f"upload-{collection}-{round_number}",
-        help="PDF, Word (DOCX), Markdown, HTML, text and CSV.",
+        help=gettext("PDF, Word (DOCX), Markdown, HTML, text and CSV."),
     )
     for refusal in st.session_state.pop("upload_refusals", []):
         st.error(label(refusal), icon=":material/error:")

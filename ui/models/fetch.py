@@ -8,15 +8,16 @@ from rag.errors import ResiftError
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerankers import INT8, Fetch
+from ui.language import gettext, mark
 from ui.plain import label
 from ui.resources import App
 from ui.verdict import reranker_name
 
 REFRESH_SECONDS = 1.0
 PREPARING = {
-    "loading": "Loading",
-    "quantising": "Making a faster copy (int8) of",
-    "comparing": "Comparing int8 with fp32 for",
+    "loading": mark("Loading {name}"),
+    "quantising": mark("Making a faster copy (int8) of {name}"),
+    "comparing": mark("Comparing int8 with fp32 for {name}"),
 }
 
 
@@ -44,31 +45,34 @@ def _draw_state(app: App, was_moving: bool) -> None:
     reranker, report = app.pipeline.rerankers.reranker()
     name = label(reranker_name(report))
     if report.name.startswith(FUNNEL):
-        name = f"late interaction, then {name}"
+        name = gettext("late interaction, then {name}", name=name)
     ready = fetch is None or fetch.state == "ready"
     if ready and (reranker is None or not report.reason):
         precision = app.pipeline.rerankers.precision_of(report.name.removeprefix(FUNNEL).removesuffix(INT8)) or None
-        named = f":material/check: Reranker: {name}"
-        st.caption(named if reranker else "Reranking is off", help=precision and label(precision))
+        named = f":material/check: {gettext('Reranker: {name}', name=name)}"
+        st.caption(named if reranker else gettext("Reranking is off"), help=precision and label(precision))
         return
-    with st.popover(f"Reranker: {name}", icon=":material/info:", type="tertiary"):
+    with st.popover(gettext("Reranker: {name}", name=name), icon=":material/info:", type="tertiary"):
         st.text(report.reason)
         stands_in = report.name == LateInteractionReranker.name and app.pipeline.rerankers.wanted_model
         if not stands_in:
             return
         if fetch is not None:
             st.text(fetch.reason)
-        if st.button("Try to fetch it again", icon=":material/refresh:"):
+        if st.button(gettext("Try to fetch it again"), icon=":material/refresh:"):
             app.pipeline.make_ready()
             st.rerun()
 
 
 def _draw_progress(app: App, fetch: Fetch) -> None:
     if fetch.state in PREPARING:
-        st.caption(f":material/hourglass: {PREPARING[fetch.state]} {label(fetch.name)}")
+        st.caption(f":material/hourglass: {gettext(PREPARING[fetch.state], name=label(fetch.name))}")
         return
     share = fetch.done / fetch.total if fetch.total else 0.0
-    amount = f"{fetch.done / 1e6:,.0f} of {fetch.total / 1e6:,.0f} MB" if fetch.total else "asking the hub"
-    st.progress(min(share, 1.0), text=f"Fetching {label(fetch.name)}: {amount}")
-    if st.button("Cancel the download", icon=":material/close:", type="tertiary"):
+    amount = gettext("asking the hub")
+    if fetch.total:
+        amount = gettext("{done} of {total} MB", done=f"{fetch.done / 1e6:,.0f}", total=f"{fetch.total / 1e6:,.0f}")
+    told = gettext("Fetching {name}: {amount}", name=label(fetch.name), amount=amount)
+    st.progress(min(share, 1.0), text=told)
+    if st.button(gettext("Cancel the download"), icon=":material/close:", type="tertiary"):
         app.pipeline.rerankers.cancel_fetch()

@@ -17,8 +17,9 @@ from rag.models import BUNDLED_NAME
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerankers import INT8
+from ui.language import gettext, mark, ngettext
 from ui.models.fetch import show_fetch
-from ui.plain import counted, label
+from ui.plain import label
 from ui.resources import App
 
 BUSY_REFRESH_SECONDS = 0.5
@@ -26,20 +27,20 @@ IDLE_REFRESH_SECONDS = 5.0
 FAILURE = "models_failure"
 GROUPS: dict[RecordKind, tuple[str, str]] = {
     "cross-encoder": (
-        "Cross-encoders",
-        "Read the question and each passage together: the best order, and the time grows with every passage.",
+        mark("Cross-encoders"),
+        mark("Read the question and each passage together: the best order, and the time grows with every passage."),
     ),
     "late interaction": (
-        "Late interaction",
-        "Compare the tokens of the question with token vectors kept of every passage: quick over many passages.",
+        mark("Late interaction"),
+        mark("Compare the tokens of the question with token vectors kept of every passage: quick over many passages."),
     ),
     "embedder": (
-        "Embedders",
-        "Turn passages into the vectors they are found by. A collection keeps the one it began with.",
+        mark("Embedders"),
+        mark("Turn passages into the vectors they are found by. A collection keeps the one it began with."),
     ),
 }
-OTHERS = "Others in the models folder"
-HELP = """
+OTHERS = mark("Others in the models folder")
+HELP = mark("""
 - **Use one**: name it in `RERANK_MODEL` (an embedder in `EMBED_MODEL`) and start Resift again. `auto` takes
   BAAI/bge-reranker-base as soon as it is here.
 - **A mirror of the hub**: set `HF_ENDPOINT` to its address.
@@ -47,7 +48,7 @@ HELP = """
   folder (`models--…`) from the models folder of a machine that has it into the one named above.
 - **Offline**: with `HF_HUB_OFFLINE=1` nothing is ever asked of the hub; what is here is used.
 - **From the shell**: `python -m rag models list`, `get NAME`, `remove NAME`.
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +68,22 @@ class Use:
         late_interaction = self.reranker == LateInteractionReranker.name or self.reranker.startswith(FUNNEL)
         reranker = self.reranker.removeprefix(FUNNEL).removesuffix(INT8)
         if name == reranker or (name == BUNDLED_NAME and late_interaction):
-            used.append("reranking")
+            used.append(gettext("reranking"))
         if collections := self.collections.get(name):
-            used.append(counted(len(collections), "collection"))
-        return " and ".join(used)
+            used.append(ngettext("{number} collection", "{number} collections", len(collections)))
+        return gettext(" and ").join(used)
 
 
 def show_models(app: App) -> None:
     """Draw the models page."""
     with st.sidebar:
         show_fetch(app)
-    st.title("Models", anchor=False)
+    st.title(gettext("Models"), anchor=False)
     busy = bool(_running(app))
     st.fragment(_show_all, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, busy)
     _show_other(app)
-    with st.expander("Mirrors, folders and working offline", icon=":material/help:"):
-        st.markdown(HELP)
+    with st.expander(gettext("Mirrors, folders and working offline"), icon=":material/help:"):
+        st.markdown(gettext(HELP))
 
 
 def _show_all(app: App, was_busy: bool) -> None:
@@ -98,10 +99,19 @@ def _show_all(app: App, was_busy: bool) -> None:
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
         taken = readable_size(sum(entry.done for entry in here))
         folder = label(str(app.settings.models_folder.resolve()))
-        st.caption(f"{counted(len(here), 'model')} downloaded, {taken} · {free} free in {folder}")
+        st.caption(
+            ngettext(
+                "{number} model downloaded, {taken} · {free} free in {folder}",
+                "{number} models downloaded, {taken} · {free} free in {folder}",
+                len(here),
+                taken=taken,
+                free=free,
+                folder=folder,
+            )
+        )
         for kind, (title, explanation) in GROUPS.items():
-            st.subheader(title, anchor=False)
-            st.caption(explanation)
+            st.subheader(gettext(title), anchor=False)
+            st.caption(gettext(explanation))
             for entry in entries:
                 if entry.record is not None and entry.record.kind == kind:
                     _show_entry(app, entry, use, running.get(entry.name))
@@ -121,7 +131,7 @@ def _show_unlisted(app: App, entries: list[ModelEntry], use: Use, running: dict[
         if one.name not in drawn and find(one.name) is None and one.state != "done"
     ]
     if entries:
-        st.subheader(OTHERS, anchor=False)
+        st.subheader(gettext(OTHERS), anchor=False)
     for entry in entries:
         _show_entry(app, entry, use, running.get(entry.name))
 
@@ -143,7 +153,7 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
                 st.caption(f":material/error: {label(ended.reason)}")
         if running is not None:
             st.button(
-                "Cancel",
+                gettext("Cancel"),
                 icon=":material/close:",
                 type="tertiary",
                 key=f"cancel-{entry.name}",
@@ -159,50 +169,65 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
 
 def _show_badges(entry: ModelEntry, used: str, running: Download | None) -> None:
     if running is not None:
-        st.badge("On its way", icon=":material/downloading:", color="blue")
+        st.badge(gettext("On its way"), icon=":material/downloading:", color="blue")
     elif used:
-        st.badge(f"In use: {used}", icon=":material/check:", color="green")
+        st.badge(gettext("In use: {used}", used=used), icon=":material/check:", color="green")
     elif entry.presence in ("here", "bundled"):
-        st.badge("Here", icon=":material/check:", color="gray")
+        st.badge(gettext("Here"), icon=":material/check:", color="gray")
     elif entry.presence == "unfinished":
-        st.badge("Unfinished", icon=":material/pause:", color="orange")
+        st.badge(gettext("Unfinished"), icon=":material/pause:", color="orange")
     if entry.record is not None and not entry.record.commercial:
-        st.badge("Non-commercial", icon=":material/gavel:", color="orange")
+        st.badge(gettext("Non-commercial"), icon=":material/gavel:", color="orange")
 
 
 def _facts(entry: ModelEntry, running: Download | None) -> str:
     """Write what is known of a model on one line."""
-    record, size = entry.record, readable_size(entry.total) if entry.total else "size not known yet"
+    record, size = entry.record, readable_size(entry.total) if entry.total else gettext("size not known yet")
     if entry.presence in ("here", "bundled"):
         size = readable_size(entry.done)
     elif entry.presence == "unfinished" and running is None:
-        size = f"{readable_size(entry.done)} of {size} are here"
+        size = gettext("{done} of {size} are here", done=readable_size(entry.done), size=size)
     if record is None:
         return size
-    memory = f"about {readable_size(record.memory_mb * 1e6)} of memory"
-    facts = [size, record.languages, record.licence, f"{record.max_tokens:,} tokens", memory, record.note]
+    memory = gettext("about {size} of memory", size=readable_size(record.memory_mb * 1e6))
+    facts = [
+        size,
+        record.languages,
+        record.licence,
+        gettext("{tokens} tokens", tokens=f"{record.max_tokens:,}"),
+        memory,
+        record.note,
+    ]
     return " · ".join(label(fact) for fact in facts if fact)
 
 
 def _show_progress(running: Download) -> None:
     share = running.done / running.total if running.total else 0.0
-    of = f"{readable_size(running.done)} of {readable_size(running.total)}" if running.total else "asking the hub"
+    of = gettext("asking the hub")
+    if running.total:
+        of = gettext("{done} of {total}", done=readable_size(running.done), total=readable_size(running.total))
     st.progress(min(share, 1.0), text=of)
 
 
 def _offer(app: App, entry: ModelEntry) -> None:
     """Draw the button that gets a model, behind its licence if that forbids commercial use."""
-    verb = "Get the rest" if entry.presence == "unfinished" else "Get"
+    verb = gettext("Get the rest") if entry.presence == "unfinished" else gettext("Get")
     if entry.record is None or entry.record.commercial:
         start = partial(app.downloads.start, entry.name)
         st.button(verb, icon=":material/download:", key=f"get-{entry.name}", on_click=_attempt, args=(start,))
         return
     with st.popover(verb, icon=":material/download:", key=f"licence-{entry.name}"):
-        st.text(f"{entry.name} is licensed under {entry.record.licence}, which forbids commercial use.")
-        accepted = st.checkbox("I accept this licence", key=f"accept-{entry.name}")
+        st.text(
+            gettext(
+                "{name} is licensed under {licence}, which forbids commercial use.",
+                name=entry.name,
+                licence=entry.record.licence,
+            )
+        )
+        accepted = st.checkbox(gettext("I accept this licence"), key=f"accept-{entry.name}")
         start = partial(app.downloads.start, entry.name, accept_licence=True)
         st.button(
-            "Download",
+            gettext("Download"),
             type="primary",
             disabled=not accepted,
             key=f"get-{entry.name}",
@@ -212,19 +237,26 @@ def _offer(app: App, entry: ModelEntry) -> None:
 
 
 def _offer_removal(app: App, entry: ModelEntry, used: str) -> None:
-    with st.popover("Remove", icon=":material/delete:", type="tertiary", key=f"remove-{entry.name}"):
-        warning = f" It is in use for {used}." if used else ""
-        st.text(f"Delete {entry.name} from this machine and free {readable_size(entry.done)}?{warning}")
+    with st.popover(gettext("Remove"), icon=":material/delete:", type="tertiary", key=f"remove-{entry.name}"):
+        size = readable_size(entry.done)
+        st.text(gettext("Delete {name} from this machine and free {size}?", name=entry.name, size=size))
+        if used:
+            st.text(gettext("It is in use for {used}.", used=used))
         remove = partial(_remove, app, entry.name)
-        st.button("Remove for good", type="primary", key=f"confirm-{entry.name}", on_click=_attempt, args=(remove,))
+        st.button(
+            gettext("Remove for good"), type="primary", key=f"confirm-{entry.name}", on_click=_attempt, args=(remove,)
+        )
 
 
 def _show_other(app: App) -> None:
-    with st.expander("Another reranker from the hub", icon=":material/add:"), st.form("other-model", border=False):
-        st.caption("Any repository with a cross-encoder in ONNX and its tokenizer.")
-        name = st.text_input("Name", placeholder="organisation/model").strip()
-        accepted = st.checkbox("I accept its licence also if that forbids commercial use")
-        if st.form_submit_button("Get", icon=":material/download:") and name:
+    with (
+        st.expander(gettext("Another reranker from the hub"), icon=":material/add:"),
+        st.form("other-model", border=False),
+    ):
+        st.caption(gettext("Any repository with a cross-encoder in ONNX and its tokenizer."))
+        name = st.text_input(gettext("Name"), placeholder=gettext("organisation/model")).strip()
+        accepted = st.checkbox(gettext("I accept its licence also if that forbids commercial use"))
+        if st.form_submit_button(gettext("Get"), icon=":material/download:") and name:
             _attempt(partial(app.downloads.start, name, accept_licence=accepted))
             st.rerun()
 
