@@ -113,7 +113,11 @@ def chart_spec(
             *_ranks(style, points),
             *_labels(style, points),
         ],
-        "config": {"legend": {"orient": "bottom", "title": None, "labelFontSize": 12, "symbolSize": 500, "offset": 16}},
+        # What Vega would tell of each mark has no names; the alternative text tells it all.
+        "config": {
+            "mark": {"aria": False},
+            "legend": {"orient": "bottom", "title": None, "labelFontSize": 12, "symbolSize": 500, "offset": 16},
+        },
     }
 
 

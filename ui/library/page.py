@@ -99,7 +99,7 @@ def _show_documents(app: App, collection: str) -> None:
         return
     spec = app.pipeline.store.open(collection).spec
     chunks = sum(entry.chunks for entry in documents)
-    st.subheader(
+    st.header(
         gettext(
             "{documents}, {passages}",
             documents=ngettext("{number} document", "{number} documents", len(documents)),

@@ -110,7 +110,7 @@ def _show_all(app: App, was_busy: bool) -> None:
             )
         )
         for kind, (title, explanation) in GROUPS.items():
-            st.subheader(gettext(title), anchor=False)
+            st.header(gettext(title), anchor=False)
             st.caption(gettext(explanation))
             for entry in entries:
                 if entry.record is not None and entry.record.kind == kind:
@@ -131,7 +131,7 @@ def _show_unlisted(app: App, entries: list[ModelEntry], use: Use, running: dict[
         if one.name not in drawn and find(one.name) is None and one.state != "done"
     ]
     if entries:
-        st.subheader(gettext(OTHERS), anchor=False)
+        st.header(gettext(OTHERS), anchor=False)
     for entry in entries:
         _show_entry(app, entry, use, running.get(entry.name))
 
