@@ -52,6 +52,9 @@ USAGES: dict[str, Usage] = {
 MARKS = 2
 """Tokens that surround a text: the marks of beginning and end."""
 
+Span = tuple[int, int]
+"""Where a token begins and ends in its text, in characters."""
+
 _REGISTRATION = threading.Lock()
 
 
@@ -131,6 +134,14 @@ class Embedder:
         tokens = np.concatenate([part[1:-1] for part in hidden])
         return TokenVectors(tokens=unit(tokens), mean=unit(whole.mean(axis=0, keepdims=True))[0])
 
+    def token_spans(self, text: str) -> list[Span]:
+        """Return where each token of `token_vectors` stands in the text."""
+        spans: list[Span] = []
+        for start, end in part_bounds(text, self.tokenizer, self.max_tokens):
+            offsets = self.tokenizer.encode(text[start:end], add_special_tokens=False).offsets
+            spans += [(start + first, start + last) for first, last in offsets[: self.max_tokens - MARKS]]
+        return spans
+
     def _hidden(self, text: str) -> NDArray[np.float32]:
         hidden: NDArray[np.float32] = self._model.get().model.onnx_embed([text]).model_output[0]  # type: ignore[attr-defined]
         return hidden
@@ -190,13 +201,18 @@ class Embedder:
 
 def parts_of(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[str]:
     """Return a text, or where it has more tokens than a model reads at once, parts of like length that fit."""
+    return [text[start:end] for start, end in part_bounds(text, tokenizer, max_tokens)]
+
+
+def part_bounds(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Span]:
+    """Return where the parts of a text begin and end."""
     room = max_tokens - MARKS
     offsets = tokenizer.encode(text, add_special_tokens=False).offsets
     if len(offsets) <= room:
-        return [text]
+        return [(0, len(text))]
     size = math.ceil(len(offsets) / math.ceil(len(offsets) / room))
     bounds = [offsets[start : start + size] for start in range(0, len(offsets), size)]
-    return [text[part[0][0] : part[-1][1]] for part in bounds]
+    return [(part[0][0], part[-1][1]) for part in bounds]
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

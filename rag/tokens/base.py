@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.embed import Span
+
 
 class TokenEncoder(Protocol):
     """Turns text into one unit vector for each token, float32 of shape (tokens, dimension); any thread may call it."""
@@ -23,3 +25,9 @@ class TokenEncoder(Protocol):
         self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
     ) -> list[NDArray[np.float32]]:
         """Return the vectors of each passage; `after_batch` is told how many are done and may raise."""
+
+    def question_spans(self, text: str) -> list[Span | None]:
+        """Return where each of a question's vectors stands in it; None for a mark that the model adds."""
+
+    def passage_spans(self, text: str) -> list[Span | None]:
+        """Return where each of a passage's vectors stands in it; None for a mark that the model adds."""

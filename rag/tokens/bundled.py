@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed import Embedder, unit
+from rag.embed import Embedder, Span, unit
 from rag.models import BUNDLED_FOLDER
 
 PROJECTION_FILE = BUNDLED_FOLDER / "token_projection.npy"
@@ -40,6 +40,14 @@ class BundledTokenEncoder:
     ) -> list[NDArray[np.float32]]:
         """Return the projected vectors of each passage."""
         return [self.project(vectors.tokens) for vectors in self.embedder.token_vectors(texts, after_batch)]
+
+    def question_spans(self, text: str) -> list[Span | None]:
+        """Return where each of a question's vectors stands in it."""
+        return self.passage_spans(text)
+
+    def passage_spans(self, text: str) -> list[Span | None]:
+        """Return where each of a passage's vectors stands in it."""
+        return list(self.embedder.token_spans(text))
 
     def project(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return unit vectors of shape (tokens, 128) for the embedder's own."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.batching import run_in_micro_batches
-from rag.embed import parts_of, unit
+from rag.embed import Span, part_bounds, parts_of, unit
 from rag.errors import ModelError, RerankError
 from rag.loading import SESSION, LoadedOnce, execution_providers
 from rag.models import ModelFiles, load_tokenizer
@@ -59,6 +59,26 @@ class ColbertEncoder:
             after_batch=after_batch,
         )
 
+    def question_spans(self, text: str) -> list[Span | None]:
+        """Return where each of a question's vectors stands in it; None for marks, and for the masks that pad it."""
+        model: Any = self._model.get().model
+        return _with_marker([_of_text(offset) for offset in model.query_tokenizer.encode(text).offsets])
+
+    def passage_spans(self, text: str) -> list[Span | None]:
+        """Return where each of a passage's vectors stands in it; None for marks."""
+        model: Any = self._model.get().model
+        left_out = {*model.skip_list, model.pad_token_id}
+        spans: list[Span | None] = []
+        for start, end in part_bounds(text, load_tokenizer(self.files), model.tokenizer.truncation["max_length"]):
+            encoded = model.tokenizer.encode(text[start:end])
+            kept = [
+                _of_text(offset, start)
+                for number, offset in zip(encoded.ids, encoded.offsets, strict=True)
+                if number not in left_out
+            ]
+            spans += _with_marker(kept)
+        return spans
+
     def _passage(self, text: str) -> NDArray[np.float32]:
         return self._run(lambda model: next(iter(model.embed([text], batch_size=1))))
 
@@ -89,3 +109,14 @@ class ColbertEncoder:
             )
         options = SESSION | {"providers": execution_providers(self._provider)}
         return LateInteractionTextEmbedding(self._fastembed_name, specific_model_path=str(self.files.folder), **options)
+
+
+def _of_text(offset: Span, start: int = 0) -> Span | None:
+    """Return where a token stands in a text whose part begins at `start`; None for one that is not of the text."""
+    first, last = offset
+    return (start + first, start + last) if last > first else None
+
+
+def _with_marker(spans: list[Span | None]) -> list[Span | None]:
+    """Add the mark for question or passage, which ColBERT models have behind the first token."""
+    return [*spans[:1], None, *spans[1:]]

@@ -38,6 +38,11 @@ def compress(vectors: NDArray[np.float32]) -> bytes:
     return np.round(pooled * SCALE).astype(np.int8).tobytes()
 
 
+def decompress(passage: bytes, dimension: int) -> NDArray[np.float32]:
+    """Return the vectors that are compared for a compressed passage, of shape (vectors, dimension)."""
+    return np.frombuffer(passage, dtype=np.int8).reshape(-1, dimension).astype(np.float32) / np.float32(SCALE)
+
+
 def max_sims(question: NDArray[np.float32], passages: Sequence[bytes]) -> NDArray[np.float32]:
     """Return for each compressed passage the mean over question vectors of the best cosine with one of its vectors.
 

@@ -1,0 +1,1 @@
+"""Why a reranker put a passage where it is."""
