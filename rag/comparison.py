@@ -9,16 +9,11 @@ from typing import Literal
 from rag.download import Progress
 from rag.errors import InputError, ResiftError
 from rag.kendall import kendall_tau
-from rag.pipeline import Pipeline
-from rag.rerank.attempt import attempt, deadline_of
-from rag.rerank.base import Reranker
-from rag.timing import Stopwatch
+from rag.pipeline import RERANK, Pipeline
 from rag.types import Hit, RankedHit, RerankReport, Retrieval
 
 FIRST = 5
 """How many places at the head of two orders are looked at for their overlap."""
-
-RERANK = "rerank"
 
 Change = Literal["entered", "left", "both", "neither"]
 
@@ -27,8 +22,8 @@ Change = Literal["entered", "left", "both", "neither"]
 class Comparison:
     """What rerankers made of one pool: `fused` is its order without any, `reranked` has one retrieval for each.
 
-    `notes` are sentences on choices that were not run again. Raises ValueError unless all of them read the same
-    candidates.
+    `notes` are sentences on choices that were not run again. Raises ValueError unless all of them were asked the same
+    question of the same candidates.
     """
 
     fused: Retrieval
@@ -38,7 +33,8 @@ class Comparison:
     def __post_init__(self) -> None:
         pool = {hit.chunk.id for hit in self.fused.hits}
         for one in self.reranked:
-            if one.hits != self.fused.hits or {ranked.hit.chunk.id for ranked in one.ranked} != pool:
+            asked = (one.question, one.collection) == (self.fused.question, self.fused.collection)
+            if not asked or one.hits != self.fused.hits or {ranked.hit.chunk.id for ranked in one.ranked} != pool:
                 raise ValueError(f"{one.reranker.name} did not read the same candidates as the others")
 
     @property
@@ -110,7 +106,7 @@ def compare(
     notes: list[str] = []
     for choice in choices if fused.hits else ():
         try:
-            reranker, report = pipeline.rerankers.reranker(choice, candidates)
+            reranker, report = pipeline.rerankers.reranker(choice, len(fused.hits))
         except ResiftError as error:
             reranked[choice] = replace(fused, reranker=RerankReport(choice, "fallback", str(error)))
             continue
@@ -123,7 +119,8 @@ def compare(
         else:
             before_each(report.name, len(fused.hits))
             pipeline.rerankers.forget_scores()
-            reranked[report.name] = _rerank(pipeline, fused, reranker, report, top)
+            first_run = reranker.predicted_ms(len(fused.hits)) is None
+            reranked[report.name] = _noted(pipeline.rerank(fused, choice, top), first_run)
     return Comparison(fused, tuple(reranked.values()), tuple(dict.fromkeys(notes)))
 
 
@@ -158,28 +155,17 @@ def _earlier(known: Comparison | None, fused: Retrieval) -> dict[str, Retrieval]
     return {one.reranker.name: one for one in known.orders[1:]}
 
 
-def _rerank(pipeline: Pipeline, fused: Retrieval, reranker: Reranker, report: RerankReport, top: int) -> Retrieval:
-    first_run = reranker.predicted_ms(len(fused.hits)) is None
-    watch = Stopwatch()
-    with watch.stage(RERANK):
-        outcome = attempt(reranker, fused.question, fused.hits, deadline_of(pipeline.settings), top)
-    if outcome.scored is None:
-        return replace(fused, reranker=replace(report, state="fallback", reason=outcome.failure))
-    notes = [report.reason, outcome.scored.note]
-    if _all_equal(outcome.ranked):
-        notes.append(f"It gave all {len(fused.hits)} passages the same score, so their earlier order stands.")
+def _noted(retrieval: Retrieval, first_run: bool) -> Retrieval:
+    """Add to the report of a reranker that ran what a reader of its order and its time should know."""
+    report = retrieval.reranker
+    if report.state != "on":
+        return retrieval
+    notes = [report.reason]
+    if _all_equal(retrieval.ranked):
+        notes.append(f"It gave all {len(retrieval.hits)} passages the same score, so their earlier order stands.")
     if first_run:
         notes.append("This was its first run since the start, so its time may include loading the model.")
-    kept = [ranked for ranked in outcome.ranked if ranked.kept]
-    return replace(
-        fused,
-        ranked=outcome.ranked,
-        reranker=replace(
-            report, reason=" ".join(note for note in notes if note), first_pass=outcome.scored.first_pass_name
-        ),
-        supported=reranker.supports(fused.question, kept),
-        timings=(*(timing for timing in fused.timings if timing.stage != RERANK), *watch.timings),
-    )
+    return replace(retrieval, reranker=replace(report, reason=" ".join(filter(None, notes))))
 
 
 def _all_equal(ranked: Sequence[RankedHit]) -> bool:

@@ -64,6 +64,14 @@ class ModelFiles:
         return min(known, default=512)
 
     @property
+    def weight_bytes(self) -> int:
+        """The size of its weights on disk; 0 where they have been removed."""
+        weights = self.folder / self.model_file
+        if not weights.is_file():
+            return 0
+        return sum(path.stat().st_size for path in (weights, *_external_data(weights)))
+
+    @property
     def record(self) -> ModelRecord | None:
         """What the catalogue says of this model, or of the one whose name a copied folder bears."""
         if self.source == "folder":

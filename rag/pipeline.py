@@ -38,6 +38,12 @@ CONDENSE_SECONDS = 10.0
 SAMPLES = 5
 """Questions on which int8 is compared with fp32, with their candidates."""
 MAX_SAMPLE_CHARACTERS = 200
+RERANK, CHECK_SUPPORT = "rerank", "check support"
+"""The stages of reranking, as timings name them."""
+
+WEAK = "The evidence is weak"
+"""Begins the warning of a retrieval whose best passage has little relevance."""
+
 THINKING = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.DOTALL)
 
 log = logging.getLogger(__name__)
@@ -92,7 +98,6 @@ class Pipeline:
         index = self.store.open(collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
         candidates = candidates or self.settings.rerank_candidates
-        chosen, report = self._reranker(reranker, candidates)
         watch = Stopwatch()
         with watch.stage("embed question"):
             dense, bm25 = embedder.question(question), self.words.question(question)
@@ -106,24 +111,44 @@ class Pipeline:
                 document_ids=document_ids,
             )
         after_recall(hits)
-        with watch.stage("rerank"):
-            ranked, report = self._rerank(question, hits, chosen, report, top or self.settings.rerank_top)
-        kept = [hit for hit in ranked if hit.kept]
-        scored = any(hit.score is not None for hit in kept)
-        judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
-        with watch.stage("check support"):
-            supported = bool(kept) and judge.supports(question, kept)
-        if self.rerankers.awaits_samples and len(hits) >= COMPARED:
-            self.make_ready()
-        return Retrieval(
+        recalled = Retrieval(
             question=question,
             collection=collection,
             hits=hits,
+            ranked=(),
+            reranker=RerankReport("none", "off"),
+            supported=False,
+            timings=watch.timings,
+            warnings=tuple(_warnings(question, embedder, index, hits)),
+        )
+        retrieval = self.rerank(recalled, reranker, top)
+        if self.rerankers.awaits_samples and len(hits) >= COMPARED:
+            self.make_ready()
+        return retrieval
+
+    def rerank(self, retrieval: Retrieval, choice: str | None = None, top: int | None = None) -> Retrieval:
+        """Return the same candidates in the order of a reranker (what RERANK_MODEL takes), the best `top` kept.
+
+        Arguments left out come from the settings. A reranker that is unknown, incomplete or fails leaves the fused
+        order, and the report says why.
+        """
+        question, hits = retrieval.question, retrieval.hits
+        chosen, report = self._reranker(choice, len(hits))
+        watch = Stopwatch()
+        with watch.stage(RERANK):
+            ranked, report = self._order(question, hits, chosen, report, top or self.settings.rerank_top)
+        kept = [hit for hit in ranked if hit.kept]
+        scored = any(hit.score is not None for hit in kept)
+        judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
+        with watch.stage(CHECK_SUPPORT):
+            supported = bool(kept) and judge.supports(question, kept)
+        return replace(
+            retrieval,
             ranked=ranked,
             reranker=report,
             supported=supported,
-            timings=watch.timings,
-            warnings=tuple(_warnings(question, embedder, index, kept, judge)),
+            timings=(*(one for one in retrieval.timings if one.stage not in (RERANK, CHECK_SUPPORT)), *watch.timings),
+            warnings=(*(one for one in retrieval.warnings if not one.startswith(WEAK)), *_weak_evidence(kept, judge)),
         )
 
     def condense(self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None) -> str:
@@ -202,7 +227,7 @@ class Pipeline:
             log.warning("Nothing reranks: %s", error)
             return None, RerankReport(choice or self.settings.rerank_model, "fallback", str(error))
 
-    def _rerank(
+    def _order(
         self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
     ) -> tuple[tuple[RankedHit, ...], RerankReport]:
         if reranker is None or not hits:
@@ -211,8 +236,7 @@ class Pipeline:
         if outcome.scored is not None:
             return outcome.ranked, _with_outcome(report, outcome.scored)
         log.warning("Reranking with %s did not run: %s", reranker.name, outcome.failure)
-        reason = f"{reranker.name} did not run: {outcome.failure.removesuffix('.')}."
-        return outcome.ranked, replace(report, state="fallback", reason=reason)
+        return outcome.ranked, replace(report, state="fallback", reason=outcome.failure)
 
 
 def _only_what_is_here(done: int, total: int) -> None:
@@ -244,9 +268,10 @@ def _rewritten(text: str) -> str:
     return line if len(line) <= MAX_REWRITE_CHARACTERS and len(line.splitlines()) == 1 else ""
 
 
-def _warnings(question: str, embedder: Embedder, index: Index, kept: Sequence[RankedHit], judge: Reranker) -> list[str]:
+def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> list[str]:
+    """Return what is to be said of the search, before anything is reranked."""
     warnings = []
-    if not kept:
+    if not hits:
         warnings.append(f"The collection {index.spec.name!r} has nothing to search: add documents on the Library page.")
     tokens = embedder.count_tokens(question)
     if tokens > embedder.max_tokens:
@@ -259,10 +284,14 @@ def _warnings(question: str, embedder: Embedder, index: Index, kept: Sequence[Ra
             f"The embedder {embedder.name} knows English only: for this question, passages were found mostly by their "
             "words. A multilingual EMBED_MODEL would also find them by meaning."
         )
-    best = max((hit.score.relevance for hit in kept if hit.score), default=None)
-    if best is not None and best < judge.weak_below:
-        warnings.append(f"The evidence is weak: the best passage has a relevance of {best:.2f}.")
     return warnings
+
+
+def _weak_evidence(kept: Sequence[RankedHit], judge: Reranker) -> list[str]:
+    best = max((hit.score.relevance for hit in kept if hit.score), default=None)
+    if best is None or best >= judge.weak_below:
+        return []
+    return [f"{WEAK}: the best passage has a relevance of {best:.2f}."]
 
 
 def _english_only(embedder: str) -> bool:

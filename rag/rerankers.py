@@ -15,7 +15,7 @@ from rag.download import download_model
 from rag.errors import CancelledError, DamagedModelError, ResiftError, SettingError
 from rag.llm import ChatModel
 from rag.loading import is_quantised
-from rag.models import DEFAULTS, ModelFiles, find_model, hub_model, looks_like_folder
+from rag.models import DEFAULTS, ModelFiles, bundled_model, find_model, hub_model, looks_like_folder
 from rag.precision import (
     AGREES_FROM,
     COMPARED,
@@ -118,6 +118,35 @@ class Rerankers:
         if report.state != "on":
             return self.late_interaction
         return self._cross_encoders.get(report.name.removeprefix(FUNNEL).removesuffix(INT8), self.late_interaction)
+
+    def on_this_machine(
+        self, report: RerankReport
+    ) -> LateInteractionReranker | ColbertReranker | CrossEncoderReranker | None:
+        """Return what had the last word in a retrieval; None for a service, a language model or what is not loaded."""
+        name = report.name.removeprefix(FUNNEL).removesuffix(INT8)
+        if report.state != "on":
+            return None
+        if name == self.late_interaction.name:
+            return self.late_interaction
+        with self._lock:
+            colberts = {held.name: held for held in self._colberts.values()}
+            return colberts.get(name) or self._cross_encoders.get(name)
+
+    def files_of(self, report: RerankReport) -> list[ModelFiles]:
+        """Return the models on this machine that made an order, a funnel's first pass first; none for a service."""
+        if report.state != "on":
+            return []
+        names = filter(None, (report.first_pass, report.name.removeprefix(FUNNEL)))
+        return [files for name in names if (files := self._files(name)) is not None]
+
+    def _files(self, name: str) -> ModelFiles | None:
+        if name == self.late_interaction.name:
+            return bundled_model()
+        held = self._cross_encoders.get(name.removesuffix(INT8))
+        if held is not None:
+            return held.files
+        remote = name == LANGUAGE_MODEL or names_service(name) or "@" in name
+        return None if remote else find_model("reranker", name, self._settings)
 
     def colbert_tokens(self) -> PassageTokens | None:
         """Return what makes the token vectors of the wanted ColBERT model; None when another kind is wanted or here."""

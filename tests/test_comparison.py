@@ -12,7 +12,9 @@ from ingest.library import Library
 from rag.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
 from rag.errors import CollectionError, InputError
 from rag.kendall import kendall_tau
+from rag.models import BUNDLED_FOLDER
 from rag.pipeline import Pipeline
+from rag.types import RerankReport
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
 
@@ -93,6 +95,8 @@ def test_orders_of_other_candidates_are_refused() -> None:
         Comparison(FUSED, (make_retrieval([1, 2, 3], kept=2),))
     with pytest.raises(ValueError, match="did not read the same candidates"):
         Comparison(FUSED, (replace(LAST_FIRST, ranked=LAST_FIRST.ranked[:5]),))
+    with pytest.raises(ValueError, match="did not read the same candidates"):
+        Comparison(FUSED, (replace(LAST_FIRST, question="And what not?"),))
 
 
 def test_all_rerankers_read_the_same_candidates(pipeline: Pipeline, word_overlap_folder: Path) -> None:
@@ -103,6 +107,34 @@ def test_all_rerankers_read_the_same_candidates(pipeline: Pipeline, word_overlap
     assert [rerank_ms(one) is None for one in comparison.orders] == [True, False, False]
     assert all(len(one.kept) == 2 for one in comparison.orders)
     assert "first run since the start" in comparison.orders[2].reranker.reason
+
+
+def test_reranking_what_was_found_comes_to_what_searching_anew_does(pipeline: Pipeline) -> None:
+    fused = pipeline.retrieve(QUESTION, "notes", reranker="none", candidates=10, top=2)
+    found = pipeline.retrieve(QUESTION, "notes", reranker="bundled", candidates=10, top=2)
+    for begun in (fused, found):
+        again = pipeline.rerank(begun, "bundled", 2)
+        assert replace(again, timings=()) == replace(found, timings=())
+        assert [timing.stage for timing in again.timings] == ["embed question", "recall", "rerank", "check support"]
+
+
+def test_weak_evidence_is_said_of_the_order_that_has_it(pipeline: Pipeline, word_overlap_folder: Path) -> None:
+    weak = pipeline.retrieve("zzz qqq", "notes", reranker=str(word_overlap_folder), top=2)
+    assert len(weak.warnings) == 1
+    assert weak.warnings[0].startswith("The evidence is weak")
+    assert pipeline.rerank(weak, str(word_overlap_folder), 2).warnings == weak.warnings
+    assert pipeline.rerank(weak, "none", 2).warnings == ()
+
+
+def test_the_models_behind_an_order_are_told_with_their_weights(pipeline: Pipeline, word_overlap_folder: Path) -> None:
+    comparison = run(pipeline, "bundled", f"funnel:{word_overlap_folder}")
+    fused, late, funnel = (pipeline.rerankers.files_of(one.reranker) for one in comparison.orders)
+    assert fused == []
+    assert [files.weight_bytes for files in late] == [(BUNDLED_FOLDER / "model.onnx").stat().st_size]
+    assert [files.folder for files in funnel] == [BUNDLED_FOLDER, word_overlap_folder]
+    assert funnel[1].weight_bytes == (word_overlap_folder / "model.onnx").stat().st_size
+    assert pipeline.rerankers.files_of(RerankReport("cohere:rerank-v3.5", "on")) == []
+    assert pipeline.rerankers.files_of(RerankReport("llm", "on")) == []
 
 
 def test_what_runs_next_is_told_with_its_number_of_passages(pipeline: Pipeline, word_overlap_folder: Path) -> None:

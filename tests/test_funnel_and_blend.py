@@ -26,6 +26,7 @@ class ByNumber:
     """Scores a passage by the number it consists of, times a factor; keeps what it was asked."""
 
     weak_below = 0.3
+    keeps_scores = False
 
     def __init__(self, name: str, factor: float = 1.0) -> None:
         self.name = name

@@ -33,6 +33,8 @@ class Reranker(Protocol):
     name: str
     weak_below: float
     """Relevance under which the best passage is weak evidence, which the page says."""
+    keeps_scores: bool
+    """Whether a passage that was scored for a question before is not scored again, so that it takes no time."""
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Score hits that come in the order of their promise; raises RerankError past the deadline.

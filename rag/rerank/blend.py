@@ -23,6 +23,7 @@ class BlendReranker:
         self._weight = weight
         self.name = reranker.name
         self.weak_below = reranker.weak_below
+        self.keeps_scores = reranker.keeps_scores
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the blended order of what the reranker scored."""

@@ -43,6 +43,7 @@ class CrossEncoderReranker:
     """Runs a cross-encoder from its ONNX file; loads it once, on first use, from any thread."""
 
     weak_below = 0.3
+    keeps_scores = True
 
     def __init__(self, files: ModelFiles, threads: int = 0, provider: str = "cpu", name: str = "") -> None:
         self.files = files

@@ -23,6 +23,7 @@ class FunnelReranker:
         self._shortlist = shortlist
         self.name = PREFIX + second.name
         self.weak_below = second.weak_below
+        self.keeps_scores = second.keeps_scores
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the second reranker's scores, and the places that the first gave."""

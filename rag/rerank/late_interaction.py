@@ -51,6 +51,7 @@ class LateInteractionReranker:
 
     name = "late interaction"
     weak_below = 0.58
+    keeps_scores = False
 
     def __init__(self, embedder: Embedder, words: Bm25Encoder, store: TokenStore) -> None:
         self._embedder = embedder
@@ -132,6 +133,7 @@ class ColbertReranker:
     """
 
     weak_below = 0.0
+    keeps_scores = False
 
     def __init__(self, encoder: TokenEncoder, store: TokenStore, bundled: LateInteractionReranker) -> None:
         self.name = encoder.name

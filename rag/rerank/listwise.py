@@ -62,6 +62,7 @@ class ListwiseReranker:
 
     name = CHOICE
     weak_below = 0.6
+    keeps_scores = False
 
     def __init__(self, chat: ChatModel) -> None:
         self._chat = chat

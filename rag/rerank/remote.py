@@ -38,6 +38,7 @@ class RemoteReranker:
     """
 
     weak_below = 0.3
+    keeps_scores = True
 
     def __init__(self, service: RerankService, model: str, address: str = "", api_key: str = "") -> None:
         self.name = f"{service.name}:{model}"

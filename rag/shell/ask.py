@@ -59,8 +59,8 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> None:
 def _print_evidence(retrieval: Retrieval, answer: Answer) -> None:
     for warning in (*retrieval.warnings, *answer.warnings):
         print(f"! {warning}")
-    if retrieval.reranker.reason:
-        print(f"! {retrieval.reranker.reason}")
+    if reason := retrieval.reranker.reason:
+        print(f"! Reranking did not run: {reason}" if retrieval.reranker.state == "fallback" else f"! {reason}")
     print(f"\nReranker: {retrieval.reranker.name} ({retrieval.reranker.state})")
     for ranked in retrieval.ranked:
         if not ranked.kept:
