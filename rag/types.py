@@ -210,8 +210,26 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How a question is searched for: `reranker` as RERANK_MODEL takes it, None for the settings'.
+
+    No `document_ids` are all documents of the collection.
+    """
+
+    collection: str
+    reranker: str | None
+    candidates: int
+    top: int
+    document_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """One question in a conversation, with what came of it so far."""
+    """One question in a conversation, with what came of it so far.
+
+    `options` is how it was searched for, None in conversations of earlier releases. `versions` are the ids of all turns
+    that stand in its place, oldest first, itself among them: asked again, or with the question edited.
+    """
 
     id: int
     conversation_id: int
@@ -220,6 +238,8 @@ class Turn:
     retrieval: Retrieval | None = None
     answer: Answer | None = None
     error: str = ""
+    options: SearchOptions | None = None
+    versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,28 @@ from rag.errors import InputError
 from rag.history import History
 from rag.records import answer_from_json, answer_to_json, ask_record, retrieval_from_json, retrieval_to_json
 from rag.rerank.base import Scored, rank
-from rag.types import Answer, Citation, RerankReport, RerankScore, Retrieval, StageTiming
+from rag.types import Answer, Citation, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
 from tests.parts import hit
+
+FIRST_SCHEMA = """
+CREATE TABLE conversations (
+    id INTEGER PRIMARY KEY,
+    title TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE TABLE turns (
+    id INTEGER PRIMARY KEY,
+    conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+    question TEXT NOT NULL,
+    asked_at TEXT NOT NULL,
+    retrieval TEXT,
+    answer TEXT,
+    error TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX turns_by_conversation ON turns(conversation_id);
+"""
+"""The tables as release 0.1 made them."""
 
 
 def retrieval() -> Retrieval:
@@ -128,3 +150,147 @@ def test_a_deleted_conversation_takes_its_turns_with_it(tmp_path: Path) -> None:
     again = History(tmp_path).conversation(history.start("next", "documents"))
     assert again is not None
     assert again.turns == ()
+
+
+def branch(history: History, conversation_id: int) -> list[str]:
+    conversation = history.conversation(conversation_id)
+    assert conversation is not None
+    return [turn.question for turn in conversation.turns]
+
+
+def test_how_a_question_was_searched_for_comes_back(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    conversation_id = history.start("first", "documents")
+    options = SearchOptions("documents", "none", 12, 3, ("a" * 64,))
+    history.ask(conversation_id, "first", options)
+    conversation = history.conversation(conversation_id)
+    assert conversation is not None
+    assert conversation.turns[0].options == options
+
+
+def test_an_edited_question_stands_beside_the_earlier_one_and_what_followed_stays_with_that(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    conversation_id = history.start("first", "documents")
+    first = history.ask(conversation_id, "first")
+    second = history.ask(conversation_id, "second")
+    third = history.ask(conversation_id, "third")
+    edited = history.ask(conversation_id, "second, edited", instead_of=second)
+    assert branch(history, conversation_id) == ["first", "second, edited"]
+    conversation = History(tmp_path).conversation(conversation_id)
+    assert conversation is not None
+    assert [turn.versions for turn in conversation.turns] == [(first,), (second, edited)]
+    history.show(second)
+    assert branch(history, conversation_id) == ["first", "second", "third"]
+    history.ask(conversation_id, "fourth")
+    history.show(edited)
+    history.show(third)
+    assert branch(history, conversation_id) == ["first", "second", "third", "fourth"]
+
+
+def test_the_first_question_can_have_versions_too(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    other = history.ask(history.start("other", "documents"), "other")
+    conversation_id = history.start("first", "documents")
+    first = history.ask(conversation_id, "first")
+    again = history.ask(conversation_id, "first", instead_of=first)
+    conversation = history.conversation(conversation_id)
+    assert conversation is not None
+    (turn,) = conversation.turns
+    assert turn.id == again
+    assert turn.versions == (first, again)
+    assert other not in turn.versions
+
+
+def test_a_question_to_a_deleted_conversation_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    conversation_id = history.start("first", "documents")
+    turn_id = history.ask(conversation_id, "first")
+    history.delete(conversation_id)
+    with pytest.raises(InputError, match="begin a new chat"):
+        history.ask(conversation_id, "second")
+    with pytest.raises(InputError, match="begin a new chat"):
+        history.ask(conversation_id, "first", instead_of=turn_id)
+
+
+def test_conversations_of_the_first_release_are_opened_and_go_on(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as old:
+        old.executescript(FIRST_SCHEMA)
+        for row in ((1, "one", "t1"), (2, "two", "t2")):
+            old.execute("INSERT INTO conversations VALUES (?, ?, 'documents', ?)", row)
+        # The turns of both conversations in turn, as two tabs write them.
+        for number, (conversation, question) in enumerate([(1, "a"), (2, "x"), (1, "b"), (2, "y"), (1, "c")], start=1):
+            old.execute(
+                "INSERT INTO turns (id, conversation_id, question, asked_at) VALUES (?, ?, ?, '2026-01-01T00:00:00')",
+                (number, conversation, question),
+            )
+        old.execute("UPDATE conversations SET updated_at = '2026-01-01T00:00:00'")
+        old.execute("UPDATE turns SET answer = ? WHERE id = 5", (answer_to_json(ANSWER),))
+        old.commit()
+    history = History(tmp_path)
+    assert branch(history, 1) == ["a", "b", "c"]
+    assert branch(History(tmp_path), 2) == ["x", "y"]
+    conversation = history.conversation(1)
+    assert conversation is not None
+    assert conversation.turns[2].answer == ANSWER
+    assert conversation.turns[2].options is None
+    history.ask(1, "d")
+    assert branch(history, 1) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "titles", "excerpt"),
+    [
+        ("GRAPES", ["Fruit"], "Not grapes."),
+        ("grapes diabetic", ["Fruit"], "May a diabetic eat fruit?"),
+        ("血糖", ["水果"], "糖尿病人吃水果会升高血糖吗？"),
+        ("Fruit", ["Fruit"], "May a diabetic eat fruit?"),
+        ("水果", ["水果"], "糖尿病人吃水果会升高血糖吗？"),
+        ("100%", ["Water"], "It is 100% water."),
+        ("_", [], ""),
+        ("   ", [], ""),
+        ("no such thing", [], ""),
+    ],
+)
+def test_conversations_are_found_by_the_words_in_them(
+    tmp_path: Path, text: str, titles: list[str], excerpt: str
+) -> None:
+    history = History(tmp_path)
+    for title, question, answer in (
+        ("Water", "What is in it?", "It is 100% water."),
+        ("水果", "糖尿病人吃水果会升高血糖吗？", "会。"),
+        ("Fruit", "May a diabetic eat fruit?", "Not grapes."),
+    ):
+        turn_id = history.ask(history.start(title, "documents"), question)
+        history.keep_answer(turn_id, Answer(answer, "llm"))
+    found = history.search(text)
+    assert [one.conversation.title for one in found] == titles
+    assert [one.excerpt for one in found] == [excerpt] * len(titles)
+
+
+def test_what_was_found_in_another_version_can_be_shown(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    conversation_id = history.start("first", "documents")
+    first = history.ask(conversation_id, "about llamas")
+    history.ask(conversation_id, "about whales", instead_of=first)
+    (found,) = history.search("llamas")
+    assert found.turn_id == first
+    history.show(first)
+    assert branch(history, conversation_id) == ["about llamas"]
+
+
+def test_a_conversation_that_matches_by_its_title_only_has_no_excerpt(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.ask(history.start("Quarterly", "documents"), "what?")
+    (found,) = history.search("quarter")
+    assert (found.turn_id, found.excerpt) == (None, "")
+
+
+def test_an_excerpt_of_a_long_answer_is_cut_around_the_word(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    turn_id = history.ask(history.start("long", "documents"), "what?")
+    history.keep_answer(turn_id, Answer("before " * 100 + "the needle " + "after " * 100, "llm"))
+    (found,) = history.search("needle")
+    assert found.excerpt.startswith("…")
+    assert found.excerpt.endswith("…")
+    assert "the needle after" in found.excerpt
+    assert len(found.excerpt) < 100

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.types import DocumentEntry
-from ui.plain import counted
+from rag.types import DocumentEntry, SearchOptions
+from ui.language import gettext, mark, ngettext
 from ui.resources import App
 from ui.verdict import format_duration
 
 PREFIX = "search-"
 """What the keys of the controls begin with."""
 
-RERANKERS = {"Automatic": None, "Late interaction": "bundled", "Off": "none"}
+RERANKERS = {mark("Automatic"): None, mark("Late interaction"): "bundled", mark("Off"): "none"}
 MOST_CANDIDATES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """What the sidebar says about searching; None leaves it to the settings."""
-
-    collection: str
-    reranker: str | None
-    candidates: int
-    top: int
-    document_ids: tuple[str, ...]
 
 
 def keep_options() -> None:
@@ -37,45 +24,65 @@ def keep_options() -> None:
             st.session_state[key] = st.session_state[key]
 
 
+def default_options(app: App, collection: str) -> SearchOptions:
+    """Return what the settings say about searching."""
+    return SearchOptions(collection, None, app.settings.rerank_candidates, app.settings.rerank_top)
+
+
 def choose_options(app: App, collection: str, documents: list[DocumentEntry]) -> SearchOptions:
-    """Draw the controls and return what they are set to."""
+    """Draw the controls of the sidebar and return what they are set to."""
     state, names = st.session_state, {entry.id: entry.name for entry in documents}
     only = f"{PREFIX}only-{collection}"
     state[only] = [document_id for document_id in state.get(only, []) if document_id in names]
-    state.setdefault(f"{PREFIX}reranker", "Automatic")
-    state.setdefault(f"{PREFIX}candidates", app.settings.rerank_candidates)
-    state.setdefault(f"{PREFIX}top", app.settings.rerank_top)
-    with st.expander("Search options", icon=":material/tune:"):
+    with st.expander(gettext("Search options"), icon=":material/tune:"):
         chosen = st.multiselect(
-            "Search only in", list(names), format_func=names.__getitem__, placeholder="All documents", key=only
+            gettext("Search only in"),
+            list(names),
+            format_func=names.__getitem__,
+            placeholder=gettext("All documents"),
+            key=only,
         )
-        reranker = st.segmented_control(
-            "Reranking",
-            list(RERANKERS),
-            required=True,
-            key=f"{PREFIX}reranker",
-            help="Off keeps the fused order of both searches. Automatic takes what RERANK_MODEL names.",
-        )
-        candidates = st.slider(
-            "Passages to rerank",
-            1,
-            max(MOST_CANDIDATES, app.settings.rerank_candidates),
-            key=f"{PREFIX}candidates",
-            help="More candidates find more and take longer. Past the size of the shortlist, Automatic lets late "
-            "interaction choose those that the reranker reads.",
-        )
-        if prediction := _prediction(app, RERANKERS[reranker], candidates):
-            st.caption(prediction)
-        top = st.slider(
-            "Passages to read",
-            1,
-            max(10, app.settings.rerank_top),
-            key=f"{PREFIX}top",
-            help="The best passages after reranking, which the answer is made from.",
-        )
+        reranker, candidates, top = choose_reranking(app, default_options(app, collection), PREFIX)
     if chosen:
-        st.caption(f"Searching only in {counted(len(chosen), 'document')}")
-    return SearchOptions(collection, RERANKERS[reranker], candidates, min(top, candidates), tuple(chosen))
+        st.caption(ngettext("Searching only in {number} document", "Searching only in {number} documents", len(chosen)))
+    return SearchOptions(collection, reranker, candidates, top, tuple(chosen))
+
+
+def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str | None, int, int]:
+    """Draw the controls of reranking, at `first` set as given; return reranker, candidates and passages to read."""
+    state = st.session_state
+    names = {choice: name for name, choice in RERANKERS.items()}
+    state.setdefault(f"{prefix}reranker", names.get(first.reranker, "Automatic"))
+    state.setdefault(f"{prefix}candidates", first.candidates)
+    state.setdefault(f"{prefix}top", first.top)
+    reranker = st.segmented_control(
+        gettext("Reranking"),
+        list(RERANKERS),
+        required=True,
+        format_func=gettext,
+        key=f"{prefix}reranker",
+        help=gettext("Off keeps the fused order of both searches. Automatic takes what RERANK_MODEL names."),
+    )
+    candidates = st.slider(
+        gettext("Passages to rerank"),
+        1,
+        max(MOST_CANDIDATES, app.settings.rerank_candidates),
+        key=f"{prefix}candidates",
+        help=gettext(
+            "More candidates find more and take longer. Past the size of the shortlist, Automatic lets late "
+            "interaction choose those that the reranker reads."
+        ),
+    )
+    if prediction := _prediction(app, RERANKERS[reranker], candidates):
+        st.caption(prediction)
+    top = st.slider(
+        gettext("Passages to read"),
+        1,
+        max(10, app.settings.rerank_top),
+        key=f"{prefix}top",
+        help=gettext("The best passages after reranking, which the answer is made from."),
+    )
+    return RERANKERS[reranker], candidates, min(top, candidates)
 
 
 def _prediction(app: App, choice: str | None, candidates: int) -> str:
@@ -89,5 +96,9 @@ def _prediction(app: App, choice: str | None, candidates: int) -> str:
         return ""
     budget = app.settings.rerank_budget_ms
     if budget and ms > budget:
-        return f"Reranking would take about {format_duration(ms)}; the budget is {format_duration(budget)}."
-    return f"Reranking takes about {format_duration(ms)} on this machine."
+        return gettext(
+            "Reranking would take about {duration}; the budget is {budget}.",
+            duration=format_duration(ms),
+            budget=format_duration(budget),
+        )
+    return gettext("Reranking takes about {duration} on this machine.", duration=format_duration(ms))

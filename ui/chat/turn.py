@@ -2,88 +2,170 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from rag.types import Answer, Retrieval, Turn
+from rag.feedback import ANSWER
+from rag.types import Answer, Citation, Retrieval, Turn
+from ui.chat.asking import PARTS_OF_WRITING, Asking, ask_next, turn_key
 from ui.chat.panel import show_panel
+from ui.chat.rating import Ratings, show_rating
+from ui.chat.versions import show_again, show_versions
+from ui.chat.writing import UNEXPECTED, is_being_written
+from ui.lab.takeaway import show_question_takeaway
+from ui.language import gettext
 from ui.plain import label, place
+from ui.resources import App
 
-ASKED = "asked"
-"""Where a question waits that was asked by a button: it is asked in the next run of the script."""
-
-QUOTED_NOTE = "Quoted from your documents: no language model is set up (LLM_MODEL), so the best sentences are shown."
+WAIT = "500ms"
 
 
-def turn_key(turn_id: int) -> str:
-    """Return what the elements of a turn are known by, the same while it is answered and after."""
-    return f"turn-{turn_id}"
+def show_turn(app: App, turn: Turn, ratings: Ratings, *, latest: bool, reveal: bool, askable: bool) -> None:
+    """Draw a turn; the panel of an earlier one is drawn when it is asked for.
 
-
-def show_question(question: str) -> None:
-    """Draw what the person asked."""
+    With `reveal` the page scrolls to it once. `askable` says whether its collection is there to be asked again.
+    """
+    key = turn_key(turn.id)
     with st.chat_message("user", avatar=":material/person:"):
-        st.text(question)
-
-
-def show_turn(turn: Turn, *, latest: bool, key: str) -> None:
-    """Draw a turn; the panel of an earlier one is drawn when it is asked for."""
-    show_question(turn.question)
+        st.fragment(_show_question)(turn, key, askable=askable)
+    # One container each, so that what is drawn in a turn's place while it is answered anew begins empty.
     with st.chat_message("assistant", avatar=":material/swap_vert:"):
+        body = st.container()
+        for _ in range(PARTS_OF_WRITING - 1 if latest else 0):
+            # What was there while the answer was being written would stay in sight, grey, until this is drawn.
+            st.empty()
+    with body:
         if turn.error:
-            st.error(label(turn.error), icon=":material/error:")
+            error = gettext(UNEXPECTED) if turn.error == UNEXPECTED else turn.error
+            st.error(label(error), icon=":material/error:")
         if turn.answer is not None:
-            _show_answer(turn.answer, turn.retrieval, key)
-        if turn.error or turn.answer is None or not turn.answer.complete:
-            _offer_again(turn, key)
+            _show_answer(app, turn, turn.answer, ratings, key)
+        if turn.answer is None and is_being_written(turn.id):
+            st.fragment(_wait_for_answer, run_every=WAIT)(turn.id)
+        elif turn.error or turn.answer is None or not turn.answer.complete:
+            _offer_again(turn, key, askable=askable)
+        st.fragment(_show_actions)(app, turn, ratings, key, askable=askable)
         if turn.retrieval is not None:
-            _show_evidence(turn.retrieval, turn.question, turn.answer, latest=latest, key=key)
+            _show_evidence(turn.retrieval, turn, latest=latest, reveal=reveal, key=key)
 
 
-def _show_answer(answer: Answer, retrieval: Retrieval | None, key: str) -> None:
+def _show_question(turn: Turn, key: str, *, askable: bool) -> None:
+    """Draw the question, or the box to edit it in; a fragment."""
+    editing = f"{key}-editing"
+    with st.container(key=f"{key}-question"):
+        if st.session_state.get(editing):
+            _edit_question(turn, key, editing)
+            return
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.text(turn.question, width="stretch")
+            if askable:
+                st.button(
+                    gettext("Edit"),
+                    icon=":material/edit:",
+                    type="tertiary",
+                    key=f"{key}-edit",
+                    on_click=partial(st.session_state.__setitem__, editing, True),
+                )
+
+
+def _edit_question(turn: Turn, key: str, editing: str) -> None:
+    def end() -> None:
+        del st.session_state[editing]
+
+    with st.form(f"{key}-edit-form", border=False):
+        question = st.text_area(gettext("Your question"), turn.question, key=f"{key}-edited", height="content")
+        st.caption(gettext("The earlier question, its answer and what followed are kept: Earlier leads back."))
+        with st.container(horizontal=True):
+            send = st.form_submit_button(gettext("Send"), icon=":material/send:", type="primary")
+            st.form_submit_button(gettext("Cancel"), key=f"{key}-cancel", on_click=end)
+    if send and question.strip():
+        end()
+        ask_next(Asking(question.strip(), instead_of=turn))
+        st.rerun()
+
+
+def _show_answer(app: App, turn: Turn, answer: Answer, ratings: Ratings, key: str) -> None:
     if answer.text:
         st.text(answer.text)
-    if answer.mode == "extractive" and answer.citations and not answer.warnings:
-        st.caption(QUOTED_NOTE)
+    if turn.retrieval is not None and not turn.retrieval.supported:
+        st.caption(
+            ":material/search_off: "
+            + gettext("Try other words, look at the nearest passages below, or add documents on the Library page.")
+        )
+    elif answer.mode == "extractive" and answer.citations and not answer.warnings:
+        st.caption(
+            gettext(
+                "Quoted from your documents: no language model is set up (LLM_MODEL), so the best sentences are shown."
+            )
+        )
     for warning in answer.warnings:
         st.warning(label(warning), icon=":material/warning:")
     if not answer.citations:
         return
-    passages = {hit.chunk.id: hit.chunk for hit in retrieval.hits} if retrieval else {}
     with st.container(horizontal=True, gap="small"):
         for citation in answer.citations:
+            source = f"{key}-source-{citation.number}"
             name = f"[{citation.number}] {label(place(citation.document, citation.page))}"
-            with st.popover(name, icon=":material/format_quote:", key=f"{key}-source-{citation.number}"):
-                chunk = passages.get(citation.chunk_id)
-                if chunk is not None and chunk.heading:
-                    st.caption(label(chunk.heading))
-                st.text(chunk.text if chunk is not None else citation.quote)
+            with st.popover(name, icon=":material/format_quote:", key=source):
+                st.fragment(_show_source)(app, turn, citation, ratings, source)
 
 
-def _offer_again(turn: Turn, key: str) -> None:
+def _show_source(app: App, turn: Turn, citation: Citation, ratings: Ratings, key: str) -> None:
+    hits = turn.retrieval.hits if turn.retrieval else ()
+    chunk = next((hit.chunk for hit in hits if hit.chunk.id == citation.chunk_id), None)
+    if chunk is not None and chunk.heading:
+        st.caption(label(chunk.heading))
+    st.text(chunk.text if chunk is not None else citation.quote)
+    st.caption(gettext("Does this passage help to answer the question?"))
+    show_rating(app, ratings, (turn.id, citation.chunk_id), key)
+
+
+def _wait_for_answer(turn_id: int) -> None:
+    """Say that an answer is on its way, and draw the page anew when it is kept; a fragment."""
+    if not is_being_written(turn_id):
+        st.rerun()
+    st.caption(f":material/pending: {gettext('The answer is being written…')}")
+
+
+def _offer_again(turn: Turn, key: str, *, askable: bool) -> None:
     if turn.answer is not None and not turn.answer.complete:
-        st.caption("The answer was stopped before it was complete.")
+        st.caption(gettext("The answer was stopped before it was complete."))
     elif turn.answer is None and not turn.error:
-        st.caption("This question was stopped before it was answered.")
-    if st.button("Ask again", icon=":material/refresh:", key=f"{key}-again"):
-        st.session_state[ASKED] = turn.question
+        st.caption(gettext("This question was stopped before it was answered."))
+    if askable and st.button(gettext("Ask again"), icon=":material/refresh:", key=f"{key}-again"):
+        ask_next(Asking(turn.question, instead_of=turn))
         st.rerun()
 
 
-def _show_evidence(retrieval: Retrieval, question: str, answer: Answer | None, *, latest: bool, key: str) -> None:
-    if retrieval.question != question:
-        st.caption(f"Searched for: {label(retrieval.question)}")
+def _show_actions(app: App, turn: Turn, ratings: Ratings, key: str, *, askable: bool) -> None:
+    """Draw what can be done about an answer; a fragment, so that it runs nothing else again."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if turn.answer is not None and turn.answer.text:
+            show_rating(app, ratings, (turn.id, ANSWER), key)
+        show_versions(app, turn, key)
+        if askable and turn.answer is not None:
+            show_again(app, turn, key)
+        if turn.retrieval is not None and turn.retrieval.hits:
+            show_question_takeaway(app, turn.retrieval, turn.answer, f"{key}-takeaway")
+
+
+def _show_evidence(retrieval: Retrieval, turn: Turn, *, latest: bool, reveal: bool, key: str) -> None:
+    if retrieval.question != turn.question:
+        st.caption(gettext("Searched for: {question}", question=label(retrieval.question)))
     for warning in retrieval.warnings:
         st.caption(f":material/info: {label(warning)}")
     if not retrieval.hits:
         return
-    if latest or st.toggle("Show what reranking changed", key=f"{key}-show-panel"):
-        show_panel(retrieval, answer, key=key, reveal=latest)
-    _show_timings(retrieval, answer, key)
+    if latest or st.toggle(gettext("Show what reranking changed"), key=f"{key}-show-panel"):
+        show_panel(retrieval, turn.answer, key=key, reveal=reveal)
+    _show_timings(retrieval, turn.answer, key)
 
 
 def _show_timings(retrieval: Retrieval, answer: Answer | None, key: str) -> None:
     timings = [*retrieval.timings, *(answer.timings if answer else ())]
-    with st.popover("Timings", icon=":material/timer:", type="tertiary", key=f"{key}-timings"):
+    with st.popover(gettext("Timings"), icon=":material/timer:", type="tertiary", key=f"{key}-timings"):
         for timing in timings:
             st.text(f"{timing.stage}: {timing.ms:,.0f} ms")
-        st.text(f"Answered by: {(answer.model or 'quotation') if answer else 'nobody'}")
+        by = (answer.model or gettext("quotation")) if answer else gettext("nobody")
+        st.text(gettext("Answered by: {name}", name=by))

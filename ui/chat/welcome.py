@@ -6,25 +6,30 @@ import streamlit as st
 
 from ui.collection import choose_collection
 from ui.demo import COLLECTION, load_demo
+from ui.language import gettext
 from ui.library.upload import show_uploader
 from ui.resources import App
 
 
 def show_welcome(app: App) -> None:
     """Offer the two ways to begin."""
-    st.title("Ask your own documents", anchor=False)
+    st.title(gettext("Ask your own documents"), anchor=False)
     st.markdown(
-        "Resift finds passages by meaning and by words, reranks them, answers with sources, and shows you "
-        "**what reranking changed**."
+        gettext(
+            "Resift finds passages by meaning and by words, reranks them, answers with sources, and shows you "
+            "**what reranking changed**."
+        )
     )
     left, right = st.columns(2, gap="large", border=True)
     with left:
-        st.subheader("See it at work", anchor=False)
-        st.markdown("A small knowledge base in English and Chinese, made to show when reranking helps, and when not.")
-        if st.button("Load the demo knowledge base", icon=":material/play_arrow:", type="primary"):
+        st.subheader(gettext("See it at work"), anchor=False)
+        st.markdown(
+            gettext("A small knowledge base in English and Chinese, made to show when reranking helps, and when not.")
+        )
+        if st.button(gettext("Load the demo knowledge base"), icon=":material/play_arrow:", type="primary"):
             load_demo(app)
             choose_collection(COLLECTION)
             st.switch_page(st.session_state["library_page"])
     with right:
-        st.subheader("Use your own", anchor=False)
+        st.subheader(gettext("Use your own"), anchor=False)
         show_uploader(app, app.settings.collection)

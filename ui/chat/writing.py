@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from rag.answer import AnswerStream
 from rag.errors import ResiftError
 from rag.history import History
+from ui.language import mark
 
 PATIENCE_SECONDS = 0.2
 """How long the page waits for words before it draws again, which is when Streamlit notices a stop."""
@@ -17,7 +18,19 @@ PATIENCE_SECONDS = 0.2
 STOP_SECONDS = 2.0
 """How long a stopped page waits for the partial answer to be kept before it goes on without it."""
 
+UNEXPECTED = mark("An unexpected error, whose trace is in the log: ask again.")
+"""Kept in English for whoever looks at it, in any language."""
+
 log = logging.getLogger(__name__)
+
+
+_written_now: set[int] = set()
+"""The turns whose answers are being written by this process."""
+
+
+def is_being_written(turn_id: int) -> bool:
+    """Return whether a turn's answer is still being written, in any tab, or stopped and not yet kept."""
+    return turn_id in _written_now
 
 
 class Writing:
@@ -29,6 +42,7 @@ class Writing:
         self._turn_id = turn_id
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
+        _written_now.add(turn_id)
         self._thread = threading.Thread(target=self._write, daemon=True, name="answer")
         self._thread.start()
 
@@ -66,8 +80,9 @@ class Writing:
             self._keep_error(str(error))
         except Exception:
             log.exception("Writing an answer failed")
-            self._keep_error("An unexpected error, whose trace is in the log: ask again.")
+            self._keep_error(UNEXPECTED)
         finally:
+            _written_now.discard(self._turn_id)
             self._pieces.put(None)
 
     def _keep_error(self, sentence: str) -> None:

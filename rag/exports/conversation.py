@@ -1,0 +1,222 @@
+"""A conversation as one Markdown or HTML file, with the sources of every answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import escape
+
+from rag.citations import MARK
+from rag.exports.privacy import model_name
+from rag.types import Answer, Conversation, Retrieval, Turn
+
+Rewrite = Callable[[str], str]
+"""Takes out of the program's own sentences what is not to be given away, for instance rag.exports.privacy.Privacy."""
+
+MARKDOWN = re.compile(r"[\\`*_\[\]<>#~$|&@]|:(?=//)|(?<=www)\.|^[-+=:]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+"""What begins or ends something in Markdown, in a line of text."""
+
+STYLE = """
+:root{color-scheme:light dark;--paper:#fbfbf9;--ink:#1c2422;--soft:#55605d;--line:#dcdfd8;--card:#f1f2ee;
+--accent:#0f766e}
+@media(prefers-color-scheme:dark){:root{--paper:#131817;--ink:#e6ebe8;--soft:#a3afab;--line:#323b39;--card:#1d2423;
+--accent:#2dd4bf}}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.6 system-ui,sans-serif;overflow-wrap:anywhere}
+main{max-width:46rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}
+h1{font-size:1.6rem;line-height:1.3;margin:0}
+header p,.note{color:var(--soft);font-size:.9rem}
+article{border-top:1px solid var(--line);margin-top:2rem;padding-top:1.5rem}
+h2{font-size:1.05rem;line-height:1.45;margin:0 0 1rem;white-space:pre-wrap}
+.answer{white-space:pre-wrap;margin:0 0 1rem}
+.warning{border-left:3px solid #b34700;padding-left:.75rem}
+a{color:var(--accent)}
+details{border:1px solid var(--line);border-radius:.6rem;background:var(--card);margin:.5rem 0;padding:.5rem .9rem}
+details:target{outline:2px solid var(--accent)}
+summary{cursor:pointer}
+.passage{white-space:pre-wrap;margin:.6rem 0 .3rem}
+@media print{details{break-inside:avoid}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A cited passage: `number` is that of the marks in the answer."""
+
+    number: int
+    document: str
+    page: int | None
+    heading: str
+    passage: str
+    ranks: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.document}, p. {self.page}" if self.page is not None else self.document
+
+
+def conversation_markdown(conversation: Conversation, rewrite: Rewrite = str) -> str:
+    """Return a conversation as Markdown in which no text of documents, models and people is markup."""
+    lines = [f"# {_plain(' '.join(conversation.title.split()))}", "", _plain(_about(conversation)), ""]
+    for turn in conversation.turns:
+        lines += ["---", "", "**Question**", "", _quoted(turn.question), ""]
+        if turn.answer is not None and turn.answer.text:
+            lines += ["**Answer**", "", _plain(turn.answer.text), ""]
+        for warning in _warnings(turn):
+            lines += [f"*Note:* {_plain(rewrite(warning))}", ""]
+        for number, source in enumerate(_sources(turn)):
+            if number == 0:
+                lines += ["**Sources**", ""]
+            heading = f" ({_plain(source.heading)})" if source.heading else ""
+            lines += [f"\\[{source.number}\\] **{_plain(source.place)}**{heading}, {source.ranks}", ""]
+            lines += [_quoted(source.passage), ""]
+        for note in _notes(turn):
+            lines += [_plain(rewrite(note)), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def conversation_html(conversation: Conversation, rewrite: Rewrite = str) -> str:
+    """Return a conversation as one HTML page that needs nothing else, in light and dark."""
+    title = escape(conversation.title)
+    articles = "\n".join(_article(turn, rewrite) for turn in conversation.turns)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header><h1 dir="auto">{title}</h1><p>{escape(_about(conversation))}</p></header>
+{articles}
+</main>
+</body>
+</html>
+"""
+
+
+def _article(turn: Turn, rewrite: Rewrite) -> str:
+    sources = list(_sources(turn))
+    parts = [f'<h2 dir="auto">{escape(turn.question)}</h2>']
+    if turn.answer is not None and turn.answer.text:
+        parts.append(f'<p class="answer" dir="auto">{_linked(turn, {source.number for source in sources})}</p>')
+    parts += [f'<p class="note warning">{escape(rewrite(warning))}</p>' for warning in _warnings(turn)]
+    for source in sources:
+        heading = f'<p class="note">{escape(source.heading)}</p>' if source.heading else ""
+        parts.append(
+            f'<details id="{_anchor(turn, source.number)}" open><summary>[{source.number}] {escape(source.place)}'
+            f' <span class="note">{source.ranks}</span></summary>'
+            f'{heading}<p class="passage" dir="auto">{escape(source.passage)}</p></details>'
+        )
+    parts += [f'<p class="note">{escape(rewrite(note))}</p>' for note in _notes(turn)]
+    return "<article>\n" + "\n".join(parts) + "\n</article>"
+
+
+def _about(conversation: Conversation) -> str:
+    when = conversation.turns[0].asked_at if conversation.turns else conversation.updated_at
+    begun = f"begun on {when:%Y-%m-%d}"
+    return f"A conversation with the collection “{conversation.collection}”, {begun}. Made with Resift."
+
+
+def _warnings(turn: Turn) -> Iterator[str]:
+    """Yield what is to be known before the answer is relied on."""
+    if turn.error:
+        yield turn.error
+    if turn.answer is None and not turn.error:
+        yield "This question was stopped before it was answered."
+    if turn.answer is not None:
+        if not turn.answer.complete:
+            yield "The answer was stopped before it was complete."
+        yield from turn.answer.warnings
+    if turn.retrieval is not None:
+        yield from turn.retrieval.warnings
+
+
+def _notes(turn: Turn) -> Iterator[str]:
+    """Yield how the answer came about."""
+    if turn.retrieval is not None:
+        if turn.retrieval.question != turn.question:
+            yield f"Searched for: {turn.retrieval.question}"
+        if also := _also_read(turn.retrieval, turn.answer):
+            yield also
+        yield _change(turn.retrieval)
+    if turn.answer is not None and turn.answer.mode != "none":
+        yield f"Answered by {turn.answer.model}." if turn.answer.mode == "llm" else "Quoted from the documents."
+    if (others := len(turn.versions) - 1) > 0:
+        yield f"Not in this file: {others} other {'version' if others == 1 else 'versions'}, with what followed."
+
+
+def _change(retrieval: Retrieval) -> str:
+    """Say in one sentence what reranking changed."""
+    report, kept = retrieval.reranker, retrieval.kept
+    if not retrieval.ranked:
+        return "Nothing was found in the collection."
+    if report.state == "off":
+        return "Reranking was off: the passages were read in fused order."
+    if report.state == "fallback":
+        return f"Reranking did not run, and the fused order stood: {report.reason}"
+    name = " then ".join(filter(None, (report.first_pass, model_name(report.name.removeprefix("funnel:")))))
+    before = [hit.chunk.id for hit in retrieval.hits[: len(kept)]]
+    after = [ranked.hit.chunk.id for ranked in kept]
+    passages = "1 passage" if len(kept) == 1 else f"{len(kept)} passages"
+    if entered := len(set(after) - set(before)):
+        return f"Reranking ({name}) changed {entered} of the {passages} read."
+    if after != before:
+        return f"Reranking ({name}) changed only the order of the {passages} read."
+    return f"Reranking ({name}) changed nothing: the same {passages}, in the same order."
+
+
+def _sources(turn: Turn) -> Iterator[_Source]:
+    ranked = {one.hit.chunk.id: one for one in turn.retrieval.ranked} if turn.retrieval else {}
+    for citation in turn.answer.citations if turn.answer else ():
+        found = ranked.get(citation.chunk_id)
+        chunk = found.hit.chunk if found else None
+        yield _Source(
+            citation.number,
+            citation.document,
+            citation.page,
+            chunk.heading if chunk else "",
+            chunk.text if chunk else citation.quote,
+            f"rank {found.hit.rank} before reranking, {found.rank} after" if found else "cited",
+        )
+
+
+def _also_read(retrieval: Retrieval, answer: Answer | None) -> str:
+    cited = {citation.chunk_id for citation in answer.citations} if answer else set()
+    others = [one.hit.chunk for one in retrieval.kept if one.hit.chunk.id not in cited]
+    if not others:
+        return ""
+    places = [f"{chunk.document}, p. {chunk.page}" if chunk.page is not None else chunk.document for chunk in others]
+    said = "Read, not cited" if retrieval.supported else "Nearest, though not near enough to answer from"
+    return f"{said}: {'; '.join(dict.fromkeys(places))}."
+
+
+def _linked(turn: Turn, known: set[int]) -> str:
+    """Return the answer as HTML in which each mark of a source leads to it."""
+    assert turn.answer is not None
+    text, html, end = turn.answer.text, "", 0
+    for mark in MARK.finditer(text):
+        if mark["numbers"].isdecimal() and (number := int(mark["numbers"])) in known:
+            html += escape(text[end : mark.start()]) + mark["space"]
+            html += f'<a href="#{_anchor(turn, number)}">[{number}]</a>'
+            end = mark.end()
+    return html + escape(text[end:])
+
+
+def _anchor(turn: Turn, number: int) -> str:
+    return f"turn-{turn.id}-source-{number}"
+
+
+def _plain(text: str) -> str:
+    """Return text as Markdown that shows it as it is, line by line."""
+    lines = [MARKDOWN.sub(lambda mark: "\\" + mark[0], line.strip()) for line in text.splitlines()]
+    return "\n".join(
+        f"{line}\\" if line and below else line for line, below in zip(lines, [*lines[1:], ""], strict=True)
+    )
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in _plain(text).split("\n"))

@@ -1,0 +1,349 @@
+"""The chat page without a browser: versions, edits, ratings, the search, and every state that a turn can be in."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rag.answer import AnswerStream
+from rag.feedback import ANSWER, Rating
+from rag.lock import DataFolderLock
+from rag.types import Answer, Retrieval, SearchOptions, Turn
+from tests.llm_server import LlmServer, Reply
+from tests.parts import ingest, offline_settings, open_library
+from ui.chat.asking import Asking, found_before
+from ui.chat.conversations import highlight
+from ui.chat.writing import Writing
+from ui.resources import App, assemble
+
+QUESTION = "Which drinks raise blood sugar?"
+TEXTS = {
+    "sugar.txt": "Sugary drinks raise blood sugar quickly.",
+    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
+    "pump.md": "Let the pump cool down for twenty minutes.",
+}
+
+
+def draw_chat(app: object) -> None:
+    # Streamlit runs this as a script of its own, which knows no names from above.
+    import streamlit as st
+
+    from ui.chat.page import show_chat
+
+    st.session_state["library_page"] = st.Page(lambda: None, title="Library", url_path="library")
+    show_chat(app)  # type: ignore[arg-type]
+
+
+@contextmanager
+def open_app(data: Path, **changes: Any) -> Iterator[App]:
+    settings = offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2, **changes)
+    with open_library(settings) as library:
+        for name, text in TEXTS.items():
+            ingest(library, "notes", name, text)
+        yield assemble(library._pipeline, library, DataFolderLock(data))
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with open_app(tmp_path_factory.mktemp("data")) as app:
+        yield app
+
+
+@pytest.fixture
+def app(opened: App) -> App:
+    """The app without a conversation."""
+    for conversation in opened.history.conversations():
+        opened.history.delete(conversation.id)
+    return opened
+
+
+def open_page(app: App, **address: str) -> AppTest:
+    page = AppTest.from_function(draw_chat, kwargs={"app": app}, default_timeout=30)
+    for name, value in address.items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception
+    return page
+
+
+def ask(page: AppTest, question: str) -> AppTest:
+    page.chat_input[0].set_value(question)
+    return checked(page.run())
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    return checked(page.button(key=key).click().run())
+
+
+def turns(app: App) -> tuple[Turn, ...]:
+    (conversation,) = app.history.conversations()
+    found = app.history.conversation(conversation.id)
+    assert found is not None
+    return found.turns
+
+
+def said(page: AppTest) -> str:
+    kinds = ("caption", "text", "error", "info", "warning", "title")
+    return "\n".join(element.value for kind in kinds for element in page.get(kind))
+
+
+def test_a_new_chat_says_where_answers_come_from(app: App) -> None:
+    page = open_page(app)
+    assert "What do you want to know?" in said(page)
+    assert "Answers come from the documents in “notes”" in said(page)
+
+
+def test_an_empty_collection_says_what_to_do_first(app: App) -> None:
+    app.library.add("empty", "later.txt", io.BytesIO(b"Not ingested yet."))
+    try:
+        assert "There are no documents in it yet" in said(open_page(app, collection="empty"))
+    finally:
+        app.library.drop("empty")
+
+
+def test_the_address_of_a_deleted_conversation_says_that_it_is_gone(app: App) -> None:
+    assert "no longer there: it was deleted" in said(open_page(app, conversation="99"))
+
+
+def test_an_answer_is_drawn_with_what_can_be_done_about_it(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    assert "Sugary drinks raise blood sugar quickly. [1]" in said(page)
+    assert "Quoted from your documents" in said(page)
+    (turn,) = turns(app)
+    assert turn.options == SearchOptions("notes", None, 10, 2)
+    assert [thumbs.value for thumbs in page.get("feedback")] == [None, None]
+    assert "Earlier" not in [button.label for button in page.button]
+
+
+def test_what_is_not_in_the_documents_is_said_with_what_to_try(app: App) -> None:
+    page = ask(open_page(app), "Who won the football world cup in 1998?")
+    assert "not in your documents" in said(page)
+    assert "Try other words" in said(page)
+
+
+def test_an_answer_with_other_settings_is_another_version_and_the_earlier_one_stays(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    (first,) = turns(app)
+    page.session_state["asking"] = Asking(QUESTION, SearchOptions("notes", "none", 10, 1), instead_of=first)
+    checked(page.run())
+    (second,) = turns(app)
+    assert second.versions == (first.id, second.id)
+    assert second.retrieval is not None
+    assert second.retrieval.reranker.state == "off"
+    assert len(second.retrieval.kept) == 1
+    assert "2 of 2" in said(page)
+    press(page, f"turn-{second.id}-earlier")
+    assert turns(app) == (replace(first, versions=(first.id, second.id)),)
+    assert "1 of 2" in said(page)
+
+
+def test_an_edited_question_takes_the_place_of_the_earlier_one_and_what_followed_can_be_brought_back(app: App) -> None:
+    page = ask(ask(open_page(app), QUESTION), "How long must the pump cool down?")
+    first, _ = turns(app)
+    press(page, f"turn-{first.id}-edit")
+    page.text_area[0].set_value("How is a hot phone cooled?")
+    checked(next(button for button in page.button if button.label == "Send").click().run())
+    (edited,) = turns(app)
+    assert edited.question == "How is a hot phone cooled?"
+    press(page, f"turn-{edited.id}-earlier")
+    assert [turn.question for turn in turns(app)] == [QUESTION, "How long must the pump cool down?"]
+
+
+def test_an_edit_can_be_cancelled_and_an_empty_question_is_not_sent(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    (turn,) = turns(app)
+    press(page, f"turn-{turn.id}-edit")
+    page.text_area[0].set_value("   ")
+    checked(next(button for button in page.button if button.label == "Send").click().run())
+    assert page.text_area
+    press(page, f"turn-{turn.id}-cancel")
+    assert not page.text_area
+    assert turns(app) == (turn,)
+
+
+def test_the_same_search_is_not_made_again_until_a_document_has_changed(app: App) -> None:
+    ask(open_page(app), QUESTION)
+    (turn,) = turns(app)
+    assert turn.options is not None
+    assert found_before(app, turn, turn.options) == turn.retrieval
+    assert found_before(app, turn, replace(turn.options, candidates=9)) is None
+    ingest(app.library, "notes", "new.txt", "Blood sugar rises with fruit juice.")
+    try:
+        assert found_before(app, turn, turn.options) is None
+    finally:
+        (new,) = [entry.id for entry in app.library.documents("notes") if entry.name == "new.txt"]
+        app.library.delete("notes", new)
+    (used,) = {hit.chunk.document_id for hit in turn.retrieval.hits if hit.rank == 1} if turn.retrieval else ()
+    assert used in [entry.id for entry in app.library.documents("notes")]
+    gone = replace(turn, retrieval=with_document(turn, "0" * 64))
+    assert found_before(app, gone, turn.options) is None
+
+
+def with_document(turn: Turn, document_id: str) -> Retrieval:
+    assert turn.retrieval is not None
+    first, *others = turn.retrieval.hits
+    return replace(turn.retrieval, hits=(replace(first, chunk=replace(first.chunk, document_id=document_id)), *others))
+
+
+def test_thumbs_and_a_reason_are_kept_at_once_and_can_be_taken_back(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    (turn,) = turns(app)
+    (conversation,) = app.history.conversations()
+
+    def rate(key: str, thumb: int | None) -> None:
+        checked(next(one for one in page.get("feedback") if one.key == f"{key}-thumb").set_value(thumb).run())
+
+    rate(f"turn-{turn.id}", 0)
+    checked(page.selectbox(key=f"turn-{turn.id}-reason").set_value("Incomplete").run())
+    rate(f"turn-{turn.id}-source-1", 1)
+    assert turn.answer is not None
+    source = turn.answer.citations[0].chunk_id
+    assert app.feedback.of_conversation(conversation.id) == {
+        (turn.id, ANSWER): Rating("down", "Incomplete"),
+        (turn.id, source): Rating("up"),
+    }
+    again = open_page(app, conversation=str(conversation.id))
+    assert sorted(thumbs.value for thumbs in again.get("feedback")) == [0, 1]
+    rate(f"turn-{turn.id}", None)
+    assert app.feedback.of_conversation(conversation.id) == {(turn.id, source): Rating("up")}
+
+
+def test_a_tab_that_was_open_before_does_not_undo_what_another_has_rated(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    (turn,) = turns(app)
+    app.feedback.rate(turn.id, ANSWER, "down", "Wrong")
+    checked(page.run())
+    assert next(one for one in page.get("feedback") if one.key == f"turn-{turn.id}-thumb").value == 0
+    assert [row.reason for row in app.feedback.rows()] == ["Wrong"]
+
+
+def test_the_search_finds_a_conversation_by_its_answer_and_opens_the_version_it_is_in(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    (first,) = turns(app)
+    app.history.ask(first.conversation_id, "Something else", instead_of=first.id)
+    page.text_input(key="conversation-search").set_value("QUICKLY").run()
+    assert "raise blood sugar **quickly**" in said(checked(page))
+    press(page, f"open-{first.conversation_id}")
+    assert [turn.id for turn in turns(app)] == [first.id]
+    page.text_input(key="conversation-search").set_value("no such word").run()
+    assert "Nothing found" in said(checked(page))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "shown"),
+    [
+        ("Sugar and sugars", "SUGAR", "**Sugar** and **sugar**s"),
+        ("会升高血糖吗", "血糖", "会升高**血糖**吗"),
+        ("a *b* [c](d)", "b", r"a \***b**\* \[c\]\(d\)"),
+        ("[x] and y", "[x]", r"**\[x\]** and y"),
+        ("as it is", "", "as it is"),
+    ],
+)
+def test_what_is_searched_for_is_in_bold_and_everything_else_as_it_is(text: str, wanted: str, shown: str) -> None:
+    assert highlight(text, wanted) == shown
+
+
+def test_only_the_last_conversations_are_listed_until_all_are_asked_for(app: App) -> None:
+    for number in range(25):
+        app.history.start(f"Number {number}", "notes")
+    page = open_page(app)
+    opened = [button for button in page.button if (button.key or "").startswith("open-")]
+    assert len(opened) == 20
+    press(page, "show-all")
+    assert len([button for button in page.button if (button.key or "").startswith("open-")]) == 25
+
+
+def test_a_stopped_question_and_an_error_can_be_asked_again_in_their_place(app: App) -> None:
+    conversation_id = app.history.start(QUESTION, "notes")
+    turn_id = app.history.ask(conversation_id, QUESTION)
+    page = open_page(app, conversation=str(conversation_id))
+    assert "stopped before it was answered" in said(page)
+    app.history.keep_error(turn_id, "The disk is *full*: make room.")
+    checked(page.run())
+    assert page.error[0].value.startswith(r"The disk is \*full\*")
+    press(page, f"turn-{turn_id}-again")
+    (turn,) = turns(app)
+    assert turn.answer is not None
+    assert turn.versions == (turn_id, turn.id)
+
+
+def test_an_answer_that_another_tab_is_writing_is_waited_for(app: App) -> None:
+    gate = threading.Event()
+
+    def writing() -> Generator[str, None, Answer]:
+        yield "Sugary "
+        assert gate.wait(10)
+        return Answer("Sugary drinks.", "llm")
+
+    conversation_id = app.history.start(QUESTION, "notes")
+    written = Writing(AnswerStream(writing()), app.history, app.history.ask(conversation_id, QUESTION))
+    page = open_page(app, conversation=str(conversation_id))
+    assert "The answer is being written…" in said(page)
+    assert "Ask again" not in [button.label for button in page.button]
+    gate.set()
+    assert list(written.texts())
+    assert "Sugary drinks." in said(checked(page.run()))
+
+
+def test_a_conversation_whose_collection_is_gone_can_be_read_but_not_gone_on_with(app: App) -> None:
+    conversation_id = app.history.start(QUESTION, "dropped")
+    turn_id = app.history.ask(conversation_id, QUESTION)
+    app.history.keep_answer(turn_id, Answer("Sugary drinks.", "extractive"))
+    page = open_page(app, conversation=str(conversation_id))
+    assert "Sugary drinks." in said(page)
+    assert "The collection of this conversation is gone" in said(page)
+    assert not page.chat_input
+    assert not {"Edit", "Ask again"} & {button.label for button in page.button}
+    checked(next(button for button in page.button if button.label == "Begin a new chat").click().run())
+    assert "What do you want to know?" in said(page)
+
+
+def test_the_list_of_ratings_shows_them_or_says_where_thumbs_are(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    press(page, "ratings")
+    assert "Nothing is rated yet" in said(page)
+    (turn,) = turns(app)
+    app.feedback.rate(turn.id, ANSWER, "down", "Wrong")
+    press(page, "ratings")
+    (row,) = page.dataframe[0].value.to_dict("records")
+    assert (row["Rating"], row["Of"], row["Reason"], row["Question"]) == ("poor", "answer", "Wrong", QUESTION)
+
+
+def test_with_a_language_model_the_same_passages_are_read_again_without_a_search(tmp_path: Path) -> None:
+    with (
+        LlmServer(Reply(("Sugary drinks [1].",)), Reply(("Soft drinks [1].",))) as llm,
+        open_app(tmp_path, llm_base_url=llm.base_url, llm_model="test-model") as app,
+    ):
+        page = ask(open_page(app), QUESTION)
+        (first,) = turns(app)
+        page.session_state["asking"] = Asking(QUESTION, first.options, instead_of=first)
+        checked(page.run())
+        (second,) = turns(app)
+        assert second.answer is not None
+        assert second.answer.text == "Soft drinks [1]."
+        assert second.retrieval == first.retrieval
+
+
+def test_a_language_model_that_fails_half_way_leaves_what_it_wrote_and_a_way_on(tmp_path: Path) -> None:
+    with (
+        LlmServer(Reply(("Sugary drinks [1] ", "and"), ending="drop"), Reply(("Sugary drinks [1].",))) as llm,
+        open_app(tmp_path, llm_base_url=llm.base_url, llm_model="test-model") as app,
+    ):
+        page = ask(open_page(app), QUESTION)
+        (turn,) = turns(app)
+        assert "Sugary drinks [1] and" in said(page)
+        assert "The answer was stopped before it was complete." in said(page)
+        assert page.warning
+        press(page, f"turn-{turn.id}-again")
+        assert "Sugary drinks [1]." in said(page)

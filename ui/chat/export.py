@@ -1,0 +1,40 @@
+"""Take a conversation away as a file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+import streamlit as st
+
+from rag.exports.conversation import conversation_html, conversation_markdown
+from rag.exports.naming import file_name
+from rag.exports.privacy import Privacy
+from rag.types import Conversation
+from ui.language import gettext
+from ui.resources import App
+
+
+def show_export(app: App, conversation: Conversation) -> None:
+    """Draw the files that a conversation can be taken away as; each is written when it is asked for."""
+    privacy, day = Privacy(app.settings), datetime.now(UTC).date()
+    with st.popover(gettext("Export"), icon=":material/download:", type="tertiary", key="export"):
+        st.caption(gettext("The questions and answers as they are shown, with the sources of each."))
+        st.download_button(
+            gettext("HTML, opens in any browser"),
+            partial(conversation_html, conversation, privacy),
+            file_name(conversation.title, "html", day),
+            "text/html",
+            icon=":material/html:",
+            on_click="ignore",
+            width="stretch",
+        )
+        st.download_button(
+            gettext("Markdown, for notes and wikis"),
+            partial(conversation_markdown, conversation, privacy),
+            file_name(conversation.title, "md", day),
+            "text/markdown",
+            icon=":material/markdown:",
+            on_click="ignore",
+            width="stretch",
+        )
