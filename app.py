@@ -18,11 +18,15 @@ from ui.language import choose_language, gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
 from ui.resources import App, open_app
+from ui.scorecard.page import show_scorecard
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
 
+# Pages that need the whole width: what others have in the sidebar is at their foot. (Not a string below the name, as
+# elsewhere: Streamlit would draw it.)
 WITHOUT_SIDEBAR = ("lab", "scorecard", "batch")
-"""Pages that need the whole width; what others have in the sidebar is at their foot."""
+
+DARK_STYLE = Path(__file__).parent / "ui" / "dark.css"
 
 log = logging.getLogger("ui")
 
@@ -40,12 +44,17 @@ def main() -> None:
     try:
         app = shared_app(load_settings())
         keep_options()
+        if st.context.theme.type == "dark":
+            st.html(DARK_STYLE)
 
         def chat() -> None:
             show_chat(app)
 
         def lab() -> None:
             show_lab(app)
+
+        def scorecard() -> None:
+            show_scorecard(app)
 
         def batch() -> None:
             show_batch(app)
@@ -59,6 +68,7 @@ def main() -> None:
         pages = [
             st.Page(chat, title=gettext("Chat"), icon=":material/forum:", url_path="chat", default=True),
             st.Page(lab, title=gettext("Rerank lab"), icon=":material/science:", url_path="lab"),
+            st.Page(scorecard, title=gettext("Scorecard"), icon=":material/leaderboard:", url_path="scorecard"),
             st.Page(batch, title=gettext("Batch"), icon=":material/table_view:", url_path="batch"),
             st.Page(library, title=gettext("Library"), icon=":material/library_books:", url_path="library"),
             st.Page(models, title=gettext("Models"), icon=":material/deployed_code:", url_path="models"),

@@ -141,10 +141,13 @@ class TaskStore:
             rows = db.execute("SELECT * FROM tasks WHERE kind = ? ORDER BY id DESC", (kind,)).fetchall()
         return [_task(row) for row in rows]
 
-    def rows(self, task_id: int) -> dict[str, Any]:
-        """Return what a task has kept so far, in the order it was kept."""
+    def rows(self, task_id: int, prefix: str = "") -> dict[str, Any]:
+        """Return what a task has kept so far under keys that begin with `prefix`, in the order it was kept."""
         with self._database.transaction() as db:
-            rows = db.execute("SELECT key, value FROM rows WHERE task_id = ? ORDER BY rowid", (task_id,)).fetchall()
+            rows = db.execute(
+                "SELECT key, value FROM rows WHERE task_id = ? AND substr(key, 1, ?) = ? ORDER BY rowid",
+                (task_id, len(prefix), prefix),
+            ).fetchall()
         return {row["key"]: json.loads(row["value"]) for row in rows}
 
     def keep_row(self, task_id: int, key: str, value: Any) -> None:

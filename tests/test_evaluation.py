@@ -61,6 +61,7 @@ class Upside:
 
     name = "upside"
     weak_below = 0.0
+    keeps_scores = False
 
     def __init__(self) -> None:
         self.given: list[tuple[Hit, ...]] = []
@@ -114,7 +115,7 @@ def searcher(pipeline: Pipeline, dataset: Dataset, candidates: int) -> Searcher:
 
 def test_a_document_counts_once_and_with_its_best_passage(pipeline: Pipeline, dataset: Dataset) -> None:
     found = searcher(pipeline, dataset, 24).search(QUESTIONS["q2"])
-    assert [found.documents[chunk_id] for chunk_id in found.orders["fused"]].count("long") > 1
+    assert [found.chunks[chunk_id].document for chunk_id in found.orders["fused"]].count("long") > 1
     ranking = found.ranking(found.orders["fused"])
     assert ranking[0] == "long"
     assert len(ranking) == len(set(ranking))

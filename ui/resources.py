@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from ingest.library import Library
+from ingest.originals import read_original
+from rag.batch.records import KIND as BATCH
+from rag.batch.run import batch_runner
 from rag.catalogue import find
 from rag.config import Settings
 from rag.downloads import Downloads
+from rag.evaluation.curve import KIND as CURVE
+from rag.evaluation.curve import curve_runner
+from rag.evaluation.drafting import KIND as DRAFT
+from rag.evaluation.drafting import drafter
+from rag.evaluation.question_sets import QuestionSets
+from rag.evaluation.runner import KIND as RUN
+from rag.evaluation.runner import Runs
+from rag.feedback import Feedback
 from rag.history import History
 from rag.lock import DataFolderLock
 from rag.pipeline import Pipeline, open_pipeline
-from rag.tasks import Tasks
+from rag.tasks import Tasks, TaskStore
+from rag.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +35,13 @@ class App:
     pipeline: Pipeline
     library: Library
     history: History
+    feedback: Feedback
     lock: DataFolderLock
     downloads: Downloads
     tasks: Tasks
+    question_sets: QuestionSets
+    runs: Runs
+    votes: Votes
 
     def close(self) -> None:
         """End the workers and give the data folder back."""
@@ -44,6 +61,7 @@ def open_app(settings: Settings) -> App:
         app = assemble(pipeline, Library(pipeline), lock)
         app.library.start()
         app.tasks.start()
+        app.question_sets.purge()
     except BaseException:
         lock.release()
         raise
@@ -54,14 +72,28 @@ def open_app(settings: Settings) -> App:
 def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
     """Put the parts together, with nothing started yet."""
     settings = pipeline.settings
+    question_sets = QuestionSets(settings.data_dir)
+    runs = Runs(pipeline, question_sets, TaskStore(settings.data_dir), partial(read_original, library, settings))
     return App(
         settings=settings,
         pipeline=pipeline,
         library=library,
         history=History(settings.data_dir),
+        feedback=Feedback(settings.data_dir),
         lock=lock,
         downloads=Downloads(settings, lambda name: _take_up(name, pipeline)),
-        tasks=Tasks(settings.data_dir, {}),
+        tasks=Tasks(
+            settings.data_dir,
+            {
+                DRAFT: drafter(pipeline, question_sets),
+                RUN: runs.carry_out,
+                BATCH: batch_runner(pipeline),
+                CURVE: curve_runner(pipeline, question_sets),
+            },
+        ),
+        question_sets=question_sets,
+        runs=runs,
+        votes=Votes(settings.data_dir),
     )
 
 

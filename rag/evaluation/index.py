@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from rag.chunk import chunk_document
+from rag.config import Settings
 from rag.embed import Embedder
 from rag.errors import CollectionError, InputError
 from rag.evaluation.beir import CORPUS, Record
@@ -19,21 +20,41 @@ from rag.store.base import Index, VectorStore
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, CollectionSpec, Document, DocumentEntry, Section, chunk_id
 
+FOLDER = "evaluation"
+"""The folder in the data folder where evaluations keep their indexes."""
+
 WAY = 1
 """Raised when corpora come to be indexed in another way: an index of an earlier one is not used again."""
+
+Indexed = Callable[[int, int], None]
+"""Is told how many documents are indexed, of how many."""
 
 CHUNKS_PER_WRITE = 64
 NAME_CHARACTERS = 32
 
 
-def open_index(dataset: Dataset, embedder: Embedder, pipeline: Pipeline, say: Say) -> Index:
+def apart(settings: Settings) -> Settings:
+    """Keep all that is made for evaluations in a folder of its own, never among the user's collections."""
+    return replace(settings, data_dir=settings.data_dir / FOLDER, models_dir=settings.models_folder, qdrant_url="")
+
+
+def open_index(
+    dataset: Dataset,
+    embedder: Embedder,
+    pipeline: Pipeline,
+    say: Say,
+    *,
+    spec: CollectionSpec | None = None,
+    indexed: Indexed = lambda done, total: None,
+) -> Index:
     """Return the corpus's index in the pipeline's store, built unless one made in the same way is there whole.
 
     All chunks belong to one document of the store, the corpus, so that they come into view together; each has its own
-    document's id as its `document`.
+    document's id as its `document`. `spec` says how to cut, if not as a new collection does; `indexed` is told how far
+    it is and may raise.
     """
     store, tokens = pipeline.store, pipeline.rerankers.late_interaction.tokens
-    spec = _named(new_spec("", embedder), dataset)
+    spec = _named(spec or new_spec("", embedder), dataset)
     if spec.name in store.names():
         index = _whole(dataset, spec, store)
         if index is not None:
@@ -50,6 +71,7 @@ def open_index(dataset: Dataset, embedder: Embedder, pipeline: Pipeline, say: Sa
         index.stage(batch, dense, pipeline.words.passages([chunk.passage for chunk in batch]))
         written += len(batch)
         progress.done(documents, dataset.documents)
+        indexed(documents, dataset.documents)
     if not written:
         raise InputError(f"The documents of {dataset.folder / CORPUS} have no text: there is nothing to search.")
     index.publish(

@@ -145,6 +145,11 @@ def _table(measured: Sequence[Result]) -> Iterator[str]:
                 f"{result.p95:.1f}",
             ]
         )
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table: the first column on the left, all others on the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
@@ -162,18 +167,20 @@ def _remarks(result: Result, questions: int) -> Iterator[str]:
     if result.regressions and run.name not in SEARCHES:
         yield f"\nWorst regressions of {run.name}: rank of the relevant document in the fused order -> after reranking"
         for one in result.regressions[:REGRESSIONS_SHOWN]:
-            yield f"{_place(one.before)} -> {_place(one.after, left=True)}  {_shortened(one.question)}"
+            yield f"{place(one.before)} -> {place(one.after, left=True)}  {shortened(one.question)}"
 
 
 def _p_value(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _place(rank: int | None, *, left: bool = False) -> str:
+def place(rank: int | None, *, left: bool = False) -> str:
+    """Write the rank of a document, or that it is further down."""
     text = f">{DEPTH}" if rank is None else str(rank)
     return text.ljust(4) if left else text.rjust(4)
 
 
-def _shortened(question: str) -> str:
+def shortened(question: str) -> str:
+    """Return the beginning of a question on one line."""
     line = " ".join(question.split())
     return line if len(line) <= QUESTION_CHARACTERS else f"{line[:QUESTION_CHARACTERS]}..."

@@ -144,7 +144,7 @@ def _rerank(question: str, searched: Searched, reranker: Reranker, settings: Set
         return fused
     if outcome.scored.note:
         run.notes[outcome.scored.note] += 1
-    return [*(hit.hit.chunk.id for hit in outcome.ranked), *fused]
+    return searched.after(outcome.ranked)
 
 
 def _warm_up(question: str, searcher: Searcher, rerankers: Sequence[Reranker], settings: Settings) -> None:

@@ -11,7 +11,7 @@ from rag.retrieve import fuse, merge, search_words
 from rag.sparse import Bm25Encoder
 from rag.store.base import Found, Index
 from rag.timing import Stopwatch
-from rag.types import Hit
+from rag.types import Chunk, Hit, RankedHit
 
 DENSE, BM25, FUSED = SEARCHES = "dense", "bm25", "fused"
 
@@ -35,17 +35,21 @@ class Reach:
 class Searched:
     """What was found for a question: chunk ids, best first, and milliseconds, by search.
 
-    `candidates` are the first of the fused order, `documents` names the document of each chunk.
+    `candidates` are the first of the fused order, `chunks` are all that were found, by id.
     """
 
     orders: dict[str, list[str]]
     ms: dict[str, float]
     candidates: tuple[Hit, ...]
-    documents: dict[str, str]
+    chunks: dict[str, Chunk]
+
+    def after(self, ranked: Iterable[RankedHit]) -> list[str]:
+        """Return the chunk ids of the candidates as reranked, and then of the fused order, for those that are left."""
+        return _joined([one.hit.chunk.id for one in ranked], self.orders[FUSED])
 
     def ranking(self, order: Iterable[str]) -> list[str]:
         """Return the documents of an order of chunks: each counts with its best one."""
-        return list(dict.fromkeys(self.documents[chunk_id] for chunk_id in order))[:DEPTH]
+        return list(dict.fromkeys(self.chunks[chunk_id].document for chunk_id in order))[:DEPTH]
 
 
 class Searcher:
@@ -82,8 +86,8 @@ class Searcher:
             },
             ms={**ms, FUSED: sum(ms.values())},
             candidates=hits,
-            documents={
-                found.chunk.id: found.chunk.document
+            chunks={
+                found.chunk.id: found.chunk
                 for found in (*by_meaning, *by_words, *further_by_meaning, *further_by_words)
             },
         )

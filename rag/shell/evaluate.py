@@ -1,32 +1,44 @@
-"""`python -m rag eval DATASET`: measure what the searches and the rerankers are worth on a labelled set."""
+"""`python -m rag eval`: measure what the searches and the rerankers are worth, on a labelled set or a question set."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from dataclasses import replace
+import threading
 from pathlib import Path
 from typing import Any
 
 from rag.config import LIMITS, Settings
+from rag.errors import InputError, UnavailableError
+from rag.evaluation.configuration import RunSpec, combine
 from rag.evaluation.dataset import read_dataset
+from rag.evaluation.index import apart
+from rag.evaluation.progress import Progress
+from rag.evaluation.question_sets import QuestionSets
 from rag.evaluation.report import evaluation_lines, evaluation_record, results
+from rag.evaluation.rows import read_about, read_rows
 from rag.evaluation.run import Evaluation, evaluate
+from rag.evaluation.runner import KIND, Runs
+from rag.evaluation.scorecard import Scorecard, scorecard
+from rag.evaluation.scorecard_record import scorecard_lines, scorecard_record
 from rag.lock import DataFolderLock
-from rag.pipeline import open_pipeline
+from rag.pipeline import Pipeline, open_pipeline
 from rag.shell.options import add_data_option, check_number, settings_of
-
-FOLDER = "evaluation"
-"""The folder in the data folder where evaluations keep their indexes."""
+from rag.tasks import Task, TaskStore, Work
 
 
 def add_command(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     command = commands.add_parser("eval", help="measure searches and rerankers on a labelled set")
     command.add_argument(
-        "dataset", metavar="DATASET", type=Path, help="a BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv"
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        nargs="?",
+        help="a BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv",
     )
+    command.add_argument("--set", metavar="NAME", help="a question set of the Scorecard page, instead of a DATASET")
     command.add_argument(
         "--split", metavar="NAME", help="which file of qrels is read (default: test, or what is there)"
     )
@@ -39,19 +51,26 @@ def add_command(commands: Any) -> None:
         help="what RERANK_MODEL takes, several if wanted; none for the searches alone (default: RERANK_MODEL)",
     )
     command.add_argument("--candidates", metavar="N", type=int, help="how many passages are reranked")
+    command.add_argument(
+        "--quality", action="store_true", help="with --set: have answers written and judged by the language model too"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure one dataset; return the exit code."""
+    """Measure one dataset or question set; return the exit code."""
     check_number("--candidates", options.candidates, LIMITS["rerank_candidates"])
-    evaluation = _evaluate(options)
-    measured = results(evaluation)
-    if options.json:
-        print(json.dumps(evaluation_record(evaluation, measured), ensure_ascii=False))
+    if (options.dataset is None) == (options.set is None):
+        raise InputError("Give the folder of a labelled set, or the name of a question set with --set, and not both.")
+    if options.set is None:
+        evaluation = _evaluate(options)
+        measured = results(evaluation)
+        record, lines = evaluation_record(evaluation, measured), evaluation_lines(evaluation, measured)
     else:
-        print("\n".join(evaluation_lines(evaluation, measured)))
+        card = _measure(options)
+        record, lines = scorecard_record(card), scorecard_lines(card)
+    print(json.dumps(record, ensure_ascii=False) if options.json else "\n".join(lines))
     return 0
 
 
@@ -62,7 +81,7 @@ def _evaluate(options: argparse.Namespace) -> Evaluation:
         _say(warning)
     lock = DataFolderLock(settings.data_dir).acquire()
     try:
-        pipeline = open_pipeline(_apart(settings))
+        pipeline = open_pipeline(apart(settings))
         try:
             candidates = options.candidates or settings.rerank_candidates
             return evaluate(pipeline, dataset, options.reranker or [None], candidates, _say)
@@ -72,9 +91,60 @@ def _evaluate(options: argparse.Namespace) -> Evaluation:
         lock.release()
 
 
-def _apart(settings: Settings) -> Settings:
-    """Keep all that is made for evaluations in a folder of its own, never among the user's collections."""
-    return replace(settings, data_dir=settings.data_dir / FOLDER, models_dir=settings.models_folder, qdrant_url="")
+def _measure(options: argparse.Namespace) -> Scorecard:
+    settings = settings_of(options)
+    lock = DataFolderLock(settings.data_dir).acquire()
+    try:
+        pipeline = open_pipeline(settings)
+        try:
+            return _measure_set(options, settings, pipeline)
+        finally:
+            pipeline.close()
+    finally:
+        lock.release()
+
+
+def _measure_set(options: argparse.Namespace, settings: Settings, pipeline: Pipeline) -> Scorecard:
+    """Carry a run out in this process; it is kept, and the Scorecard page shows it like its own."""
+    sets, tasks = QuestionSets(settings.data_dir), TaskStore(settings.data_dir)
+    labelled = sets.find(options.set)
+    if labelled is None:
+        names = ", ".join(one.name for one in sets.sets()) or "none yet: make one on the Scorecard page"
+        raise InputError(f"There is no question set {options.set!r}; there are: {names}.")
+    rerankers = options.reranker or [settings.rerank_model]
+    configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
+    spec = RunSpec(labelled.id, configurations, options.quality)
+    task = tasks.add(KIND, labelled.name, spec.record())
+    try:
+        _carry_out(task, Runs(pipeline, sets, tasks), tasks)
+    except BaseException as error:
+        tasks.end(task.id, "interrupted", str(error) or "It was interrupted in the shell: resume it.")
+        raise
+    rows = tasks.rows(task.id)
+    about = read_about(rows)
+    card = about and scorecard(about, list(read_rows(rows)))
+    if not card:
+        raise UnavailableError("The run was deleted meanwhile: start it again.")
+    return card
+
+
+def _carry_out(task: Task, runs: Runs, tasks: TaskStore) -> None:
+    """Do what the page's worker does with a task, which cannot run as long as this process has the data folder."""
+    result = runs.carry_out(_SpokenWork(tasks, task))
+    tasks.end(task.id, "done", result=result)
+
+
+class _SpokenWork(Work):
+    """Says on stderr how far the work is."""
+
+    def __init__(self, tasks: TaskStore, task: Task) -> None:
+        super().__init__(tasks, task, threading.Event())
+        self._said: dict[str, Progress] = {}
+
+    def progress(self, done: int, total: int, stage: str = "") -> None:
+        """Say and record how far the work is."""
+        self._said.setdefault(stage, Progress(_say, f"{stage.capitalize()}")).done(done, total)
+        super().progress(done, total, stage)
 
 
 def _say(sentence: str) -> None:

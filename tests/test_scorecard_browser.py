@@ -1,0 +1,74 @@
+"""The scorecard in a real browser: a run is started, left, found again, and a regression opens in the lab."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from rag.evaluation.question_sets import NewQuestion, QuestionSets
+from rag.evaluation.targets import Target
+from tests.browser import REPOSITORY, serve, visit
+from tests.parts import ingest, offline_settings, open_library
+
+WORK_MS = 30_000
+HOSTILE = '<img src=x onerror="window.harmed=1"> **bold**'
+TEXTS = {
+    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
+    "sugar.md": "Sugary drinks raise blood sugar quickly.",
+    "words.md": "What is it that we do when the room is too dark to read in?",
+}
+
+REGRESSION = f"What is it that we do when glucose is too high? {HOSTILE}"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, word_overlap_folder: Path) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("scorecard")
+    with open_library(offline_settings(folder / "data")) as library:
+        for name, text in TEXTS.items():
+            ingest(library, "notes", name, text)
+    questions = [
+        NewQuestion("What raises blood sugar?", (Target("sugar.md", ""),)),
+        # Meaning finds the sugar; the reranker counts the words that question and passage share.
+        NewQuestion(REGRESSION, (Target("sugar.md", ""),)),
+    ]
+    QuestionSets(folder / "data").create_with(f"set {HOSTILE}", "notes", questions, "upload")
+    environment = {
+        "DATA_DIR": str(folder / "data"),
+        "HF_HUB_OFFLINE": "1",
+        "RERANK_MODEL": str(word_overlap_folder),
+        "COLLECTION": "notes",
+    }
+    with serve(REPOSITORY / "app.py", folder, environment) as served:
+        yield served
+
+
+def test_a_run_is_left_found_again_and_its_regressions_open_in_the_lab(chromium: Browser, address: str) -> None:
+    with visit(chromium, f"{address}/scorecard", viewport={"width": 1280, "height": 1500}) as page:
+        page.get_by_role("radio", name="Runs").or_(page.get_by_role("button", name="Runs")).click(timeout=WORK_MS)
+        page.get_by_role("button", name="Start the run").click(timeout=WORK_MS)
+        expect(page).to_have_url(re.compile(r"run=1"), timeout=WORK_MS)
+        page.get_by_role("link", name="Library").click()
+        expect(page.get_by_text("3 documents")).to_be_visible(timeout=WORK_MS)
+        page.get_by_role("link", name="Scorecard").click()
+        expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_role("heading", name=re.compile("no reranking.*worse on 1 of 2 questions"))).to_be_visible()
+        chart = page.get_by_test_id("stVegaLiteChart").first
+        expect(chart).to_have_attribute(
+            "aria-label", re.compile("nDCG@10 of each configuration with its 95 % interval")
+        )
+        expect(chart.locator("text", has_text="no reranking")).to_be_visible()
+        assert page.evaluate("window.harmed") is None
+
+        changes = page.locator("[class*=st-key-changes][class*=-list]")
+        expect(changes).to_contain_text("rank 1 → 3 · nDCG@10 −0.500")
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="Open in the lab").click()
+        lab = opened.value
+        expect(lab.get_by_text("All read the same 3 candidates")).to_be_visible(timeout=WORK_MS)
+        expect(lab.get_by_role("textbox", name="Question")).to_have_value(REGRESSION)
+        assert lab.evaluate("window.harmed") is None

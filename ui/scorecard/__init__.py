@@ -1,0 +1,1 @@
+"""The scorecard: question sets, runs that are measured on them, and how they compare."""

@@ -1,0 +1,192 @@
+"""Have questions drafted by the language model, and approve, change or reject them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from rag.evaluation.drafting import KIND
+from rag.evaluation.question_sets import LabelledQuestion, QuestionSet
+from rag.tasks import RESUMABLE, Task
+from ui.language import gettext, mark, ngettext
+from ui.plain import label, place
+from ui.resources import App
+from ui.scorecard.undo import attempt
+
+MOST_AT_ONCE = 100
+USUAL = 10
+SHOWN = 10
+REFRESH_SECONDS = 1.0
+TITLE = mark("Questions for “{name}”")
+
+
+def show_drafting(app: App, chosen: QuestionSet) -> None:
+    """Draw how to have questions drafted, and how far the drafting is."""
+    task = next((one for one in app.tasks.store.entries(KIND) if one.spec["set_id"] == chosen.id), None)
+    working = task is not None and not task.ended
+    with st.expander(gettext("Draft questions"), icon=":material/edit_note:", key=f"sets-draft-{chosen.id}"):
+        st.caption(
+            gettext(
+                "The language model writes a question about each of some passages drawn from the collection. What the "
+                "passage does not answer, as the reranker judges it, is dropped; the others wait for your approval."
+            )
+        )
+        if app.pipeline.chat is None:
+            st.info(
+                gettext(
+                    "No language model is set. Set LLM_MODEL, and LLM_API_KEY or LLM_BASE_URL (a local server such as "
+                    "Ollama will do), and start again."
+                ),
+                icon=":material/smart_toy:",
+            )
+        elif working:
+            st.caption(gettext("Questions are being drafted; you may leave this page and come back."))
+        else:
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                number = st.number_input(
+                    gettext("Questions"), 1, MOST_AT_ONCE, USUAL, key=f"sets-draft-number-{chosen.id}", width=160
+                )
+                st.button(
+                    gettext("Draft"),
+                    icon=":material/edit_note:",
+                    type="primary",
+                    key="sets-draft-start",
+                    on_click=attempt,
+                    args=(partial(_start, app, chosen, int(number)),),
+                )
+    if task is not None:
+        st.fragment(_show_task, run_every=REFRESH_SECONDS if working else None)(app, task.id, working)
+
+
+def show_drafts(app: App, chosen: QuestionSet) -> None:
+    """Draw the drafts that wait for approval, each with the passage it is about."""
+    drafts = [question for question in chosen.questions if not question.approved]
+    if not drafts:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "**"
+            + ngettext("{number} draft waits for approval", "{number} drafts wait for approval", len(drafts))
+            + "**"
+        )
+        st.button(
+            gettext("Approve all"),
+            icon=":material/done_all:",
+            type="tertiary",
+            key="sets-approve-all",
+            on_click=attempt,
+            args=(
+                partial(_approve, app, drafts, True),
+                ngettext("{number} draft was approved.", "{number} drafts were approved.", len(drafts)),
+                partial(_approve, app, drafts, False),
+            ),
+        )
+    for draft in drafts[:SHOWN]:
+        _show_draft(app, draft)
+    if len(drafts) > SHOWN:
+        st.caption(gettext("The first {number} are shown.", number=SHOWN))
+
+
+def _start(app: App, chosen: QuestionSet, number: int) -> None:
+    spec = {"set_id": chosen.id, "collection": chosen.collection, "number": number}
+    app.tasks.add(KIND, gettext(TITLE, name=chosen.name), spec)
+
+
+def _show_task(app: App, task_id: int, was_working: bool) -> None:
+    """Draw how far a drafting is; the whole page is drawn anew with each new draft, and when it ends."""
+    task = app.tasks.store.get(task_id)
+    if task is None:
+        return
+    seen = st.session_state.get("sets_drafted")
+    st.session_state["sets_drafted"] = task.id, task.done
+    if was_working and (task.ended or (seen is not None and seen != (task.id, task.done))):
+        st.rerun()
+    if not task.ended:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            share = task.done / task.total if task.total else 0.0
+            said = gettext("{done} of {total} drafted", done=task.done, total=task.total) if task.total else ""
+            st.progress(share, said or gettext("Waiting for its turn…"))
+            st.button(
+                gettext("Cancel"),
+                icon=":material/stop:",
+                type="tertiary",
+                key="sets-draft-cancel",
+                on_click=attempt,
+                args=(partial(app.tasks.store.cancel, task.id),),
+            )
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_outcome(app, task))
+        if task.state in RESUMABLE and app.pipeline.chat is not None:
+            st.button(
+                gettext("Resume"),
+                icon=":material/play_arrow:",
+                type="tertiary",
+                key="sets-draft-resume",
+                on_click=attempt,
+                args=(partial(app.tasks.resume, task.id),),
+            )
+
+
+def _outcome(app: App, task: Task) -> str:
+    if task.result is None:
+        return f":material/error: {label(task.reason)}"
+    kept, dropped, unusable = (task.result[name] for name in ("kept", "dropped", "unusable"))
+    return ":material/edit_note: " + gettext(
+        "Last drafting: {kept} kept, {dropped} dropped since their passage does not answer them, {unusable} replies "
+        "without a question.",
+        kept=kept,
+        dropped=dropped,
+        unusable=unusable,
+    )
+
+
+def _show_draft(app: App, draft: LabelledQuestion) -> None:
+    sets = app.question_sets
+    with st.container(border=True, gap="xsmall", key=f"sets-draft-card-{draft.id}"):
+        question = st.text_input(gettext("Question"), draft.question, key=f"sets-draft-question-{draft.id}")
+        answer = st.text_input(gettext("Expected answer"), draft.reference, key=f"sets-draft-answer-{draft.id}")
+        for target in draft.targets:
+            with st.expander(label(place(target.document, target.page)), icon=":material/article:"):
+                st.text(target.quote)
+        with st.container(horizontal=True):
+            st.button(
+                gettext("Approve"),
+                icon=":material/check:",
+                type="primary",
+                key=f"sets-approve-{draft.id}",
+                on_click=attempt,
+                args=(
+                    partial(_take, app, draft, question, answer),
+                    gettext("“{question}” was approved.", question=question),
+                    partial(_give_back, app, draft),
+                ),
+            )
+            st.button(
+                gettext("Reject"),
+                icon=":material/close:",
+                type="tertiary",
+                key=f"sets-reject-{draft.id}",
+                on_click=attempt,
+                args=(
+                    partial(sets.remove_question, draft.id),
+                    gettext("“{question}” was rejected.", question=draft.question),
+                    partial(sets.restore_question, draft.id),
+                ),
+            )
+
+
+def _approve(app: App, drafts: list[LabelledQuestion], approved: bool) -> None:
+    for draft in drafts:
+        app.question_sets.approve(draft.id, approved)
+
+
+def _take(app: App, draft: LabelledQuestion, question: str, answer: str) -> None:
+    app.question_sets.edit_question(draft.id, question, answer)
+    app.question_sets.approve(draft.id)
+
+
+def _give_back(app: App, draft: LabelledQuestion) -> None:
+    app.question_sets.edit_question(draft.id, draft.question, draft.reference)
+    app.question_sets.approve(draft.id, False)

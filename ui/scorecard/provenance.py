@@ -1,0 +1,125 @@
+"""What a run was measured on and with, and what has to be known to read its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from rag.errors import ResiftError
+from rag.evaluation.corpus import corpus_digest
+from rag.evaluation.rows import About
+from rag.evaluation.scorecard import Scorecard
+from ui.language import gettext, ngettext
+from ui.plain import label
+from ui.resources import App
+
+HASH_CHARACTERS = 12
+
+
+def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
+    """Say what stood in, what failed, what is stale, and what was not asked yet."""
+    about = card.about
+    if changed := documents_changed(app, about):
+        st.warning(changed, icon=":material/history:")
+    notes = list(map(label, about.warnings))
+    if about.gone:
+        notes.append(
+            gettext(
+                "The documents that answer {gone} of {total} questions are not in the collection: they count as not "
+                "found.",
+                gone=f"{about.gone:,}",
+                total=f"{about.questions:,}",
+            )
+        )
+    if card.questions < about.questions:
+        notes.append(
+            gettext(
+                "{left} of {total} questions were not asked yet.",
+                left=f"{about.questions - card.questions:,}",
+                total=f"{about.questions:,}",
+            )
+        )
+    for score, name in zip(card.scores, names, strict=True):
+        if score.ran.reason:
+            notes.append(f"{label(name)}: {label(score.ran.reason)}")
+        for failure, count in score.failures.items():
+            notes.append(
+                ngettext(
+                    "{name} did not run on {number} question, whose fused order stands: {reason}.",
+                    "{name} did not run on {number} questions, whose fused order stands: {reason}.",
+                    count,
+                    name=label(name),
+                    reason=label(failure.rstrip(". ")),
+                )
+            )
+        for note, count in score.notes.items():
+            notes.append(
+                ngettext(
+                    "{name} on {number} question: {note}",
+                    "{name} on {number} questions: {note}",
+                    count,
+                    name=label(name),
+                    note=label(note),
+                )
+            )
+    for note in notes:
+        st.caption(f":material/info: {note}")
+
+
+def documents_changed(app: App, about: About) -> str:
+    """Say that the collection's documents are others than those of a run, "" where they are the same."""
+    if not about.collection:
+        return ""
+    try:
+        entries = app.library.documents(about.collection)
+    except ResiftError as error:
+        return label(str(error))
+    if not entries:
+        return gettext("The collection {name} is gone or empty by now.", name=f"“{label(about.collection)}”")
+    if corpus_digest(entries) == about.corpus:
+        return ""
+    return gettext(
+        "The documents changed since this run: it was measured on {before}, and there are {now} today. A new run would "
+        "say what the figures are now.",
+        before=ngettext("{number} document", "{number} documents", about.documents),
+        now=ngettext("{number} document", "{number} documents", len(entries)),
+    )
+
+
+def show_provenance(app: App, card: Scorecard, names: Sequence[str]) -> None:
+    """Draw the set, the documents, the models and the chunks of a run."""
+    about = card.about
+    collection = about.collection or gettext("a corpus of its own")
+    facts = [
+        (gettext("Question set"), about.set_name),
+        (gettext("Collection"), collection),
+        (
+            gettext("Documents"),
+            gettext("{number}, hash {hash}", number=f"{about.documents:,}", hash=about.corpus[:HASH_CHARACTERS]),
+        ),
+        (gettext("Questions"), f"{about.questions:,}"),
+        (gettext("Passages recalled by each search"), f"{about.recall_limit:,}"),
+    ]
+    if about.language_model:
+        facts.append((gettext("Language model"), about.language_model))
+    for name, value in facts:
+        with st.container(horizontal=True, gap="small"):
+            st.caption(name, width=230)
+            st.text(value, width="content")
+    st.dataframe(
+        [
+            {
+                gettext("Configuration"): name,
+                gettext("Reranker"): one.reranker,
+                gettext("Candidates"): one.configuration.candidates,
+                gettext("Embedder"): one.embedder,
+                gettext("Tokens in a chunk"): one.chunk_tokens,
+                gettext("Overlap"): one.chunk_overlap,
+                gettext("Passages"): one.passages,
+            }
+            for one, name in zip(about.ran, names, strict=True)
+        ],
+        hide_index=True,
+        alt=gettext("The models and the chunks of each configuration"),
+    )
