@@ -66,7 +66,9 @@ def format_duration(ms: float) -> str:
         return gettext("under 1 ms")
     if round(ms) < 1000:
         return f"{ms:.0f} ms"
-    return f"{ms / 1000:.1f} s"
+    if ms < 120_000:
+        return f"{ms / 1000:.1f} s"
+    return f"{ms / 60_000:.0f} min" if ms < 7_200_000 else f"{ms / 3_600_000:.1f} h"
 
 
 def _entered(retrieval: Retrieval) -> list[Hit]:

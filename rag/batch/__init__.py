@@ -1,0 +1,1 @@
+"""Many questions in one go: read from a table, asked in the background, and kept one by one."""

@@ -1,0 +1,161 @@
+"""Read questions from a CSV table: whatever its separator and its headings, with everything left out said."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.errors import InputError
+
+QUESTION_COLUMNS = (
+    "question",
+    "questions",
+    "query",
+    "queries",
+    "frage",
+    "fragen",
+    "pregunta",
+    "domanda",
+    "pergunta",
+    "问题",
+    "提问",
+    "問題",
+    "質問",
+)
+"""What a column of questions is called, in lower case."""
+
+SEPARATORS = ",;\t|"
+MOST_QUESTIONS = 2_000
+MOST_COLUMNS = 100
+HEADINGS_NAMED = 12
+"""The headings that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV file's headings, each of them once, and its rows, all as long as the headings."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def question_column(self) -> str:
+        """The heading of the questions, "" where none is known to be theirs."""
+        return next((heading for heading in self.headings if heading.casefold() in QUESTION_COLUMNS), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row that has a question: its place in the table, from 1, and its other cells.
+
+    A question that stands in an earlier row already is not asked again: `same_as` is that row's number.
+    """
+
+    number: int
+    question: str
+    others: tuple[str, ...]
+    same_as: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The lines of a table, and the headings of their other cells; `empty` rows had no question and are left out."""
+
+    lines: tuple[Line, ...]
+    headings: tuple[str, ...]
+    empty: int = 0
+
+    @property
+    def asked(self) -> tuple[Line, ...]:
+        """The lines that are asked: those with a question that no earlier line has."""
+        return tuple(line for line in self.lines if line.same_as is None)
+
+
+def read_table(text: str, name: str) -> Table:
+    """Read a CSV text, separated by what splits its first line into a known heading or else into the most columns.
+
+    Raises InputError for a file without rows and for one that is no table.
+    """
+    text = text.removeprefix("\ufeff")
+    first, _, rest = text.partition("\n")
+    if first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=,"):
+        rows = _rows(rest, first.strip()[-1], name)
+    else:
+        readings = [_rows(text, separator, name) for separator in SEPARATORS if separator in first]
+        rows = max(readings or [_rows(text, ",", name)], key=_promise)
+    headings = [heading.strip() for heading in rows[0]] if rows else []
+    if not any(headings):
+        raise InputError(f"{name} is empty: give a table whose first row has the headings, one of them “question”.")
+    width = max(map(len, rows))
+    if width > MOST_COLUMNS:
+        raise InputError(f"{name} has {width:,} columns, and {MOST_COLUMNS} are allowed: leave out what is not needed.")
+    return Table(
+        _distinct([*headings, *[""] * (width - len(headings))]),
+        tuple((*row, *[""] * (width - len(row))) for row in rows[1:]),
+    )
+
+
+def read_questions(table: Table, column: str) -> Questions:
+    """Return the questions of a column; raises InputError where there are none or too many of them."""
+    if column not in table.headings:
+        raise InputError(missing_column(table))
+    place = table.headings.index(column)
+    lines: list[Line] = []
+    numbers: dict[str, int] = {}
+    empty = 0
+    for number, row in enumerate(table.rows, start=1):
+        question = row[place].strip()
+        if not question:
+            empty += 1
+            continue
+        same = " ".join(question.casefold().split())
+        lines.append(Line(number, question, (*row[:place], *row[place + 1 :]), numbers.get(same)))
+        numbers.setdefault(same, number)
+    if not lines:
+        raise InputError(f"The column “{column}” has no questions: fill it in, or choose another column.")
+    if len(numbers) > MOST_QUESTIONS:
+        raise InputError(
+            f"The column “{column}” has {len(numbers):,} questions, and {MOST_QUESTIONS:,} are allowed at once: split "
+            "the file."
+        )
+    return Questions(tuple(lines), (*table.headings[:place], *table.headings[place + 1 :]), empty)
+
+
+def missing_column(table: Table) -> str:
+    """Say that no column is known to hold the questions, and which there are."""
+    named = ", ".join(f"“{heading}”" for heading in table.headings[:HEADINGS_NAMED])
+    more = len(table.headings) - HEADINGS_NAMED
+    return (
+        f"No column is called “question”; there are {named}{f' and {more} more' if more > 0 else ''}. Choose the one "
+        "that holds the questions, or name it question, query, Frage or 问题."
+    )
+
+
+def _rows(text: str, separator: str, name: str) -> list[list[str]]:
+    """Return the rows that are not blank."""
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(
+            f"{name} cannot be read as a table ({error}): save it as CSV again, with every quotation mark closed."
+        ) from error
+    return [row for row in rows if any(cell.strip() for cell in row)]
+
+
+def _promise(rows: Sequence[Sequence[str]]) -> tuple[bool, int]:
+    headings = [heading.strip().casefold() for heading in rows[0]] if rows else []
+    return any(heading in QUESTION_COLUMNS for heading in headings), len(headings)
+
+
+def _distinct(headings: Sequence[str]) -> tuple[str, ...]:
+    """Name what has no heading, and number what has that of another."""
+    found: dict[str, None] = {}
+    for place, heading in enumerate(headings, start=1):
+        wanted = named = heading or f"column {place}"
+        count = 2
+        while named in found:
+            named, count = f"{wanted} ({count})", count + 1
+        found[named] = None
+    return tuple(found)

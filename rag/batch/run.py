@@ -1,0 +1,182 @@
+"""Ask the questions of a batch one after the other; what fails is said and the rest goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from queue import Empty, Queue
+from typing import Any
+
+from rag.batch.questions import Line
+from rag.batch.records import (
+    ABOUT,
+    ANSWERS,
+    KIND,
+    SOURCES,
+    BatchAnswer,
+    BatchSource,
+    BatchSpec,
+    answer_of,
+    read_answers,
+    sources_of,
+)
+from rag.errors import CollectionError, InputError, ModelError, ResiftError, SettingError
+from rag.pipeline import Pipeline
+from rag.tasks import Runner, TaskStore, Work
+from rag.transformer import OUT_OF_MEMORY
+
+POLL_SECONDS = 0.2
+"""How often it is looked whether the batch was cancelled, while an answer is being written."""
+
+LIBRARIES = ("resift", "qdrant-edge-py", "fastembed", "onnxruntime")
+
+Found = tuple[BatchAnswer, tuple[BatchSource, ...]]
+
+log = logging.getLogger(__name__)
+
+
+def batch_runner(pipeline: Pipeline) -> Runner:
+    """Return what carries a batch out; questions that an earlier attempt answered are not asked again."""
+
+    def run(work: Work) -> dict[str, Any]:
+        spec = BatchSpec.from_json(work.task.spec)
+        asked = spec.questions.asked
+        answered = {key for key, row in work.rows.items() if key.startswith(ANSWERS) and not row["error"]}
+        work.keep(ABOUT, about(pipeline, spec))
+        failed = 0
+        for done, line in enumerate(asked):
+            work.progress(done, len(asked), line.question)
+            if f"{ANSWERS}{line.number}" in answered:
+                continue
+            answer, sources = _asked(pipeline, spec, line, work)
+            # The answer last: it is what says that the question is done.
+            work.keep(f"{SOURCES}{line.number}", [asdict(source) for source in sources])
+            work.keep(f"{ANSWERS}{line.number}", asdict(answer))
+            failed += bool(answer.error)
+        work.progress(len(asked), len(asked))
+        if failed:
+            has = "has" if failed == 1 else "have"
+            raise InputError(
+                f"{failed:,} of {len(asked):,} questions {has} no answer; the table says why. Resume to ask again."
+            )
+        return {}
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """About how long a batch takes in milliseconds: the `whole` of it, or its reranking only."""
+
+    ms: float
+    whole: bool
+
+
+def predict(pipeline: Pipeline, store: TaskStore, spec: BatchSpec) -> Prediction | None:
+    """Foresee a batch by the last one asked alike, else by the reranker's pace; None where neither is known."""
+    model = pipeline.chat.name if pipeline.chat else ""
+    questions = len(spec.questions.asked)
+    for task in store.entries(KIND):
+        one = task.spec
+        if (one["reranker"], one["candidates"], one["top"]) != (spec.reranker, spec.candidates, spec.top):
+            continue
+        answers = read_answers(store, task.id).values()
+        times = [answer.ms for answer in answers if answer.ms and answer.model in ("", model)]
+        if times:
+            return Prediction(sum(times) / len(times) * questions, whole=True)
+    try:
+        reranker, _ = pipeline.rerankers.reranker(spec.reranker, spec.candidates)
+    except ResiftError:  # said by each answer
+        return None
+    ms = reranker.predicted_ms(spec.candidates) if reranker else None
+    return None if ms is None else Prediction(ms * questions, whole=False)
+
+
+def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
+    """Return what a batch is asked of and with, as a JSON object; raises CollectionError as a search would."""
+    index = pipeline.store.open(spec.collection)
+    documents = sorted(index.documents(), key=lambda entry: entry.name)
+    return {
+        "documents": [[entry.name, entry.chunks] for entry in documents],
+        "digest": hashlib.sha256("\n".join(sorted(entry.id for entry in documents)).encode()).hexdigest(),
+        "embedder": index.spec.embedder,
+        "chunk_tokens": index.spec.chunk_tokens,
+        "chunk_overlap": index.spec.chunk_overlap,
+        "recall_limit": max(pipeline.settings.recall_limit, spec.candidates),
+        "reranker": spec.reranker or pipeline.settings.rerank_model,
+        "budget_ms": pipeline.settings.rerank_budget_ms,
+        "language_model": pipeline.chat.name if pipeline.chat else "",
+        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def _asked(pipeline: Pipeline, spec: BatchSpec, line: Line, work: Work) -> Found:
+    """Return the answer to a question, or why there is none; raises what would stop every other question too."""
+    try:
+        return _beside(lambda left: _answered(pipeline, spec, line, left), work.check)
+    except (CollectionError, ModelError, SettingError):
+        raise
+    except MemoryError:
+        reason = OUT_OF_MEMORY
+    except ResiftError as error:
+        work.check()
+        reason = str(error)
+    except Exception:
+        log.exception("A question of a batch failed")
+        reason = "An unexpected error, whose trace is in the log: ask it again."
+    return BatchAnswer(line.number, line.question, error=reason), ()
+
+
+def _answered(pipeline: Pipeline, spec: BatchSpec, line: Line, left: threading.Event) -> Found:
+    began = time.perf_counter()
+    retrieval = pipeline.retrieve(
+        line.question, spec.collection, reranker=spec.reranker, candidates=spec.candidates, top=spec.top
+    )
+    stream = pipeline.answer(retrieval)
+    for _ in stream:
+        if left.is_set():
+            break
+    answer = stream.answer
+    ms = (time.perf_counter() - began) * 1000
+    return answer_of(line.number, line.question, retrieval, answer, ms), sources_of(retrieval, answer)
+
+
+def _beside(action: Callable[[threading.Event], Found], check: Callable[[], None]) -> Found:
+    """Return what an action comes to in a thread of its own, which is left alone there as soon as `check` raises.
+
+    A language model that says nothing cannot be interrupted; the event tells the action when to stop by itself.
+    """
+    ended: Queue[Found | Exception] = Queue()
+    left = threading.Event()
+
+    def work() -> None:
+        try:
+            ended.put(action(left))
+        except Exception as error:
+            ended.put(error)
+
+    threading.Thread(target=work, daemon=True, name="batch-question").start()
+    try:
+        while True:
+            try:
+                outcome = ended.get(timeout=POLL_SECONDS)
+            except Empty:
+                check()
+                continue
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+    finally:
+        left.set()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,130 @@
+"""The batch page's logic with the bundled models on three small files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rag.batch.records import KIND
+from rag.lock import DataFolderLock
+from tests.parts import ingest, offline_settings, open_library
+from ui.resources import App, assemble
+
+TEXTS = {
+    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
+    "pump.md": "Let the pump cool down for twenty minutes.",
+}
+
+
+def draw_batch(app: object) -> None:
+    # Streamlit runs this as a script of its own, which knows no names from above.
+    from ui.batch.page import show_batch
+
+    show_batch(app)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    data = tmp_path_factory.mktemp("data")
+    with open_library(offline_settings(data, collection="notes", rerank_model="bundled")) as library:
+        for name, text in TEXTS.items():
+            ingest(library, "notes", name, text)
+        yield assemble(library._pipeline, library, DataFolderLock(data))
+
+
+@pytest.fixture
+def app(opened: App) -> App:
+    """The app without any batch; their numbers begin at 1 again."""
+    for task in opened.tasks.store.entries(KIND):
+        opened.tasks.store.delete(task.id)
+    return opened
+
+
+@pytest.fixture
+def page(app: App) -> AppTest:
+    return AppTest.from_function(draw_batch, kwargs={"app": app}, default_timeout=30).run()
+
+
+def upload(page: AppTest, content: bytes) -> AppTest:
+    page.file_uploader[0].set_value([("questions.csv", content, "text/csv")]).run()
+    assert not page.exception
+    return page
+
+
+def begin(page: AppTest, content: str) -> AppTest:
+    upload(page, content.encode())
+    page.button[0].click().run()
+    assert not page.exception
+    return page
+
+
+def said(page: AppTest) -> str:
+    return " ".join(one.value for kind in ("caption", "info", "warning", "error", "text") for one in page.get(kind))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_a_chinese_table_is_read_in_any_encoding(page: AppTest, encoding: str) -> None:
+    upload(page, "编号,问题\n1,手机过热了怎么办？\n2,水泵要冷却多长时间？\n".encode(encoding))
+    assert "1. 手机过热了怎么办？" in said(page)
+    assert page.button[0].label == "Ask 2 questions"
+
+
+def test_a_western_table_is_read_as_windows_saves_it(page: AppTest) -> None:
+    upload(page, "Nr;Frage\n1;Wie kühle ich ein heißes Telefon für längere Zeit?\n".encode("cp1252"))
+    assert "1. Wie kühle ich ein heißes Telefon für längere Zeit?" in said(page)
+
+
+def test_a_table_without_a_known_heading_says_what_there_is_and_asks(page: AppTest) -> None:
+    upload(page, b"id,text\n1,How long?\n")
+    assert "there are “id”, “text”" in page.warning[0].value
+    assert not page.button
+    page.selectbox[0].set_value("text").run()
+    assert page.button[0].label == "Ask 1 question"
+
+
+def test_what_is_no_table_is_refused_with_a_sentence(page: AppTest) -> None:
+    upload(page, bytes(range(256)) * 4)
+    assert "questions.csv is not text" in page.error[0].value
+
+
+def test_a_batch_streams_its_answers_and_its_rows_open_them(app: App, page: AppTest) -> None:
+    begin(page, "question\nHow do I cool a hot phone?\nHow long must the pump cool down?\n")
+    assert len(app.tasks.store.entries(KIND)) == 1
+    assert page.query_params["batch"] == "1"
+    assert not page.dataframe
+    app.tasks.run_next()
+    page.run()
+    table = page.dataframe[0].value
+    assert list(table["Answer"]) == [f"{text} [1]" for text in TEXTS.values()]
+    assert list(table["Sources"]) == ["[1] heat.md", "[1] pump.md"]
+    assert "2 answers" in said(page)
+
+
+def test_a_batch_with_a_question_that_failed_can_be_resumed(app: App, page: AppTest) -> None:
+    begin(page, f"question\n{'long ' * 2_001}\nHow long must the pump cool down?\n")
+    app.tasks.run_next()
+    page.run()
+    assert "Stopped: 2 of 2 questions were asked. 1 of 2 questions has no answer" in page.warning[0].value
+    assert "1 answer · 1 failed" in said(page)
+    page.button(key="batch-resume-1").click().run()
+    assert app.tasks.store.entries(KIND)[0].state == "queued"
+
+
+def test_a_deleted_batch_is_gone(app: App, page: AppTest) -> None:
+    begin(page, "question\nHow long must the pump cool down?\n")
+    page.button(key="batch-confirm-1").click().run()
+    assert not page.exception
+    assert not app.tasks.store.entries(KIND)
+    assert not page.selectbox
+
+
+def test_without_documents_the_way_to_them_is_shown(tmp_path: Path) -> None:
+    with open_library(offline_settings(tmp_path)) as library:
+        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        page = AppTest.from_function(draw_batch, kwargs={"app": app}, default_timeout=30)
+        page.session_state["library_page"] = "https://example.com"
+        page.run()
+    assert "There is nothing to search yet" in page.info[0].value

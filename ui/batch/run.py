@@ -1,0 +1,192 @@
+"""A batch at work or done: its progress, its answers as they come, and the spreadsheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+import streamlit as st
+
+from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_answers, read_batch, read_sources
+from rag.errors import ResiftError
+from rag.exports.spreadsheet import write_batch
+from rag.tasks import RESUMABLE, Task, TaskState
+from ui.language import gettext, mark, ngettext
+from ui.plain import label, place
+from ui.resources import App
+from ui.verdict import format_duration
+
+BUSY_REFRESH_SECONDS = 2.0
+ANSWER_SHOWN = 300
+"""Characters of an answer in the table; a row opens the whole."""
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+STATES: dict[TaskState, str] = {
+    "queued": mark("Waiting"),
+    "running": mark("Running"),
+    "done": mark("Done"),
+    "failed": mark("Stopped"),
+    "cancelled": mark("Cancelled"),
+    "interrupted": mark("Interrupted"),
+}
+
+
+def show_run(app: App, task_id: int, was_busy: bool) -> None:
+    """Draw a batch; a fragment, in which an error would reach nobody if it were raised."""
+    try:
+        task = app.tasks.store.get(task_id)
+        if task is None or task.ended == was_busy:
+            st.rerun()
+        spec = BatchSpec.from_json(task.spec)
+        answers = read_answers(app.tasks.store, task_id)
+        _show_state(task, spec, answers)
+        _show_actions(app, task, spec, answers)
+        if answers:
+            _show_summary(answers)
+            number = _show_table(task_id, spec, answers)
+            if number is not None:
+                _show_answer(answers[number], read_sources(app.tasks.store, task_id, number).get(number, ()))
+    except ResiftError as error:
+        st.error(label(str(error)), icon=":material/error:")
+
+
+def _show_state(task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> None:
+    asked = len(spec.questions.asked)
+    if task.ended:
+        if task.state != "done":
+            st.warning(
+                gettext(
+                    "{state}: {done} of {total} questions were asked. {reason}",
+                    state=gettext(STATES[task.state]),
+                    done=f"{len(answers):,}",
+                    total=f"{asked:,}",
+                    reason=label(task.reason),
+                ),
+                icon=":material/pause_circle:",
+            )
+        return
+    if task.state == "queued":
+        st.progress(0.0, text=gettext("Waiting until the work before it has ended…"))
+        return
+    told = gettext("{done} of {total} questions", done=f"{len(answers):,}", total=f"{asked:,}")
+    times = [answer.ms for answer in answers.values() if answer.ms]
+    if times:
+        left = sum(times) / len(times) * (asked - len(answers))
+        told = gettext("{progress}, about {duration} left", progress=told, duration=format_duration(left))
+    st.progress(min(len(answers) / asked, 1.0), text=told)
+    if task.stage:
+        st.caption(f":material/hourglass_top: {label(task.stage[:ANSWER_SHOWN])}")
+
+
+def _show_actions(app: App, task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> None:
+    store = app.tasks.store
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if answers:
+            partial = len(answers) < len(spec.questions.asked)
+            name = spec.file.rpartition(".")[0] or spec.file
+            st.download_button(
+                gettext("Download what there is (XLSX)") if partial else gettext("Download the answers (XLSX)"),
+                lambda: write_batch(read_batch(store, store.get(task.id) or task)),
+                file_name=f"{name}-{'partial' if partial else 'answers'}.xlsx",
+                mime=XLSX,
+                icon=":material/download:",
+                type="primary" if task.ended else "secondary",
+                on_click="ignore",
+                key=f"batch-download-{task.id}",
+            )
+        if not task.ended and st.button(gettext("Cancel"), icon=":material/close:", key=f"batch-cancel-{task.id}"):
+            store.cancel(task.id)
+            st.rerun()
+        if task.state in RESUMABLE and st.button(
+            gettext("Resume"), icon=":material/play_arrow:", key=f"batch-resume-{task.id}"
+        ):
+            app.tasks.resume(task.id)
+            st.rerun()
+        with st.popover(gettext("Delete"), icon=":material/delete:", type="tertiary", key=f"batch-delete-{task.id}"):
+            st.text(gettext("Delete this batch with its answers?"))
+            if st.button(gettext("Delete for good"), type="primary", key=f"batch-confirm-{task.id}"):
+                store.delete(task.id)
+                st.query_params.pop("batch", None)
+                st.rerun()
+
+
+def _show_summary(answers: dict[int, BatchAnswer]) -> None:
+    failed = sum(bool(answer.error) for answer in answers.values())
+    unsupported = sum(not (answer.error or answer.supported) for answer in answers.values())
+    fallen = sum(answer.state == "fallback" for answer in answers.values())
+    parts = [ngettext("{number} answer", "{number} answers", len(answers) - failed)]
+    if unsupported:
+        parts.append(gettext("{number} not in the documents", number=f"{unsupported:,}"))
+    if failed:
+        parts.append(gettext("{number} failed", number=f"{failed:,}"))
+    if fallen:
+        parts.append(gettext("{number} in fused order, because the reranker did not run", number=f"{fallen:,}"))
+    times = [answer.ms for answer in answers.values() if answer.ms]
+    if times:
+        parts.append(gettext("{duration} a question (median)", duration=format_duration(median(times))))
+    st.caption(" · ".join(parts))
+
+
+def _show_table(task_id: int, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> int | None:
+    """Draw the answers so far, and return the number of the question whose row is chosen."""
+    numbers = list(answers)
+    relevance = gettext("Best relevance")
+    rows = [
+        {
+            gettext("No."): answer.number,
+            gettext("Question"): answer.question,
+            gettext("Answer"): answer.error or " ".join(answer.text.split())[:ANSWER_SHOWN],
+            gettext("Supported"): None if answer.error else answer.supported,
+            relevance: answer.relevance,
+            gettext("Sources"): ", ".join(answer.documents),
+            gettext("Time"): format_duration(answer.ms) if answer.ms else "",
+        }
+        for answer in answers.values()
+    ]
+    chosen = st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            gettext("No."): st.column_config.NumberColumn(width=50),
+            gettext("Question"): st.column_config.TextColumn(width=280),
+            gettext("Answer"): st.column_config.TextColumn(width="large"),
+            gettext("Supported"): st.column_config.CheckboxColumn(width=90),
+            relevance: st.column_config.NumberColumn(format="%.2f", width=110),
+        },
+        key=f"batch-table-{task_id}",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=gettext("The answers so far; choose a row to read the whole answer and its sources"),
+    )
+    picked = chosen.selection.rows
+    if picked and picked[0] < len(numbers):
+        return numbers[picked[0]]
+    st.caption(gettext("Choose a row to read the whole answer and its sources."))
+    return None
+
+
+def _show_answer(answer: BatchAnswer, sources: Sequence[BatchSource]) -> None:
+    with st.container(border=True, key="batch-answer"):
+        st.text(answer.question)
+        if answer.error:
+            st.error(label(answer.error), icon=":material/error:")
+            return
+        st.text(answer.text)
+        for note in answer.notes:
+            st.caption(f":material/info: {label(note)}")
+        for source in sources:
+            with st.expander(label(f"[{source.number}] {place(source.document, source.page)}")):
+                if source.heading:
+                    st.caption(label(source.heading))
+                st.text(source.text)
+                st.caption(_scores(source))
+
+
+def _scores(source: BatchSource) -> str:
+    parts = [f"{source.rank_before} → {source.rank_after}"]
+    if source.relevance is not None:
+        parts.append(gettext("relevance {relevance}", relevance=f"{source.relevance:z.2f}"))
+    parts += [f"cosine {source.cosine:z.2f}", f"BM25 {source.bm25:.1f}"]
+    if source.cited:
+        parts.append(gettext("cited"))
+    return " · ".join(parts)

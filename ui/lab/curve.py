@@ -1,0 +1,203 @@
+"""The cost curve in the lab: what more candidates are worth on a question set, and what they cost here."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from rag.comparison import Comparison
+from rag.errors import ResiftError
+from rag.evaluation.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
+from rag.evaluation.question_sets import QuestionSet
+from rag.tasks import RESUMABLE, Task
+from rag.types import Retrieval
+from ui.lab.curve_chart import FORESEEN, MEASURED, Marks, show_curve_charts
+from ui.lab.curve_verdict import describe_budget, describe_curve
+from ui.lab.options import PREFIX, RERANKERS, reranker_choices
+from ui.language import gettext, ngettext
+from ui.plain import label
+from ui.resources import App
+from ui.verdict import format_duration
+
+BUSY_REFRESH_SECONDS = 1.0
+
+
+def show_curve(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the cost curve of a reranker on a question set of the comparison's collection."""
+    collection = comparison.fused.collection
+    st.caption(
+        gettext(
+            "How good the order gets, and how long that takes, with more and more candidates: measured on a set of "
+            "questions whose answers are marked."
+        )
+    )
+    found = [app.question_sets.get(one.id) for one in app.question_sets.sets(collection) if one.size > one.drafts]
+    sets = {one.id: one for one in found if one is not None and one.measurable}
+    if not sets:
+        st.info(
+            gettext(
+                "No question set of this collection has a question with its answer marked yet: mark a passage that "
+                "answers, or make a set on the Scorecard page."
+            ),
+            icon=":material/flag:",
+        )
+        return
+    first, second, third = st.columns([2, 2, 1], vertical_alignment="bottom")
+    chosen = first.selectbox(
+        gettext("Question set"),
+        list(sets),
+        format_func=lambda set_id: _titled(sets[set_id]),
+        key=f"{PREFIX}curve-set-{collection}",
+        persist_state="session",
+    )
+    with second:
+        reranker = _choose_reranker(app, after)
+    budget_ms = third.number_input(
+        gettext("Time budget (ms)"),
+        min_value=0,
+        step=100,
+        value=app.settings.rerank_budget_ms,
+        key=f"{PREFIX}curve-budget",
+        help=gettext("0 is none. For answers, RERANK_BUDGET_MS sets it; here it only moves the line."),
+        persist_state="session",
+    )
+    tasks = [task for task in app.tasks.store.entries(KIND) if _is_of(task, sets[chosen], reranker)]
+    task = tasks[0] if tasks else None
+    _show_start(app, sets[chosen], reranker, task)
+    if task is not None:
+        busy = not task.ended
+        st.fragment(_show_run, run_every=BUSY_REFRESH_SECONDS if busy else None)(
+            app, task.id, sets[chosen], budget_ms, busy
+        )
+
+
+def _titled(one: QuestionSet) -> str:
+    return f"{one.name} · {ngettext('{number} question', '{number} questions', len(one.measurable))}"
+
+
+def _is_of(task: Task, chosen: QuestionSet, reranker: str) -> bool:
+    spec = task.spec
+    wanted = (chosen.id, chosen.collection, reranker)
+    return (spec["set_id"], spec["collection"], spec["reranker"]) == wanted
+
+
+def _choose_reranker(app: App, after: Retrieval) -> str:
+    """Draw which reranker is measured, and return it as RERANK_MODEL takes it: at first that of the comparison."""
+    named = reranker_choices(app)
+    choices = list(dict.fromkeys([*st.session_state.get(RERANKERS, []), *named]))
+    candidates = len(after.hits)
+    same = [choice for choice in choices if _name_of(app, choice, candidates) == after.reranker.name]
+    return str(
+        st.selectbox(
+            gettext("Reranker"),
+            choices,
+            index=choices.index(same[0]) if same else 0,
+            format_func=lambda choice: named.get(choice, choice),
+            key=f"{PREFIX}curve-reranker-{after.reranker.name}",
+        )
+    )
+
+
+def _name_of(app: App, choice: str, candidates: int) -> str:
+    try:
+        return app.pipeline.rerankers.reranker(choice, candidates)[1].name
+    except ResiftError:  # said when it is measured
+        return ""
+
+
+def _show_start(app: App, chosen: QuestionSet, reranker: str, task: Task | None) -> None:
+    """Draw the button that measures, with the time that will take."""
+    if task is not None and not task.ended:
+        return
+    passages = app.pipeline.store.open(chosen.collection).count()
+    spec = CurveSpec(chosen.id, chosen.name, chosen.collection, reranker, steps_for(app.settings, passages))
+    try:
+        ms = predicted_ms(app.pipeline, spec, len(chosen.measurable))
+    except ResiftError as error:
+        st.error(label(str(error)), icon=":material/error:")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = gettext("Measure the curve") if task is None else gettext("Measure again")
+        if st.button(words, icon=":material/show_chart:", type="primary" if task is None else "secondary"):
+            app.tasks.add(KIND, chosen.name, spec.to_json())
+            st.rerun(scope="app")
+        if ms is None:
+            told = gettext("How long it takes is known after the first question")
+        else:
+            told = gettext("About {duration} on this machine", duration=format_duration(ms))
+        st.caption(f":material/timer: {told}", width="content")
+
+
+def _show_run(app: App, task_id: int, chosen: QuestionSet, budget_ms: int, was_busy: bool) -> None:
+    """Draw a run and its curve so far; a fragment, in which an error would reach nobody if it were raised."""
+    try:
+        task = app.tasks.store.get(task_id)
+        if task is None or task.ended == was_busy:
+            st.rerun(scope="app")
+        _show_state(app, task)
+        rows = app.tasks.store.rows(task_id)
+        curve = read_curve(rows)
+        for reason, count in curve.failures.items():
+            said = ngettext("{number} question is left out", "{number} questions are left out", count)
+            st.warning(f"{said}: {label(reason)}", icon=":material/error:")
+        if curve.questions:
+            _show_points(app, task, curve, budget_ms)
+        if task.ended and set(rows) != {str(question.id) for question in chosen.measurable}:
+            st.caption(
+                f":material/info: {gettext('The set has other questions by now: measure again to have them in.')}"
+            )
+    except ResiftError as error:
+        st.error(label(str(error)), icon=":material/error:")
+
+
+def _show_state(app: App, task: Task) -> None:
+    if task.state == "done":
+        reason = (task.result or {}).get("reason", "")
+        if reason:
+            st.caption(f":material/info: {label(reason)}")
+        return
+    if task.ended:
+        st.warning(label(task.reason), icon=":material/pause_circle:")
+        if task.state in RESUMABLE and st.button(gettext("Resume"), icon=":material/play_arrow:", key="curve-resume"):
+            app.tasks.resume(task.id)
+            st.rerun(scope="app")
+        return
+    if task.state == "queued":
+        told = gettext("Waiting until the work before it has ended…")
+    else:
+        told = gettext("{done} of {total} questions", done=task.done, total=task.total)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(task.done / task.total if task.total else 0.0, text=told)
+        if st.button(gettext("Cancel"), icon=":material/close:", key="curve-cancel"):
+            app.tasks.store.cancel(task.id)
+            st.rerun(scope="app")
+
+
+def _show_points(app: App, task: Task, curve: Curve, budget_ms: int) -> None:
+    points = curve.points
+    present = app.settings.rerank_candidates
+    told, *more = [*describe_curve(curve), *describe_budget(curve, budget_ms, app.settings.rerank_timeout * 1000)]
+    st.subheader(told, anchor=False)
+    st.markdown(" ".join(more))
+    fitting = curve.fitting(budget_ms) if budget_ms else None
+    marks = Marks(present, curve.enough.candidates, fitting, budget_ms)
+    show_curve_charts(points, marks, key=f"curve-{task.id}-{len(curve.questions)}-{budget_ms}")
+    none = points[0]
+    rows = []
+    for point in points:
+        versus = curve.compare(none, point)
+        rows.append(
+            {
+                gettext("Candidates"): point.candidates,
+                "nDCG@10": point.ndcg,
+                "hit@1": point.hit,
+                gettext("Reranking time"): format_duration(point.ms) if point.ms else "",
+                gettext("How it is known"): gettext(MEASURED if point.measured else FORESEEN) if point.ms else "",
+                gettext("Better / same / worse than fused"): f"{versus.wins} / {versus.ties} / {versus.losses}",
+            }
+        )
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in ("nDCG@10", "hit@1")},
+        alt=gettext("The points of the curve; the row of 0 candidates is the fused order"),
+    )
