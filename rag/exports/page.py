@@ -1,0 +1,57 @@
+"""Write one HTML file that reads nothing else: no script, no font, no picture, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.rerank.funnel import PREFIX as FUNNEL
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "pages"
+
+Translate = Callable[[str], str]
+"""Returns a text of rag.exports.texts in the reader's language, with its {names} left in place."""
+
+
+def render(template: str, translate: Translate, language: str, **values: Any) -> bytes:
+    """Return a page of a template as UTF-8; every value is escaped but what the template itself marks as safe."""
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    page = _environment().get_template(template)
+    return page.render(_=translate, language=language, style=style, **values).encode()
+
+
+def reranker_label(name: str, first_pass: str | None, translate: Translate) -> str:
+    """Name an order by what made it, in the order in which they read."""
+    name = name.removeprefix(FUNNEL)
+    last = translate({"none": "fused"}.get(name, name))
+    return translate("{first}, then {second}").format(first=translate(first_pass), second=last) if first_pass else last
+
+
+def duration(ms: float) -> str:
+    """Write milliseconds with a unit that suits their size."""
+    return f"{ms / 1000:.1f} s" if round(ms) >= 1000 else f"{ms:.0f} ms" if ms >= 1 else "<1 ms"
+
+
+def place(passage: Mapping[str, Any]) -> str:
+    """Name a passage's place as people say it."""
+    return passage["document"] if passage["page"] is None else f"{passage['document']}, p. {passage['page']}"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters |= {"duration": duration, "place": place}
+    return made

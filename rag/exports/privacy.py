@@ -1,0 +1,45 @@
+"""Keep what tells of a machine or a person out of what is taken away: paths, addresses, hosts and keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path, PurePath
+from urllib.parse import urlsplit
+
+from rag.config import ADDRESSES, Settings
+
+ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,;)\"']+", re.IGNORECASE)
+PATH = re.compile(r"(?<![\w.…/\\])(?:~|[A-Za-z]:)?(?:[\\/][^\\/\s'\"(),;:]+)+[\\/]?")
+"""An absolute path, or one from the home folder, as far as the next space."""
+
+
+class Privacy:
+    """Rewrites the program's own sentences, which may name what is set up; documents and questions are left alone."""
+
+    def __init__(self, settings: Settings, choices: Sequence[str] = ()) -> None:
+        """Know what is set; `choices` are rerankers as they were asked for, which may be folders."""
+        keys = [getattr(settings, field.name) for field in fields(settings) if field.name.endswith("api_key")]
+        hosts = [urlsplit(address).hostname for name in ADDRESSES if (address := getattr(settings, name))]
+        folders = [settings.data_dir.resolve(), settings.models_folder.resolve(), Path.home()]
+        known = {str(folder): "…" for folder in folders if len(folder.parts) > 1}
+        known |= {choice: model_name(choice) for choice in choices if _is_path(choice)}
+        self._known = dict.fromkeys((*keys, *filter(None, hosts)), "…") | known
+        self._known.pop("", None)
+
+    def __call__(self, text: str) -> str:
+        """Return a sentence with only the last name of each path, and without addresses, hosts and keys."""
+        text = ADDRESS.sub("…", text)
+        for known in sorted(self._known, key=len, reverse=True):
+            text = text.replace(known, self._known[known])
+        return PATH.sub(lambda path: f"…/{PurePath(path[0].replace(chr(92), '/')).name}", text)
+
+
+def model_name(choice: str) -> str:
+    """Name a model without the folder it is in; any other name stays as it is."""
+    return PurePath(choice.replace("\\", "/")).name if _is_path(choice) else choice
+
+
+def _is_path(choice: str) -> bool:
+    return choice.startswith((".", "~", "/", "\\")) or choice[1:3] in (":\\", ":/")
