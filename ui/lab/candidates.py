@@ -8,8 +8,10 @@ import streamlit as st
 
 from rag.comparison import Comparison, moves
 from rag.types import Hit, RankedHit, Retrieval
+from ui.lab.gold import show_gold
 from ui.lab.orders import describe_move, order_name, rank_columns
 from ui.lab.rank_chart import OPENED, show_rank_chart
+from ui.lab.why import show_why
 from ui.language import gettext
 from ui.plain import label, place
 from ui.resources import App
@@ -74,10 +76,9 @@ def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Ret
                 on_click=open_passage,
                 args=(None,),
             )
-        if hit.chunk.heading:
-            st.caption(label(hit.chunk.heading))
-        st.text(hit.chunk.text)
+        show_why(app, comparison, before, after, hit)
         _show_ranks(comparison, hit)
+        show_gold(app, comparison, before, after, hit)
 
 
 def show_table(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:

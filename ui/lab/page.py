@@ -13,10 +13,15 @@ from rag.types import Retrieval
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
 from ui.lab.address import take_address, write_address
+from ui.lab.answers import show_answers
 from ui.lab.candidates import most_telling, open_passage, show_chart, show_passage, show_table
+from ui.lab.curve import show_curve
 from ui.lab.duel import duel_verdict, show_duel
 from ui.lab.options import PREFIX, QUESTION, TOP, LabOptions, choose_lab_options, choose_top, predict
 from ui.lab.orders import order_name
+from ui.lab.presenter import present_button, scenes_button, show_presenter
+from ui.lab.scores import show_scores
+from ui.lab.takeaway import show_takeaway
 from ui.language import gettext, mark, ngettext
 from ui.plain import label
 from ui.resources import App
@@ -34,20 +39,27 @@ Section = Callable[[App, Comparison, Retrieval, Retrieval], None]
 
 
 def _show_agreement(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
-    show_duel(comparison, before, after, open_passage)
+    show_duel(app, comparison, before, after, open_passage)
 
 
 SECTIONS: dict[str, Section] = {
     mark("All candidates"): show_table,
+    mark("Two answers"): show_answers,
     mark("Agreement"): _show_agreement,
+    mark("Scores"): show_scores,
+    mark("Cost curve"): show_curve,
 }
 """The views below the chart, by their names."""
 
 
 def show_lab(app: App) -> None:
     """Draw the lab page."""
+    if show_presenter():
+        return
     st.html(STYLE)
-    st.title(gettext("Rerank lab"), anchor=False)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title(gettext("Rerank lab"), anchor=False, width="content")
+        scenes_button()
     st.caption(
         gettext(
             "Several rerankers read the same candidates for one question. Nothing here changes the chat's settings."
@@ -156,7 +168,10 @@ def _show_result(app: App, whole: Comparison) -> None:
     if pair is None:
         return
     before, after = pair
-    st.subheader(label(duel_verdict(before, after)), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(label(duel_verdict(before, after)), anchor=False)
+        present_button(app, before, after)
+        show_takeaway(app, comparison, before, after)
     chart, passage = st.columns([2, 1], gap="medium")
     with chart:
         show_chart(comparison, before, after)
