@@ -1,0 +1,167 @@
+"""Gold by click: a person says that a passage answers the question, and the measures before and after appear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from rag.comparison import Comparison
+from rag.errors import ResiftError
+from rag.evaluation.metrics import Measurer
+from rag.evaluation.question_sets import QuestionSet
+from rag.evaluation.targets import Target, answers, judgments, target_of, units
+from rag.types import Hit, Retrieval
+from ui.lab.orders import order_name
+from ui.lab.scores import remember_scores
+from ui.language import gettext, mark, ngettext
+from ui.plain import label
+from ui.resources import App
+
+FAILURE = "lab_gold_failure"
+NAME = mark("{collection}: labelled in the lab")
+QUERY = "question"
+
+
+def show_gold(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
+    """Draw whether a passage answers the question, to be said by a click, and what that makes of both orders."""
+    if failure := st.session_state.pop(FAILURE, ""):
+        st.error(label(failure), icon=":material/error:")
+    try:
+        remember_scores(app, comparison)
+        sets = [one for one in app.question_sets.sets(comparison.fused.collection) if one.folder is None]
+        chosen = _choose_set(comparison.fused.collection, sets)
+        known = app.question_sets.question_of(chosen.id, comparison.fused.question) if chosen else None
+        targets = known.targets if known else ()
+        _show_button(app, comparison, chosen, targets, hit)
+        if any(target.grade > 0 for target in targets):
+            _show_figures(comparison, before, after, targets)
+    except ResiftError as error:
+        st.caption(f":material/error: {label(str(error))}")
+
+
+def figures(order: Retrieval, targets: Sequence[Target]) -> dict[str, float]:
+    """Return nDCG@10, MRR@10 and the hit among the passages read of one order; what is not labelled does not answer."""
+    ranking = units((ranked.hit.chunk for ranked in order.ranked), targets)
+    measured = Measurer({QUERY: judgments(targets)}).figures({QUERY: ranking})[QUERY]
+    kept = [ranked.hit.chunk for ranked in order.kept]
+    found = any(target.grade > 0 and answers(chunk, target) for chunk in kept for target in targets)
+    return {
+        "nDCG@10": measured["ndcg@10"],
+        "MRR@10": measured["mrr@10"],
+        gettext("hit@{top}", top=len(kept)): float(found),
+    }
+
+
+def _choose_set(collection: str, sets: Sequence[QuestionSet]) -> QuestionSet | None:
+    """Draw which set a label joins where there is a choice, and return it; None before the first is made."""
+    if len(sets) < 2:
+        return sets[0] if sets else None
+    names = {one.id: one.name for one in sets}
+    key = f"lab-gold-set-{collection}"
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = sets[0].id
+    chosen = st.selectbox(
+        gettext("Question set"),
+        list(names),
+        format_func=lambda set_id: names.get(set_id, ""),
+        key=key,
+        persist_state="session",
+    )
+    return next(one for one in sets if one.id == chosen)
+
+
+def _show_button(
+    app: App, comparison: Comparison, chosen: QuestionSet | None, targets: Sequence[Target], hit: Hit
+) -> None:
+    labelled = [target for target in targets if target.grade > 0 and answers(hit.chunk, target)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if labelled and chosen is not None:
+            st.badge(gettext("Answers the question"), icon=":material/check_circle:", color="blue")
+            st.button(
+                gettext("Undo"),
+                icon=":material/undo:",
+                type="tertiary",
+                key="gold-undo",
+                on_click=_unlabel,
+                args=(app, comparison, chosen, labelled),
+            )
+        else:
+            st.button(
+                gettext("This answers it"),
+                icon=":material/check_circle:",
+                key="gold-label",
+                help=gettext("Keep the question with this passage in a question set, and measure both orders by it"),
+                on_click=_label,
+                args=(app, comparison, chosen, hit),
+            )
+    if labelled and chosen is not None:
+        st.caption(
+            ngettext(
+                "Kept in “{name}”, which has {number} question.",
+                "Kept in “{name}”, which has {number} questions.",
+                chosen.size,
+                name=label(chosen.name),
+            )
+        )
+
+
+def _show_figures(comparison: Comparison, before: Retrieval, after: Retrieval, targets: Sequence[Target]) -> None:
+    one, other = (order_name(order, comparison.orders) for order in (before, after))
+    earlier, later = figures(before, targets), figures(after, targets)
+    with st.container(horizontal=True, key="gold-figures"):
+        for name, value in later.items():
+            change = value - earlier[name]
+            st.metric(
+                name,
+                f"{value:.2f}",
+                delta=f"{change:+.2f}" if round(change, 2) else gettext("no change"),
+                delta_color="off",
+                delta_arrow="auto" if round(change, 2) else "off",
+                help=gettext("{before} before, {after} after", before=f"{earlier[name]:.2f}", after=f"{value:.2f}"),
+            )
+    pool = [hit.chunk for hit in comparison.fused.hits]
+    answering = [target for target in targets if target.grade > 0]
+    missing = sum(not any(answers(chunk, target) for chunk in pool) for target in answering)
+    st.caption(
+        ngettext(
+            "{after} against {before}, by {number} labelled answer; what nobody labelled counts as no answer.",
+            "{after} against {before}, by {number} labelled answers; what nobody labelled counts as no answer.",
+            len(answering),
+            after=label(other),
+            before=label(one),
+        )
+    )
+    if missing:
+        st.caption(
+            ngettext(
+                "{number} labelled answer is not among the candidates, and counts as not found.",
+                "{number} labelled answers are not among the candidates, and count as not found.",
+                missing,
+            )
+        )
+
+
+def _label(app: App, comparison: Comparison, chosen: QuestionSet | None, hit: Hit) -> None:
+    collection = comparison.fused.collection
+    try:
+        if chosen is None:
+            name = gettext(NAME, collection=collection)
+            chosen = app.question_sets.find(name) or app.question_sets.create(name, collection)
+        app.question_sets.add_question(chosen.id, comparison.fused.question, [target_of(hit.chunk)])
+    except ResiftError as error:
+        st.session_state[FAILURE] = str(error)
+
+
+def _unlabel(app: App, comparison: Comparison, chosen: QuestionSet, labelled: Sequence[Target]) -> None:
+    """Take a label back, and the question with it where it came by that click alone."""
+    try:
+        question = app.question_sets.question_of(chosen.id, comparison.fused.question)
+        if question is None:
+            return
+        for target in labelled:
+            app.question_sets.remove_target(question.id, target)
+        if question.origin == "click" and len(question.targets) == len(labelled):
+            app.question_sets.remove_question(question.id)
+    except ResiftError as error:
+        st.session_state[FAILURE] = str(error)

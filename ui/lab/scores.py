@@ -1,0 +1,223 @@
+"""The score view: how relevance is spread in a collection, where a threshold cuts, and which one labels suggest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import streamlit as st
+
+from rag.comparison import Comparison
+from rag.errors import ResiftError
+from rag.evaluation.scores import (
+    FEWEST_QUESTIONS,
+    ScoredPassage,
+    Suggestion,
+    labelled_scores,
+    suggest_threshold,
+)
+from rag.evaluation.targets import answers
+from rag.types import Retrieval
+from ui.lab.orders import order_name
+from ui.lab.score_chart import show_score_chart
+from ui.language import gettext, ngettext
+from ui.plain import label
+from ui.resources import App
+
+KEPT = "lab_scores_kept"
+"""What was last put into the log of scores: it is put there once."""
+
+THRESHOLD = "lab-threshold-"
+
+Scored = tuple[float, bool]
+"""A passage's relevance, and whether it is labelled as an answer."""
+
+
+def remember_scores(app: App, comparison: Comparison) -> None:
+    """Keep what every reranker scored, with the labels that there are by now; nothing where that is kept already."""
+    fused = comparison.fused
+    targets = app.question_sets.targets(fused.collection, fused.question)
+    pool = tuple(hit.chunk.id for hit in fused.hits)
+    names = tuple(order.reranker.name for order in comparison.orders)
+    state = fused.question, fused.collection, pool, names, tuple(target.id for target in targets)
+    if st.session_state.get(KEPT) == state:
+        return
+    answered = {
+        hit.chunk.id: tuple(target.id for target in targets if answers(hit.chunk, target)) for hit in fused.hits
+    }
+    question = " ".join(fused.question.split())
+    for order in comparison.orders[1:]:
+        passages = [
+            ScoredPassage(ranked.score.relevance, answered[ranked.hit.chunk.id])
+            for ranked in order.ranked
+            if ranked.score is not None
+        ]
+        app.question_sets.scores.keep(fused.collection, order.reranker.name, question, passages)
+    st.session_state[KEPT] = state
+
+
+def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the scores of one reranker's candidates and of all questions asked so far, with a threshold to try."""
+    name = order_name(after, comparison.orders)
+    reranker, collection = after.reranker.name, after.collection
+    try:
+        remember_scores(app, comparison)
+        asked = app.question_sets.scores.questions(collection, reranker)
+        answering = app.question_sets.answering(collection)
+    except ResiftError as error:
+        st.error(label(str(error)), icon=":material/error:")
+        return
+    here = _marked(asked.get(" ".join(after.question.split()), ()), answering.get(" ".join(after.question.split())))
+    _say_unscored(after, name)
+    if not here:
+        return
+    labelled = labelled_scores(asked, answering)
+    suggestion = suggest_threshold(labelled) if len(labelled) >= FEWEST_QUESTIONS else None
+    threshold = _choose_threshold(reranker, suggestion.threshold if suggestion else median(one for one, _ in here))
+    st.markdown(f"**{label(_cut(here, threshold))}**")
+    show_score_chart(here, threshold, key="score-chart")
+    _show_suggestion(reranker, labelled, suggestion)
+    _show_all(asked, answering, threshold)
+    st.caption(
+        gettext(
+            "Scores of {reranker}, which are on a scale of their own. The threshold is a view: it changes nothing in "
+            "the chat.",
+            reranker=label(name),
+        )
+    )
+
+
+def _marked(passages: Sequence[ScoredPassage], answering: frozenset[str] | None) -> list[Scored]:
+    return [(one.relevance, bool(answering and answering.intersection(one.targets))) for one in passages]
+
+
+def _say_unscored(after: Retrieval, name: str) -> None:
+    scores = [ranked.score.relevance for ranked in after.ranked if ranked.score is not None]
+    left_out = len(after.ranked) - len(scores)
+    if not scores:
+        st.info(gettext("{reranker} gave no scores.", reranker=label(name)), icon=":material/info:")
+    elif left_out:
+        st.caption(
+            ngettext(
+                "{number} candidate was not scored, and is not in the chart.",
+                "{number} candidates were not scored, and are not in the chart.",
+                left_out,
+            )
+        )
+    if len(scores) == 1:
+        st.caption(gettext("With one candidate there is no distribution, only its score."))
+    elif scores and min(scores) == max(scores):
+        st.caption(gettext("All candidates have the same score, so that a threshold keeps all of them or none."))
+
+
+def _choose_threshold(reranker: str, first: float) -> float:
+    key = f"{THRESHOLD}{reranker}"
+    if key not in st.session_state:
+        st.session_state[key] = round(first, 2)
+    return float(
+        st.slider(
+            gettext("Threshold"),
+            0.0,
+            1.0,
+            step=0.01,
+            key=key,
+            persist_state="session",
+            help=gettext("Passages with a lower relevance would be dropped."),
+        )
+    )
+
+
+def _cut(passages: Sequence[Scored], threshold: float) -> str:
+    """Say what a threshold drops of one question's passages."""
+    dropped = sum(relevance < threshold for relevance, _ in passages)
+    if dropped == len(passages):
+        return ngettext(
+            "The one passage would be dropped, so that there would be nothing to answer from.",
+            "All {number} passages would be dropped, so that there would be nothing to answer from.",
+            dropped,
+        )
+    lost = sum(answering and relevance < threshold for relevance, answering in passages)
+    said = gettext("{dropped} of {number} dropped", dropped=dropped, number=len(passages))
+    if not lost:
+        return said
+    return f"{said}, " + ngettext("{number} labelled answer among them", "{number} labelled answers among them", lost)
+
+
+def _show_suggestion(reranker: str, labelled: Sequence[Sequence[Scored]], suggestion: Suggestion | None) -> None:
+    count = len(labelled)
+    if count < FEWEST_QUESTIONS:
+        missing = FEWEST_QUESTIONS - count
+        st.caption(
+            ":material/lightbulb: "
+            + ngettext(
+                "A threshold is suggested from {fewest} labelled questions on; {labelled} so far, {number} more is "
+                "needed. Open a passage and click “This answers it”.",
+                "A threshold is suggested from {fewest} labelled questions on; {labelled} so far, {number} more are "
+                "needed. Open a passage and click “This answers it”.",
+                missing,
+                fewest=FEWEST_QUESTIONS,
+                labelled=count,
+            )
+        )
+        return
+    if suggestion is None:
+        st.caption(gettext("No threshold is suggested: all labelled questions' passages have the same score."))
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            gettext("Use the suggested {threshold}", threshold=f"{suggestion.threshold:.2f}"),
+            icon=":material/lightbulb:",
+            key="use-threshold",
+            on_click=_use,
+            args=(reranker, suggestion.threshold),
+        )
+        st.caption(
+            gettext(
+                "It rests on {questions} labelled questions: it keeps {kept} of their {answers} labelled answers and "
+                "{others_kept} of {others} other passages (F1 {f1}). What nobody labelled counts as no answer.",
+                questions=count,
+                kept=suggestion.answers_kept,
+                answers=suggestion.answers,
+                others_kept=suggestion.others_kept,
+                others=suggestion.others,
+                f1=f"{suggestion.f1:.2f}",
+            )
+        )
+
+
+def _use(reranker: str, threshold: float) -> None:
+    st.session_state[f"{THRESHOLD}{reranker}"] = round(threshold, 2)
+
+
+def _show_all(
+    asked: Mapping[str, Sequence[ScoredPassage]], answering: Mapping[str, frozenset[str]], threshold: float
+) -> None:
+    """Draw the same over all questions that were asked of the collection with this reranker."""
+    if len(asked) < 2:
+        st.caption(gettext("Ask more questions of this collection to see how their scores are spread."))
+        return
+    by_question = [_marked(passages, answering.get(question)) for question, passages in asked.items() if passages]
+    everything = [passage for passages in by_question for passage in passages]
+    dropped = sum(relevance < threshold for relevance, _ in everything)
+    left_empty = sum(all(relevance < threshold for relevance, _ in passages) for passages in by_question)
+    st.markdown(
+        "**"
+        + label(
+            gettext(
+                "Over all {questions} questions asked here: {dropped} of {number} passages dropped",
+                questions=len(by_question),
+                dropped=dropped,
+                number=len(everything),
+            )
+        )
+        + "**"
+    )
+    show_score_chart(everything, threshold, key="score-chart-all")
+    if left_empty:
+        st.caption(
+            ngettext(
+                "{number} question would be left without any passage.",
+                "{number} questions would be left without any passage.",
+                left_empty,
+            )
+        )
