@@ -77,11 +77,9 @@ def _choose_collection(app: App, collections: list[str], conversation: Conversat
     """Let the person choose; a conversation stays with the collection it was begun in."""
     if conversation is not None and conversation.collection in collections:
         choose_collection(conversation.collection)
-        st.selectbox(
-            gettext("Collection"),
-            [conversation.collection],
-            disabled=True,
-            help=gettext("Begin a new chat to change it."),
+        st.markdown(
+            f":material/library_books: {label(conversation.collection)}",
+            help=gettext("This chat is about one collection. Begin a new chat to change it."),
         )
         return conversation.collection
     current = current_collection(app, collections)
