@@ -17,6 +17,7 @@ from ui.lab.page import show_lab
 from ui.language import choose_language, gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
+from ui.plain import label_sentence
 from ui.resources import App, open_app
 from ui.scorecard.page import show_scorecard
 
@@ -24,8 +25,9 @@ ICON = Path(__file__).parent / "ui" / "icon.png"
 
 # Pages that need the whole width: what others have in the sidebar is at their foot. (Not a string below the name, as
 # elsewhere: Streamlit would draw it.)
-WITHOUT_SIDEBAR = ("lab", "scorecard", "batch")
+WITHOUT_SIDEBAR = ("lab", "scorecard", "batch", "library", "models")
 
+STYLE = Path(__file__).parent / "ui" / "style.css"
 DARK_STYLE = Path(__file__).parent / "ui" / "dark.css"
 
 log = logging.getLogger("ui")
@@ -44,6 +46,7 @@ def main() -> None:
     try:
         app = shared_app(load_settings())
         keep_options()
+        st.html(STYLE)
         if st.context.theme.type == "dark":
             st.html(DARK_STYLE)
 
@@ -66,7 +69,7 @@ def main() -> None:
             show_models(app)
 
         pages = [
-            st.Page(chat, title=gettext("Chat"), icon=":material/forum:", url_path="chat", default=True),
+            st.Page(chat, title=gettext("Chat"), icon=":material/forum:", default=True),
             st.Page(lab, title=gettext("Rerank lab"), icon=":material/science:", url_path="lab"),
             st.Page(scorecard, title=gettext("Scorecard"), icon=":material/leaderboard:", url_path="scorecard"),
             st.Page(batch, title=gettext("Batch"), icon=":material/table_view:", url_path="batch"),
@@ -79,7 +82,7 @@ def main() -> None:
         with st.container(key="footer") if page.url_path in WITHOUT_SIDEBAR else st.sidebar:
             choose_language()
     except ResiftError as error:
-        st.error(str(error).replace("*", "\\*"), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
         st.button(gettext("Try again"), icon=":material/refresh:")
     except Exception:
         log.exception("The page failed")

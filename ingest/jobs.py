@@ -6,11 +6,11 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from rag.database import Database
+from rag.database import Database, now
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
@@ -69,14 +69,14 @@ class Jobs:
         self, collection: str, files: Sequence[tuple[str, str, int]], state: JobState = "queued", reason: str = ""
     ) -> list[int]:
         """Add files given as (name, document id, size), all or none, and return their job ids."""
-        now = _now()
+        at = now()
         ids = []
         with self._database.transaction() as db:
             for name, document_id, size in files:
                 cursor = db.execute(
                     "INSERT INTO jobs (collection, name, document_id, size, state, reason, created_at, updated_at)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (collection, name, document_id, size, state, reason, now, now),
+                    (collection, name, document_id, size, state, reason, at, at),
                 )
                 assert cursor.lastrowid is not None
                 ids.append(cursor.lastrowid)
@@ -89,7 +89,7 @@ class Jobs:
                 "UPDATE jobs SET state = 'parsing', reason = '', updated_at = ? WHERE id ="
                 " (SELECT id FROM jobs WHERE state = 'queued' AND collection NOT IN"
                 " (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1) RETURNING *",
-                (_now(), json.dumps(list(held))),
+                (now(), json.dumps(list(held))),
             ).fetchone()
         return _job(row) if row else None
 
@@ -111,7 +111,7 @@ class Jobs:
         """Put a job into a state."""
         with self._database.transaction() as db:
             db.execute(
-                "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?", (state, reason, _now(), job_id)
+                "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?", (state, reason, now(), job_id)
             )
 
     def progress(self, job_id: int, *, pages: int, done: int, total: int) -> None:
@@ -119,7 +119,7 @@ class Jobs:
         with self._database.transaction() as db:
             db.execute(
                 "UPDATE jobs SET pages = ?, chunks_done = ?, chunks_total = ?, updated_at = ? WHERE id = ?",
-                (pages, done, total, _now(), job_id),
+                (pages, done, total, now(), job_id),
             )
 
     def cancel(self, job_id: int) -> None:
@@ -128,7 +128,7 @@ class Jobs:
             db.execute(
                 "UPDATE jobs SET state = 'cancelled', reason = 'Cancelled.', updated_at = ?"
                 " WHERE id = ? AND state = 'queued'",
-                (_now(), job_id),
+                (now(), job_id),
             )
             db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state IN (?, ?, ?)", (job_id, *RUNNING))
 
@@ -144,7 +144,7 @@ class Jobs:
             db.execute(
                 "UPDATE jobs SET state = 'queued', reason = '', cancel = 0, chunks_done = 0, chunks_total = 0,"
                 " updated_at = ? WHERE id = ? AND state IN (?, ?, ?)",
-                (_now(), job_id, *RETRIABLE),
+                (now(), job_id, *RETRIABLE),
             )
 
     def forget(
@@ -177,7 +177,7 @@ class Jobs:
                 "UPDATE jobs SET state = 'interrupted', updated_at = ?,"
                 " reason = 'Resift stopped while this file was being read: retry it.'"
                 " WHERE state IN (?, ?, ?) RETURNING *",
-                (_now(), *RUNNING),
+                (now(), *RUNNING),
             ).fetchall()
         return [_job(row) for row in rows]
 
@@ -197,7 +197,3 @@ def _job(row: sqlite3.Row) -> Job:
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rag.errors import UnavailableError
@@ -29,14 +30,19 @@ class Database:
             connection.executescript(schema)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit at the end of the block, roll back if it raises; a full or damaged disk is an UnavailableError."""
+    def transaction(self, *, read_first: bool = False) -> Iterator[sqlite3.Connection]:
+        """Commit at the end of the block, roll back if it raises; a full or damaged disk is an UnavailableError.
+
+        With `read_first`, nobody writes between what the block reads and what it writes.
+        """
         try:
             connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
             try:
                 connection.row_factory = sqlite3.Row
                 connection.execute("PRAGMA foreign_keys = ON")
                 with connection:
+                    if read_first:
+                        connection.execute("BEGIN IMMEDIATE")
                     yield connection
             finally:
                 connection.close()
@@ -45,3 +51,8 @@ class Database:
                 f"The file {self._path} cannot be read or written ({error}): check the disk's free space and its "
                 "permissions; if the file is damaged, move it away and start again."
             ) from error
+
+
+def now() -> str:
+    """Return the time in UTC as the tables keep it: ISO 8601, which sorts by time."""
+    return datetime.now(UTC).isoformat()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from rag.database import Database
+from rag.database import Database, now
 from rag.errors import InputError
 from rag.records import answer_from_json, retrieval_from_json
 
@@ -78,7 +77,7 @@ class Feedback:
         with self._database.transaction() as db:
             kept = db.execute(
                 "INSERT OR REPLACE INTO ratings SELECT id, ?, ?, ?, ? FROM turns WHERE id = ?",
-                (chunk_id, verdict, " ".join(reason.split()), datetime.now(UTC).isoformat(), turn_id),
+                (chunk_id, verdict, " ".join(reason.split()), now(), turn_id),
             ).rowcount
         if not kept:
             raise InputError("The rating was not kept: its conversation was deleted meanwhile.")

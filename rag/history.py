@@ -11,10 +11,10 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from rag.database import Database
+from rag.database import Database, now
 from rag.errors import InputError
 from rag.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
@@ -24,14 +24,14 @@ MOST_FOUND = 30
 EXCERPT_CHARACTERS = 90
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     title TEXT NOT NULL,
     collection TEXT NOT NULL,
     updated_at TEXT NOT NULL,
     head_id INTEGER
 );
 CREATE TABLE IF NOT EXISTS turns (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
     question TEXT NOT NULL,
     asked_at TEXT NOT NULL,
@@ -75,8 +75,7 @@ class History:
 
     def __init__(self, data_dir: Path) -> None:
         self._database = Database(data_dir / "history.sqlite", SCHEMA)
-        with self._database.transaction() as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._database.transaction(read_first=True) as db:
             if "parent_id" not in {column["name"] for column in db.execute("PRAGMA table_info(turns)")}:
                 for statement in BRANCHES:
                     db.execute(statement)
@@ -113,7 +112,7 @@ class History:
         with self._database.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO conversations (title, collection, updated_at) VALUES (?, ?, ?)",
-                (short, collection, _now()),
+                (short, collection, now()),
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -144,8 +143,7 @@ class History:
         It follows the last turn that is shown, or stands in the place of the turn `instead_of`, which stays as another
         version. Raises InputError when the conversation was deleted meanwhile.
         """
-        with self._database.transaction() as db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._database.transaction(read_first=True) as db:
             if instead_of is None:
                 place = db.execute("SELECT head_id FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
             else:
@@ -154,11 +152,11 @@ class History:
                 raise InputError("This conversation was deleted meanwhile: begin a new chat and ask again.")
             cursor = db.execute(
                 "INSERT INTO turns (conversation_id, question, asked_at, parent_id, options) VALUES (?, ?, ?, ?, ?)",
-                (conversation_id, question, _now(), place[0], json.dumps(asdict(options)) if options else None),
+                (conversation_id, question, now(), place[0], json.dumps(asdict(options)) if options else None),
             )
             db.execute(
                 "UPDATE conversations SET updated_at = ?, head_id = ? WHERE id = ?",
-                (_now(), cursor.lastrowid, conversation_id),
+                (now(), cursor.lastrowid, conversation_id),
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -255,7 +253,3 @@ def _turn(row: sqlite3.Row, versions: tuple[int, ...]) -> Turn:
         options=SearchOptions(**{**options, "document_ids": tuple(options["document_ids"])}) if options else None,
         versions=versions,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -81,7 +81,7 @@ def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
         "reranker": asdict(retrieval.reranker),
         "supported": retrieval.supported,
         "recalled": [_recalled(hit) for hit in retrieval.hits],
-        "reranked": [_reranked(ranked) for ranked in retrieval.ranked],
+        "reranked": [ranked_record(ranked) for ranked in retrieval.ranked],
         "answer": {
             "text": answer.text,
             "mode": answer.mode,
@@ -107,7 +107,8 @@ def _recalled(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _reranked(ranked: RankedHit) -> dict[str, Any]:
+def ranked_record(ranked: RankedHit) -> dict[str, Any]:
+    """Return a place in an order as a JSON object; the passage goes by its chunk's id."""
     return {
         "rank": ranked.rank,
         "from_rank": ranked.hit.rank,

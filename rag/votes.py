@@ -8,11 +8,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from rag.database import Database
+from rag.database import Database, now
 from rag.errors import InputError
 from rag.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
 from rag.types import Answer, Retrieval
@@ -22,9 +22,12 @@ Choice = Literal["left", "right", "same", "neither"]
 
 SIDES: tuple[Side, Side] = ("left", "right")
 
+UNVOTED = 200
+"""How many of the newest pairs without a vote are kept, so that their answers need not be written again."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pairs (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     reading TEXT NOT NULL,
     question TEXT NOT NULL,
     collection TEXT NOT NULL,
@@ -120,8 +123,13 @@ class Votes:
         self._database = Database(data_dir / "votes.sqlite", SCHEMA)
 
     def begin(self, left: Retrieval, right: Retrieval, answered_by: str, *, revealed: bool = False) -> int:
-        """Keep what two answers will be written from, and return the pair's id."""
+        """Keep what two answers will be written from, and return the pair's id; old pairs without a vote go."""
         with self._database.transaction() as db:
+            db.execute(
+                "DELETE FROM pairs WHERE choice IS NULL AND id NOT IN"
+                " (SELECT id FROM pairs WHERE choice IS NULL ORDER BY id DESC LIMIT ?)",
+                (UNVOTED - 1,),
+            )
             cursor = db.execute(
                 "INSERT INTO pairs (reading, question, collection, left_reranker, right_reranker, left_retrieval,"
                 " right_retrieval, asked_at, revealed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -133,8 +141,8 @@ class Votes:
                     right.reranker.name,
                     retrieval_to_json(left),
                     retrieval_to_json(right),
-                    _now(),
-                    _now() if revealed else None,
+                    now(),
+                    now() if revealed else None,
                 ),
             )
         assert cursor.lastrowid is not None
@@ -164,30 +172,38 @@ class Votes:
     def reveal(self, pair_id: int) -> None:
         """Note that it was shown which is which."""
         with self._database.transaction() as db:
-            db.execute("UPDATE pairs SET revealed_at = ? WHERE id = ? AND revealed_at IS NULL", (_now(), pair_id))
+            db.execute("UPDATE pairs SET revealed_at = ? WHERE id = ? AND revealed_at IS NULL", (now(), pair_id))
 
     def vote(self, pair_id: int, choice: Choice) -> None:
-        """Keep a vote, which reveals the pair; raises InputError for a pair that has been revealed already."""
+        """Keep a vote, which reveals the pair; raises InputError for a pair that has been revealed already.
+
+        Neither is there a vote on a pair of which an answer is missing.
+        """
         with self._database.transaction() as db:
             kept = db.execute(
-                "UPDATE pairs SET choice = ?, voted_at = ?, revealed_at = ? WHERE id = ? AND revealed_at IS NULL",
-                (choice, _now(), _now(), pair_id),
+                "UPDATE pairs SET choice = ?, voted_at = ?, revealed_at = ? WHERE id = ? AND revealed_at IS NULL"
+                " AND left_answer IS NOT NULL AND right_answer IS NOT NULL",
+                (choice, now(), now(), pair_id),
             ).rowcount
         if not kept:
-            raise InputError("The vote was not kept: which is which has been shown already. Answer again to vote.")
+            raise InputError(
+                "The vote was not kept: which is which has been shown already, or an answer is missing. Answer again "
+                "to vote."
+            )
 
     def undo(self, pair_id: int) -> None:
         """Take a vote back; the pair stays revealed, and one that has no vote stays as it is."""
         with self._database.transaction() as db:
             db.execute("UPDATE pairs SET choice = NULL, voted_at = NULL WHERE id = ?", (pair_id,))
 
-    def votes(self, limit: int = -1) -> list[Vote]:
-        """Return the votes, the last first."""
+    def votes(self, limit: int = -1, collection: str | None = None) -> list[Vote]:
+        """Return the votes, on one collection or on all, the last first."""
         with self._database.transaction() as db:
             rows = db.execute(
                 "SELECT id, question, collection, left_reranker, right_reranker, choice, voted_at FROM pairs"
-                " WHERE choice IS NOT NULL ORDER BY voted_at DESC, id DESC LIMIT ?",
-                (limit,),
+                " WHERE choice IS NOT NULL AND (:collection IS NULL OR collection = :collection)"
+                " ORDER BY voted_at DESC, id DESC LIMIT :limit",
+                {"collection": collection, "limit": limit},
             ).fetchall()
         return [_vote(row) for row in rows]
 
@@ -198,7 +214,12 @@ class Votes:
 
     def wins(self, collection: str) -> list[Wins]:
         """Return how the votes on a collection went, for each two rerankers, in the order of their names."""
-        return count_wins([vote for vote in self.votes() if vote.collection == collection])
+        return count_wins(self.votes(collection=collection))
+
+    def forget_unvoted(self, collection: str) -> None:
+        """Forget the pairs of a collection that have no vote."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM pairs WHERE collection = ? AND choice IS NULL", (collection,))
 
     def voted_pairs(self) -> list[Pair]:
         """Return every pair that has a vote, with both answers and all they were written from, the last first."""
@@ -256,7 +277,3 @@ def _vote(row: sqlite3.Row) -> Vote:
         choice=row["choice"],
         voted_at=datetime.fromisoformat(row["voted_at"]),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -1,8 +1,12 @@
-"""Fixtures for every test, and how many tests run at once."""
+"""Fixtures for every test, where tests keep their files, and in which order and how many at once they run."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,21 @@ from tests.browser import chromium
 from tests.models import bge_hub, cross_encoder_folder, embedder_folder, word_overlap_folder
 
 __all__ = ["bge_hub", "chromium", "cross_encoder_folder", "embedder_folder", "word_overlap_folder"]
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what tests write in memory, if TMPDIR names no other place: on a disk they wait at every commit."""
+    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="resift-tests-", dir=MEMORY)
+        config.add_cleanup(partial(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the browser's tests, which take longest, so that no process is left with one at the end."""
+    items.sort(key=lambda item: not item.path.stem.endswith("_browser"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,11 +10,12 @@ import pytest
 
 from ingest.library import Library
 from rag.batch.questions import MOST_QUESTIONS, missing_column, read_questions, read_table
-from rag.batch.records import KIND, BatchSpec, read_answers, read_batch, read_sources
+from rag.batch.records import KIND, BatchSpec, count_asked, read_answers, read_batch, read_sources
 from rag.batch.run import Prediction, batch_runner, predict
 from rag.errors import InputError
 from rag.pipeline import Pipeline
-from rag.tasks import Task, Tasks
+from rag.task_store import Task
+from rag.tasks import Tasks
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 
@@ -113,6 +114,7 @@ def test_a_spec_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     spec = spec_of("id,question\n1,Why?\n2,Why?\n3,\n")
     task = Tasks(tmp_path, {KIND: lambda work: {}}).add(KIND, "it", spec.to_json())
     assert BatchSpec.from_json(task.spec) == spec
+    assert count_asked(task) == len(spec.questions.asked) == 1
 
 
 def test_each_question_is_answered_with_its_sources_and_their_ranks_and_scores(library: Library) -> None:
@@ -167,10 +169,13 @@ def test_a_resumed_batch_asks_only_what_has_no_answer_yet(tmp_path: Path) -> Non
             worker.join(10)
             assert not worker.is_alive()
             assert list(read_answers(tasks.store, task.id)) == [1]
+            assert read_batch(tasks.store, task).about["changed"] is False
+            ingest(library, "notes", "later.md", "Written while the batch was cancelled.")
             tasks.resume(task.id)
             tasks.run_next()
             answers = read_answers(tasks.store, task.id)
             batch = read_batch(tasks.store, task)
+        assert batch.about["changed"] is True
         assert [answer.text for answer in answers.values()] == ["The phone cools in the shade [1]."] * 2
         assert {answer.model for answer in answers.values()} == {"m"}
         assert batch.about["language_model"] == "m"

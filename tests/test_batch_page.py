@@ -37,7 +37,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def app(opened: App) -> App:
-    """The app without any batch; their numbers begin at 1 again."""
+    """The app without any batch."""
     for task in opened.tasks.store.entries(KIND):
         opened.tasks.store.delete(task.id)
     return opened
@@ -46,6 +46,10 @@ def app(opened: App) -> App:
 @pytest.fixture
 def page(app: App) -> AppTest:
     return AppTest.from_function(draw_batch, kwargs={"app": app}, default_timeout=30).run()
+
+
+def newest(app: App) -> int:
+    return app.tasks.store.entries(KIND)[0].id
 
 
 def upload(page: AppTest, content: bytes) -> AppTest:
@@ -93,7 +97,7 @@ def test_what_is_no_table_is_refused_with_a_sentence(page: AppTest) -> None:
 def test_a_batch_streams_its_answers_and_its_rows_open_them(app: App, page: AppTest) -> None:
     begin(page, "question\nHow do I cool a hot phone?\nHow long must the pump cool down?\n")
     assert len(app.tasks.store.entries(KIND)) == 1
-    assert page.query_params["batch"] == "1"
+    assert page.query_params["batch"] == str(newest(app))
     assert not page.dataframe
     app.tasks.run_next()
     page.run()
@@ -109,13 +113,13 @@ def test_a_batch_with_a_question_that_failed_can_be_resumed(app: App, page: AppT
     page.run()
     assert "Stopped: 2 of 2 questions were asked. 1 of 2 questions has no answer" in page.warning[0].value
     assert "1 answer · 1 failed" in said(page)
-    page.button(key="batch-resume-1").click().run()
+    page.button(key=f"batch-resume-{newest(app)}").click().run()
     assert app.tasks.store.entries(KIND)[0].state == "queued"
 
 
 def test_a_deleted_batch_is_gone(app: App, page: AppTest) -> None:
     begin(page, "question\nHow long must the pump cool down?\n")
-    page.button(key="batch-confirm-1").click().run()
+    page.button(key=f"batch-confirm-{newest(app)}").click().run()
     assert not page.exception
     assert not app.tasks.store.entries(KIND)
     assert not page.selectbox

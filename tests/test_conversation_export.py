@@ -75,12 +75,14 @@ def test_the_page_needs_nothing_from_outside_and_has_both_schemes() -> None:
 
 
 def test_text_is_never_markup_in_markdown() -> None:
-    held = conversation(answer=answered(f"- {HOSTILE}\n1. one\n---\n# no heading", 1), title=HOSTILE, question=HOSTILE)
+    held = conversation(
+        answer=answered(f"- {HOSTILE}\n1. one\n2024. two\n---\n# no heading", 1), title=HOSTILE, question=HOSTILE
+    )
     markdown = conversation_markdown(held)
     assert re.findall(r"(?<!\\)[<`$&@]|(?<!\\)\[a|https?://", markdown) == []
     assert "\\*\\*bold\\*\\*" in markdown
     assert "\\- \\<script\\>" in markdown
-    assert "\n1\\. one\\\n\\---\\\n\\# no heading\n" in markdown
+    assert "\n1\\. one\\\n2024\\. two\\\n\\---\\\n\\# no heading\n" in markdown
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,13 @@ from rag.evaluation.curve import (
     read_curve,
     steps_for,
 )
+from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.metrics import Measurer
-from rag.evaluation.question_sets import QuestionSet, QuestionSets
-from rag.evaluation.targets import judgments, target_of, units
+from rag.evaluation.question_sets import QuestionSets
+from rag.evaluation.targets import Target, judgments, target_of, units
 from rag.pipeline import Pipeline
-from rag.tasks import Task, Tasks
+from rag.task_store import Task
+from rag.tasks import Tasks
 from tests.parts import ingest, offline_settings, open_library
 from ui.lab.curve_chart import Marks, quality_spec, time_spec
 from ui.lab.curve_verdict import describe_budget, describe_curve
@@ -223,6 +225,25 @@ def test_the_time_is_foreseen_from_what_will_really_be_run(library: Library, wor
 
 def test_no_time_is_foreseen_before_the_reranker_was_timed(library: Library, cross_encoder_folder: Path) -> None:
     assert predicted_ms(library._pipeline, CurveSpec(1, "mine", "notes", str(cross_encoder_folder), STEPS), 3) is None
+
+
+def test_a_resumed_curve_measures_again_what_was_labelled_anew_and_drops_what_was_removed(library: Library) -> None:
+    pipeline = library._pipeline
+    sets, made = QuestionSets(pipeline.settings.data_dir), make_set(pipeline)
+    removed = sets.add_question(made.id, "Removed meanwhile?", [Target("answer.md", "")])
+    task, _ = measure(pipeline, made, "bundled")
+    tasks = Tasks(pipeline.settings.data_dir, {KIND: curve_runner(pipeline, sets)})
+    before = tasks.store.rows(task.id)
+    sets.remove_question(removed.id)
+    question = sets.question_of(made.id, QUESTION)
+    assert question is not None
+    sets.add_target(question.id, Target("0.md", ""))
+    tasks.store.end(task.id, "interrupted")
+    tasks.resume(task.id)
+    assert tasks.run_next()
+    after = tasks.store.rows(task.id)
+    assert (set(before), set(after)) == ({str(question.id), str(removed.id)}, {str(question.id)})
+    assert after[str(question.id)]["labels"] != before[str(question.id)]["labels"]
 
 
 def test_a_set_without_marked_answers_and_a_set_that_is_gone_are_said(library: Library) -> None:

@@ -22,6 +22,7 @@ import pytest
 from ingest.library import Library
 from rag.comparison import Comparison, compare
 from rag.config import Settings
+from rag.csv_files import write_csv
 from rag.download import download_model
 from rag.evaluation.configuration import Configuration
 from rag.evaluation.metrics import MEASURES
@@ -38,7 +39,7 @@ from rag.exports.provenance import Record, collection_record, reranker_models
 from rag.exports.run import run_csv, run_record
 from rag.exports.run_report import run_report
 from rag.exports.scatter import Point, scatter_chart
-from rag.exports.table import COMPARISON_COLUMNS, comparison_csv, write_csv
+from rag.exports.table import COMPARISON_COLUMNS, comparison_csv
 from rag.exports.texts import BLIND, TEXTS, VALUES
 from rag.lock import DataFolderLock
 from rag.models import DEFAULTS, bundled_model, hub_model
@@ -46,8 +47,8 @@ from rag.types import Answer, Citation, RerankReport, StageTiming
 from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
-from ui.lab.rank_chart import PALETTES
 from ui.lab.takeaway import written_answers
+from ui.palette import PALETTES
 from ui.resources import assemble
 
 ROOT = Path(__file__).parents[1]
@@ -186,6 +187,11 @@ def test_no_export_tells_of_the_machine(library: Library, record: Record, word_o
 )
 def test_paths_and_addresses_are_taken_out_of_a_sentence(said: str, kept: str) -> None:
     assert Privacy(Settings())(said).rstrip(".") == kept.rstrip(".")
+
+
+def test_a_key_of_a_letter_or_two_is_hidden_and_leaves_other_words_whole() -> None:
+    privacy = Privacy(Settings(llm_api_key="no"))
+    assert privacy("There is no note of the key: no.") == "There is … note of the key: …."
 
 
 def test_the_collection_is_described_with_the_hash_of_its_documents(library: Library) -> None:

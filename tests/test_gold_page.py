@@ -116,7 +116,7 @@ def test_an_answer_that_was_not_recalled_is_said(app: App, page: AppTest) -> Non
     app.question_sets.add_question(made.id, QUESTION, [gone])
     page.run()
     assert "1 labelled answer is not among the candidates, and counts as not found." in said(page)
-    assert gold(page) == {"nDCG@10": "0.00", "MRR@10": "0.00", "hit@2": "0.00"}
+    assert gold(page) == {"nDCG@10": "0.00 → 0.00", "MRR@10": "0.00 → 0.00", "hit@2": "0.00 → 0.00"}
 
 
 def test_of_several_sets_the_chosen_one_takes_the_pair(app: App, page: AppTest) -> None:
@@ -155,17 +155,19 @@ def test_one_candidate_has_no_distribution(page: AppTest) -> None:
     assert "With one candidate there is no distribution, only its score." in said(page)
     assert "0 of 1 dropped" in said(page)
     click(page, "gold-label")
-    assert gold(page)["nDCG@10"] == "1.00"
+    assert gold(page)["nDCG@10"] == "1.00 → 1.00"
 
 
 def test_passages_are_drawn_by_what_becomes_of_them() -> None:
     passages = [(0.9, True), (0.6, False), (0.2, True), (0.1, False)]
-    spec = score_chart_spec(passages, 0.5)
-    assert [value["state"] for value in spec["layer"][0]["data"]["values"]] == [
-        "labelled answer",
-        "kept",
-        "labelled answer",
-        "dropped",
+    spec = score_chart_spec([*passages, (0.61, False), (1.0, False)], 0.5)
+    drawn = [(value["span"], value["state"], value["number"]) for value in spec["layer"][0]["data"]["values"]]
+    assert drawn == [
+        ("0.08–0.12", "dropped", 1),
+        ("0.20–0.24", "labelled answer", 1),
+        ("0.60–0.64", "kept", 2),
+        ("0.88–0.92", "labelled answer", 1),
+        ("0.96–1.00", "kept", 1),
     ]
     assert describe_scores(passages, 0.5) == (
         "The relevance of 4 passages, from 0.10 to 0.90, half of them above 0.60. The threshold 0.50 drops 2 of them."

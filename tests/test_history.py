@@ -158,6 +158,16 @@ def branch(history: History, conversation_id: int) -> list[str]:
     return [turn.question for turn in conversation.turns]
 
 
+def test_the_number_of_a_deleted_turn_is_not_given_again(tmp_path: Path) -> None:
+    """Otherwise an answer that is still being written would come into another conversation."""
+    history = History(tmp_path)
+    first = history.start("One?", "notes")
+    turn = history.ask(first, "One?")
+    history.delete(first)
+    second = history.start("Two?", "notes")
+    assert (second != first, history.ask(second, "Two?") != turn) == (True, True)
+
+
 def test_how_a_question_was_searched_for_comes_back(tmp_path: Path) -> None:
     history = History(tmp_path)
     conversation_id = history.start("first", "documents")

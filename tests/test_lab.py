@@ -18,7 +18,8 @@ from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
 from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_chart, describe_move, order_name, rank_columns
-from ui.lab.rank_chart import HEADING_LINE, LEGEND_ROOM, chart_spec
+from ui.lab.rank_chart import LEGEND_ROOM, chart_spec
+from ui.lab.rank_frame import HEADING_LINE
 from ui.resources import App, assemble
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
@@ -110,7 +111,7 @@ def test_an_order_is_named_by_what_made_it_and_unlike_the_others() -> None:
 
 def test_what_was_not_recalled_enters_from_below_all_ranks() -> None:
     spec = chart_spec(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), top=2)
-    points = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")["data"]["values"]
+    points = spec["data"]["values"]
     assert [(point["place"], point["rank"]) for point in points if point["id"] == "c6"] == [
         (8, ""),
         (8, ""),

@@ -12,7 +12,7 @@ from rag.evaluation.metrics import MEASURES
 from rag.evaluation.rows import ABOUT, About, Ran, Row, to_record
 from rag.evaluation.runner import KIND
 from rag.evaluation.wins import labelled_wins
-from rag.tasks import TaskStore
+from rag.task_store import TaskStore
 
 NONE, QUICK, SLOW = ("none", 40), ("quick", 20), ("slow", 20)
 

@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.exports.texts import TEXTS
+from tests.engine_texts import engine_texts
 from ui.language import FOLDER, LANGUAGES
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,7 @@ def texts() -> set[str]:
         for _, argument in looked_up(path)
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     }
-    return shown | set(TEXTS)
+    return shown | set(TEXTS) | engine_texts()
 
 
 def fields(text: str) -> set[str]:

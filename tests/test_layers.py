@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("rag.types", "rag.errors"),
     ("rag.catalogue", "rag.config", "rag.timing", "rag.batching", "rag.kendall"),
-    ("rag.log", "rag.sentences", "rag.database", "rag.lock"),
+    ("rag.log", "rag.sentences", "rag.database", "rag.lock", "rag.csv_files", "rag.versions", "rag.shingles"),
+    ("rag.task_store",),
     ("rag.tasks",),
     ("rag.models", "rag.records", "rag.sparse", "rag.citations", "rag.store.base", "rag.chunk", "rag.precision"),
     ("rag.hub", "rag.loading", "rag.transformer", "rag.embed", "rag.tokens", "rag.history", "rag.llm", "rag.store"),
@@ -53,8 +54,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "docx": ("ingest.parse.docx",),
     "bs4": ("ingest.parse.html",),
     "jinja2": ("rag.exports.page",),
-    "xlsxwriter": ("rag.exports.spreadsheet",),
-    "sqlite3": ("rag.database", "rag.history", "rag.votes", "rag.tasks", "rag.evaluation.question_sets", "ingest.jobs"),
+    "xlsxwriter": ("rag.exports.spreadsheet", "rag.exports.workbook"),
+    "sqlite3": (
+        "rag.database",
+        "rag.history",
+        "rag.votes",
+        "rag.task_store",
+        "rag.evaluation.question_sets",
+        "rag.evaluation.question_tables",
+        "ingest.jobs",
+    ),
 }
 
 

@@ -149,15 +149,18 @@ def test_a_cancelled_job_leaves_nothing_and_can_be_retried(library: Library) -> 
     assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
+LONG = "\n\n".join(f"# Part {n}\n\nThis part says something about water and heat." for n in range(400))
+"""As Markdown, 400 short passages."""
+SHORTER = LONG[: LONG.index("# Part 160")]
+"""More than are embedded at a time."""
+
+
 def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: Library) -> None:
-    text = "\n\n".join(
-        f"Paragraph {number}. " + "It says something about water and heat. " * 30 for number in range(60)
-    )
-    job = library.add("documents", "long.txt", io.BytesIO(text.encode()))
+    job = library.add("documents", "long.md", io.BytesIO(LONG.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
     while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
-        pass
+        time.sleep(0.001)
     library.jobs.cancel(job.id)
     worker.join()
     ended = library.jobs.get(job.id)
@@ -167,17 +170,14 @@ def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: 
     assert library.documents("documents") == []
 
 
-LONG = "\n\n".join(f"Paragraph {n}. " + "It says something about water and heat. " * 30 for n in range(300))
-
-
 def test_deleting_a_document_does_not_wait_for_another_that_is_being_read(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
-    job = library.add("documents", "long.txt", io.BytesIO(LONG.encode()))
+    job = library.add("documents", "long.md", io.BytesIO(LONG.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
     while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
-        pass
+        time.sleep(0.001)
     library.delete("documents", entry.id)
     running = library.jobs.get(job.id)
     assert running is not None
@@ -236,7 +236,7 @@ def test_a_job_whose_end_could_not_be_written_is_marked_as_soon_as_that_works_ag
 def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tmp_path: Path) -> None:
     with QdrantHttp() as server, open_library(offline_settings(tmp_path, qdrant_url=server.url)) as library:
         ingest(library, "documents", "heat.md", HEAT)
-        job = library.add("documents", "long.txt", io.BytesIO(LONG[:60_000].encode()))
+        job = library.add("documents", "long.md", io.BytesIO(SHORTER.encode()))
         worker = threading.Thread(target=library.run_next)
         worker.start()
         while (now := library.jobs.get(job.id)) is not None and now.chunks_done <= 64 and not now.ended:
@@ -251,7 +251,7 @@ def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tm
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
         library.retry(failed)
         assert library.run_next()
-        assert [entry.name for entry in library.documents("documents")] == ["heat.md", "long.txt"]
+        assert [entry.name for entry in library.documents("documents")] == ["heat.md", "long.md"]
 
 
 def test_dismissing_a_failed_job_removes_its_file(library: Library) -> None:
@@ -316,17 +316,17 @@ def test_a_refused_reindexing_lets_what_it_stopped_go_on(library: Library) -> No
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
     library.files.remove("documents", entry.id)
-    job = library.add("documents", "long.txt", io.BytesIO(LONG[:30_000].encode()))
+    job = library.add("documents", "long.md", io.BytesIO(SHORTER.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
     while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
-        pass
+        time.sleep(0.001)
     with pytest.raises(CollectionError, match=r"heat\.md are not on this machine"):
         library.reindex("documents")
     worker.join()
     while library.run_next():
         pass
-    assert [entry.name for entry in library.documents("documents")] == ["heat.md", "long.txt"]
+    assert [entry.name for entry in library.documents("documents")] == ["heat.md", "long.md"]
 
 
 def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path, embedder_folder: Path) -> None:
@@ -348,7 +348,7 @@ def test_the_worker_thread_takes_jobs_up_by_itself(tmp_path: Path) -> None:
         library.start()
         job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
         while (now := library.jobs.get(job.id)) is not None and not now.ended:
-            pass
+            time.sleep(0.01)
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
@@ -375,8 +375,7 @@ from tests.parts import offline_settings, open_library, ingest
 
 with open_library(offline_settings(Path(sys.argv[1]))) as library:
     ingest(library, "documents", "first.txt", "The first file is in before the power goes.")
-    text = "\\n\\n".join(f"Paragraph {n}. " + "It says something about water and heat. " * 30 for n in range(80))
-    job = library.add("documents", "second.txt", io.BytesIO(text.encode()))
+    job = library.add("documents", "second.md", io.BytesIO(Path(sys.argv[2]).read_bytes()))
     library.add("documents", "third.txt", io.BytesIO(b"The third file was still waiting."))
     threading.Thread(target=library.run_next, daemon=True).start()
     while library.jobs.get(job.id).chunks_done < 70:
@@ -386,13 +385,14 @@ with open_library(offline_settings(Path(sys.argv[1]))) as library:
 
 
 def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    child = subprocess.run(
-        [sys.executable, "-c", KILLED_WHILE_EMBEDDING, str(tmp_path)], cwd=ROOT, env=os.environ, check=False
-    )
+    long = tmp_path / "second.md"
+    long.write_text(SHORTER)
+    command = [sys.executable, "-c", KILLED_WHILE_EMBEDDING, str(tmp_path), str(long)]
+    child = subprocess.run(command, cwd=ROOT, env=os.environ, check=False)
     assert child.returncode == -signal.SIGKILL
     with open_library(offline_settings(tmp_path)) as library:
         states = {job.name: job.state for job in library.jobs.entries()}
-        assert states == {"first.txt": "done", "second.txt": "interrupted", "third.txt": "queued"}
+        assert states == {"first.txt": "done", "second.md": "interrupted", "third.txt": "queued"}
         assert [entry.name for entry in library.documents("documents")] == ["first.txt"]
         assert library._store.open("documents").count() == 1
         (interrupted,) = [job for job in library.jobs.entries() if job.state == "interrupted"]
@@ -400,4 +400,4 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         while library.run_next():
             pass
         names = [entry.name for entry in library.documents("documents")]
-        assert names == ["first.txt", "second.txt", "third.txt"]
+        assert names == ["first.txt", "second.md", "third.txt"]

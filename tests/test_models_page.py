@@ -14,7 +14,7 @@ from rag.config import Settings
 from rag.lock import DataFolderLock
 from rag.models import BUNDLED_NAME
 from tests.parts import ingest, offline_settings, open_library
-from ui.models.page import Use
+from ui.models.use import Use
 from ui.resources import assemble
 
 TINY, M3, M3_INT8 = "Xenova/ms-marco-TinyBERT-L-2-v2", "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"

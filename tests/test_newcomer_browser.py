@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from ingest.jobs import Jobs
 from tests.browser import REPOSITORY, WORK_MS, Running, ask, chat_input, serve, visit
 from tests.files import pdf
 
 
 @pytest.fixture(scope="module")
-def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("app") / "data"
+
+
+@pytest.fixture(scope="module")
+def app(chromium: Browser, data: Path) -> Iterator[Running]:
     """The app on embedded defaults, without key, hub and server."""
-    folder = tmp_path_factory.mktemp("app")
-    with serve(REPOSITORY / "app.py", folder, {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1"}) as address:
+    with serve(REPOSITORY / "app.py", data.parent, {"DATA_DIR": str(data), "HF_HUB_OFFLINE": "1"}) as address:
         yield Running(chromium, address)
+
+
+def wait_until_ingested(data: Path) -> None:
+    """Wait for all files to be documents, while nobody looks at the page: it draws a growing library every second."""
+    jobs, ends = Jobs(data), time.monotonic() + 2 * WORK_MS / 1000
+    while any(not job.ended for job in jobs.entries()):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
 
 
 def open_collection(page: Page, name: str) -> None:
@@ -42,10 +57,13 @@ def choose_in_chat(page: Page, collection: str) -> None:
     expect(page.get_by_text(f"“{collection}”")).to_be_visible()
 
 
-def test_a_newcomer_loads_the_demo_and_gets_a_cited_answer_with_the_panel(app: Running) -> None:
+def test_a_newcomer_loads_the_demo_and_gets_a_cited_answer_with_the_panel(app: Running, data: Path) -> None:
     with visit(app.browser, app.address) as page:
         page.get_by_role("button", name="Load the demo knowledge base").click()
         expect(page.get_by_text(re.compile(r"of \d+ files are in"))).to_be_visible(timeout=WORK_MS)
+        page.get_by_role("link", name="Chat").click()
+        wait_until_ingested(data)
+        page.get_by_role("link", name="Library").click()
         expect(page.get_by_text(re.compile(r"3\d documents, 1\d\d passages"))).to_be_visible(timeout=WORK_MS)
         choose_in_chat(page, "demo")
         page.get_by_text("How to cool down a seriously overheated phone?").click()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.plain import counted, label, place
+from ui.plain import count_passages, label, place
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_place_names_the_page_where_there_is_one() -> None:
 
 
 def test_numbers_agree_with_their_nouns() -> None:
-    assert [counted(number, "passage") for number in (0, 1, 2, 1204)] == [
+    assert [count_passages(number) for number in (0, 1, 2, 1204)] == [
         "0 passages",
         "1 passage",
         "2 passages",

@@ -11,13 +11,15 @@ import pytest
 
 from rag.errors import InputError
 from rag.evaluation.drafting import KIND, draft_messages, drafter, read_draft
+from rag.evaluation.labelled import NewQuestion, QuestionSet
 from rag.evaluation.metrics import Measurer
-from rag.evaluation.question_sets import NewQuestion, QuestionSet, QuestionSets
-from rag.evaluation.scores import FEWEST_QUESTIONS, ScoredPassage, labelled_scores, suggest_threshold
+from rag.evaluation.question_sets import QuestionSets
+from rag.evaluation.scores import FEWEST_QUESTIONS, ScoredPassage, ScoreLog, labelled_scores, suggest_threshold
 from rag.evaluation.stale import stale_targets
 from rag.evaluation.targets import Target, answers, judgments, same_passage, target_of, units
 from rag.pipeline import open_pipeline
-from rag.tasks import Task, Tasks
+from rag.task_store import Task
+from rag.tasks import Tasks
 from rag.types import Chunk
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -65,6 +67,7 @@ def test_a_heading_is_not_taken_for_the_passage_that_has_its_words() -> None:
 
 def test_a_short_quote_is_found_in_a_long_passage() -> None:
     assert same_passage("the valve", PUMP)
+    assert same_passage("ＴＨＥ ＶＡＬＶＥ", PUMP)
     assert same_passage("20 分钟", "水泵需要冷却 20 分钟后才能打开阀门。")
     assert not same_passage("the bolt", PUMP)
     assert not same_passage("…", PUMP)
@@ -183,6 +186,35 @@ def test_many_threads_add_to_one_set(sets: QuestionSets, care: QuestionSet) -> N
     assert sets.sets()[0].size == 8
 
 
+def test_many_threads_add_one_question_once(sets: QuestionSets, care: QuestionSet) -> None:
+    threads = [threading.Thread(target=sets.add_question, args=(care.id, "How?")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sets.sets()[0].size == 1
+
+
+def test_a_question_is_not_changed_into_one_that_the_set_has(sets: QuestionSets, care: QuestionSet) -> None:
+    first, second = (sets.add_question(care.id, text) for text in ("How?", "When?"))
+    with pytest.raises(InputError, match="has this question already"):
+        sets.edit_question(second.id, " How? ", "")
+    sets.edit_question(first.id, "How?", "So.")
+    sets.remove_question(first.id)
+    sets.edit_question(second.id, "How?", "")
+    assert sets.add_question(care.id, "How?", [target_of(chunk(HEAT))]).id == second.id
+
+
+def test_the_number_of_a_set_that_is_gone_is_not_given_again(sets: QuestionSets, care: QuestionSet) -> None:
+    """Otherwise the runs and the curves of the one would pass for those of the other."""
+    question = sets.add_question(care.id, "How?")
+    sets.delete(care.id)
+    sets.purge()
+    again = sets.create("care", "notes")
+    assert again.id != care.id
+    assert sets.add_question(again.id, "How?").id != question.id
+
+
 def test_stale_answers_are_told_from_those_that_a_new_version_still_has(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         ingest(library, "notes", "care.md", BOTH)
@@ -202,6 +234,16 @@ def test_scores_are_kept_by_question_as_they_were_last(sets: QuestionSets) -> No
     sets.scores.keep("notes", "model", "How?", [ScoredPassage(0.8, ("t",)), ScoredPassage(0.2)])
     sets.scores.keep("notes", "other", "How?", [ScoredPassage(0.1)])
     assert sets.scores.questions("notes", "model") == {"How?": (ScoredPassage(0.8, ("t",)), ScoredPassage(0.2))}
+
+
+def test_of_the_scores_those_of_the_questions_asked_last_are_kept(tmp_path: Path) -> None:
+    scores = ScoreLog(tmp_path / "scores.sqlite", latest=2)
+    for question in ("one", "two", "one", "three"):
+        scores.keep("notes", "model", question, [ScoredPassage(0.9)])
+    scores.keep("notes", "other", "two", [ScoredPassage(0.9)])
+    assert list(scores.questions("notes", "model")) == ["three", "one"]
+    scores.forget("notes")
+    assert scores.questions("notes", "other") == {}
 
 
 def test_only_questions_with_a_labelled_candidate_count_for_the_threshold() -> None:
@@ -281,6 +323,21 @@ def test_drafts_that_the_passage_does_not_answer_are_dropped(tmp_path: Path) -> 
     assert (task.result, drafted.questions) == ({"kept": 0, "dropped": 1, "unusable": 0}, ())
 
 
+def test_a_draft_of_a_question_that_the_set_has_adds_nothing_to_it(tmp_path: Path) -> None:
+    same = Reply(('{"question": "How do I cool a hot phone in the sun?", "answer": "Switch it off."}',))
+    documents = {f"{number}.md": f"{number} {BOTH}" for number in range(2)}
+    task, drafted = draft(tmp_path, same, same, documents=documents, number=2)
+    assert (task.state, task.result) == ("done", {"kept": 1, "dropped": 1, "unusable": 0})
+    assert [len(question.targets) for question in drafted.questions] == [1]
+
+
+def test_a_draft_with_half_a_character_is_taken_without_it(tmp_path: Path) -> None:
+    broken = Reply(('{"question": "How do I cool a hot phone \\ud83d in the sun?", "answer": "Switch it off."}',))
+    task, drafted = draft(tmp_path, broken, documents={"care.md": BOTH})
+    assert task.state == "done"
+    assert [question.question for question in drafted.questions] == ["How do I cool a hot phone ? in the sun?"]
+
+
 def test_a_language_model_that_fails_ends_the_drafting_with_its_sentence(tmp_path: Path) -> None:
     documents = {f"{number}.md": f"Number {number}. {BOTH}" for number in range(3)}
     task, _ = draft(tmp_path, Reply(status=401, body="{}"), documents=documents, number=2)
@@ -313,6 +370,15 @@ def test_what_was_removed_is_gone_for_good_after_the_purge(tmp_path: Path) -> No
     sets.restore_question(question.id)
     assert [(one.name, one.size, one.folder) for one in sets.sets()] == [("kept", 0, corpora[0])]
     assert [corpus.exists() for corpus in corpora] == [True, False]
+
+
+def test_a_corpus_that_lies_elsewhere_is_left_where_it_is(tmp_path: Path) -> None:
+    corpus = tmp_path / "mine"
+    corpus.mkdir()
+    sets = QuestionSets(tmp_path / "data")
+    sets.delete(sets.create("mine", "", corpus).id)
+    sets.purge()
+    assert corpus.exists()
 
 
 def test_a_set_finds_its_documents_after_the_data_folder_was_moved(tmp_path: Path) -> None:

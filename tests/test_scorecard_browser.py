@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from rag.evaluation.question_sets import NewQuestion, QuestionSets
+from rag.evaluation.labelled import NewQuestion
+from rag.evaluation.question_sets import QuestionSets
 from rag.evaluation.targets import Target
 from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library

@@ -13,14 +13,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.evaluation.configuration import Configuration, RunSpec, combine
+from rag.evaluation.labelled import NewQuestion
 from rag.evaluation.metrics import MEASURES
-from rag.evaluation.question_sets import NewQuestion
 from rag.evaluation.rows import About, Ran, Row
 from rag.evaluation.runner import KIND
 from rag.evaluation.scorecard import Scorecard, scorecard
 from rag.evaluation.targets import Target
 from rag.lock import DataFolderLock
-from rag.tasks import Task
+from rag.task_store import Task
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import App, assemble
@@ -69,7 +69,7 @@ def set_id(app: App) -> int:
 
 
 def carry_out(app: App, set_id: int, title: str = "a run") -> Task:
-    task = app.tasks.add(KIND, title, RunSpec(set_id, combine(["bundled"], [10])).record())
+    task = app.tasks.add(KIND, title, RunSpec(set_id, combine(["bundled"], [10])).to_json())
     while app.tasks.run_next():
         pass
     return task
@@ -84,7 +84,7 @@ def open_page(app: App) -> AppTest:
 
 
 def said(page: AppTest) -> str:
-    kinds = ("caption", "subheader", "error", "info", "warning", "success", "text", "markdown")
+    kinds = ("caption", "header", "error", "info", "warning", "success", "text", "markdown")
     return " ".join([element.value for kind in kinds for element in page.get(kind)])
 
 
@@ -106,23 +106,23 @@ def test_a_run_is_started_with_what_was_chosen_and_its_figures_appear(app: App, 
     assert "2 configurations · 2 questions" in said(page)
     page.multiselect(key="run-candidates").set_value([10, 20]).run()
     assert "3 configurations · 2 questions" in said(page)
-    page.text_input(key="run-title").set_value("mine").run()
+    page.text_input(key="run-title").set_value("mine")
     pressed(page, "Start the run")
     (task, *_) = app.tasks.store.entries(KIND)
     assert task.title == "mine"
-    assert RunSpec.read(task.spec) == RunSpec(set_id, combine(["bundled"], [10, 20]))
+    assert RunSpec.from_json(task.spec) == RunSpec(set_id, combine(["bundled"], [10, 20]))
     assert page.query_params["run"] == str(task.id)
     assert "You can leave this page" in said(page)
     assert app.tasks.run_next()
     page.run()
     assert not page.exception
-    assert page.subheader[0].value.startswith("Late interaction")
+    assert page.header[0].value.startswith("Late interaction")
     assert "From 2 questions about" in said(page)
     assert [chart.proto.alt for chart in page.get("vega_lite_chart")] != []
 
 
 def test_a_running_run_is_cancelled_and_resumed(app: App, set_id: int) -> None:
-    task = app.tasks.add(KIND, "waits", RunSpec(set_id, (Configuration("none", 10),)).record())
+    task = app.tasks.add(KIND, "waits", RunSpec(set_id, (Configuration("none", 10),)).to_json())
     page = open_page(app)
     assert "Waiting" in said(page)
     pressed(page, "Cancel")
@@ -130,7 +130,7 @@ def test_a_running_run_is_cancelled_and_resumed(app: App, set_id: int) -> None:
     pressed(page, "Resume")
     assert app.tasks.run_next()
     page.run()
-    assert "nDCG@10 is" in page.subheader[0].value
+    assert "nDCG@10 is" in page.header[0].value
     assert page.query_params["run"] == str(task.id)
 
 
@@ -186,7 +186,7 @@ def test_a_run_whose_documents_changed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_says_why(app: App, set_id: int) -> None:
-    task = app.tasks.add(KIND, "fails", RunSpec(set_id, (Configuration("cohere:rerank-v3.5", 10),)).record())
+    task = app.tasks.add(KIND, "fails", RunSpec(set_id, (Configuration("cohere:rerank-v3.5", 10),)).to_json())
     app.tasks.run_next()
     page = open_page(app)
     assert page.selectbox(key="run-chosen").value == task.id

@@ -13,21 +13,24 @@ import pytest
 
 from rag.__main__ import main
 from rag.errors import CancelledError, InputError
+from rag.evaluation.beir_files import read_staged
 from rag.evaluation.configuration import Configuration, RunSpec, combine, requests_for
 from rag.evaluation.dataset import read_dataset
+from rag.evaluation.labelled import NewQuestion
 from rag.evaluation.metrics import MEASURES
-from rag.evaluation.question_sets import NewQuestion, QuestionSets
+from rag.evaluation.question_sets import QuestionSets
 from rag.evaluation.report import results
 from rag.evaluation.rows import ABOUT, About, Ran, Row, read_about, read_rows
 from rag.evaluation.run import evaluate
-from rag.evaluation.runner import KIND
+from rag.evaluation.runner import INDEXING, KIND
 from rag.evaluation.scorecard import Scorecard, milliseconds_left, overtime, scorecard
 from rag.evaluation.scorecard_record import configuration_names, scorecard_lines, scorecard_record
 from rag.evaluation.targets import Target
 from rag.lock import DataFolderLock
 from rag.pipeline import open_pipeline
 from rag.store.folder import MANIFEST
-from rag.tasks import Task, TaskStore, Work
+from rag.task_store import Task, TaskStore
+from rag.tasks import Work
 from tests.beir import write_set
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -67,7 +70,7 @@ def make_set(app: App, name: str, reference: str = "") -> int:
 
 
 def run(app: App, set_id: int, *configurations: Configuration, quality: bool = False) -> Task:
-    task = app.tasks.add(KIND, "a run", RunSpec(set_id, configurations, quality).record())
+    task = app.tasks.add(KIND, "a run", RunSpec(set_id, configurations, quality).to_json())
     assert app.tasks.run_next()
     return ended(app, task)
 
@@ -106,7 +109,7 @@ def test_a_run_keeps_a_row_for_each_question_and_configuration(app: App) -> None
 
 
 def test_a_stopped_run_goes_on_where_it_was_left(app: App) -> None:
-    task = app.tasks.add(KIND, "a run", RunSpec(make_set(app, "resumed"), (NONE, BUNDLED)).record())
+    task = app.tasks.add(KIND, "a run", RunSpec(make_set(app, "resumed"), (NONE, BUNDLED)).to_json())
     stopping = StopsAfter(app.tasks.store, app.tasks.store.get(task.id), rows=2)
     with pytest.raises(CancelledError):
         app.runs.carry_out(stopping)
@@ -134,6 +137,46 @@ class StopsAfter(Work):
     def check(self) -> None:
         if self._left <= 0:
             raise CancelledError("Cancelled.")
+
+
+def test_a_question_that_was_removed_meanwhile_is_not_in_a_resumed_run(app: App) -> None:
+    set_id = make_set(app, "removed")
+    task = app.tasks.add(KIND, "a run", RunSpec(set_id, (NONE,)).to_json())
+    with pytest.raises(CancelledError):
+        app.runs.carry_out(StopsAfter(app.tasks.store, task, rows=2))
+    asked = next(iter(read_rows(app.tasks.store.rows(task.id))))
+    app.question_sets.remove_question(int(asked.question_id))
+    assert app.tasks.run_next()
+    card = card_of(app, task)
+    assert (card.questions, card.about.questions) == (2, 2)
+
+
+def test_documents_that_a_stopped_run_has_indexed_are_not_indexed_again(app: App) -> None:
+    spec = RunSpec(make_set(app, "indexed"), (replace(NONE, chunk_tokens=28),))
+    task = app.tasks.add(KIND, "a run", spec.to_json())
+    first = Indexes(app.tasks.store, task, until=2)
+    with pytest.raises(CancelledError):
+        app.runs.carry_out(first)
+    second = Indexes(app.tasks.store, task)
+    app.runs.carry_out(second)
+    assert (min(first.indexed), min(second.indexed)) == (0, 2)
+    app.runs.forget(task.id)
+
+
+class Indexes(Work):
+    """Notes how many documents were indexed at each step, and ends there once they are so many."""
+
+    def __init__(self, store: TaskStore, task: Task, until: int = 99) -> None:
+        super().__init__(store, task, threading.Event())
+        self.indexed: list[int] = []
+        self._until = until
+
+    def progress(self, done: int, total: int, stage: str = "") -> None:
+        super().progress(done, total, stage)
+        if stage == INDEXING:
+            self.indexed.append(done)
+            if done >= self._until:
+                raise CancelledError("Cancelled.")
 
 
 def test_a_question_on_which_a_reranker_failed_is_asked_again(app: App) -> None:
@@ -212,7 +255,7 @@ def test_an_uploaded_set_has_the_figures_of_eval_on_its_folder(app: App, tmp_pat
         {"q1": "Who is loyal?", "q2": "When does rain fall?", "d": "Dogs bark."},
         [("q1", "a", 2), ("q1", "b", 1), ("q2", "c", 1), ("d", "a", 1)],
     )
-    with_corpus = app.question_sets.create("beir", "", folder)
+    with_corpus = app.question_sets.create_with("beir", "", read_staged(folder)[0], "upload", folder=folder)
     card = card_of(app, run(app, with_corpus.id, Configuration("none", 3), Configuration("bundled", 3)))
     pipeline = open_pipeline(offline_settings(tmp_path / "apart", embed_model="bundled"))
     try:
@@ -222,6 +265,14 @@ def test_an_uploaded_set_has_the_figures_of_eval_on_its_folder(app: App, tmp_pat
     assert [score.metrics for score in card.scores] == [measured[2].metrics, measured[3].metrics]
     assert card.scores[1].versus.comparison == measured[3].comparison
     assert card.about.collection == ""
+
+
+def test_an_uploaded_set_whose_questions_were_all_removed_has_nothing_to_measure(app: App, tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "small", {"a": "Dogs are loyal."}, {"q1": "Who is loyal?"}, [("q1", "a", 1)])
+    made = app.question_sets.create_with("emptied", "", read_staged(folder)[0], "upload", folder=folder)
+    app.question_sets.remove_question(made.questions[0].id)
+    task = run(app, made.id, NONE)
+    assert (task.state, "has nothing to measure" in task.reason) == ("failed", True)
 
 
 def test_answers_are_judged_and_what_the_model_fails_at_is_left_out(app: App, tmp_path: Path) -> None:
@@ -382,6 +433,20 @@ def test_the_shell_names_the_sets_there_are(app: App, capsys: pytest.CaptureFixt
     assert "There is no question set 'other'; there are: mine." in capsys.readouterr().err
     assert main(["eval", "--data", str(tmp_path)]) == 2
     assert "Give the folder of a labelled set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["folder", "--quality"], "--quality judges answers to the questions of a set"),
+        (["--set", "mine", "--split", "dev"], "--split chooses a file of a DATASET"),
+    ],
+)
+def test_the_shell_refuses_what_would_be_ignored(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["eval", *arguments, "--data", str(tmp_path)]) == 2
+    assert sentence in capsys.readouterr().err
 
 
 def shell_json(

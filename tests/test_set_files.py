@@ -15,8 +15,9 @@ import pytest
 from ingest.parse.decoding import decode
 from rag.errors import InputError
 from rag.evaluation.beir_files import LARGEST, has_corpus, keep_staged, read_staged, stage_beir
-from rag.evaluation.question_sets import NewQuestion, QuestionSets
-from rag.evaluation.set_files import COLUMNS, Problem, locate, read_set, write_csv, write_jsonl
+from rag.evaluation.labelled import NewQuestion
+from rag.evaluation.question_sets import QuestionSets
+from rag.evaluation.set_files import COLUMNS, Problem, locate, read_set, set_csv, set_jsonl
 from rag.evaluation.targets import Target
 from rag.types import DocumentEntry
 
@@ -103,6 +104,11 @@ def test_what_is_wrong_with_rows_is_told_and_the_others_are_taken() -> None:
     }
 
 
+def test_a_first_line_that_names_the_separator_is_obeyed() -> None:
+    found = read_set("sep=|\nquestion|document\nHow, then?|a.md\n", "set.csv")
+    assert found.questions == (NewQuestion("How, then?", (Target("a.md", ""),)),)
+
+
 def test_lines_that_are_no_json_are_told_and_the_others_are_taken() -> None:
     found = read_set('{"question": "How?", "document": "a.md", "page": 2}\n\nnonsense\n[1]\n', "set.jsonl")
     assert found.questions[0].targets == (Target("a.md", "", "", 2),)
@@ -118,7 +124,7 @@ def test_documents_are_found_by_id_by_name_and_by_a_name_that_is_there_once() ->
     assert found.problems == (Problem("unknown", (), ("readme.md", "gone.md")),)
 
 
-@pytest.mark.parametrize(("write", "name"), [(write_csv, "set.csv"), (write_jsonl, "set.jsonl")])
+@pytest.mark.parametrize(("write", "name"), [(set_csv, "set.csv"), (set_jsonl, "set.jsonl")])
 def test_a_set_is_read_back_as_it_was_written(tmp_path: Path, write: object, name: str) -> None:
     questions = [
         NewQuestion(
@@ -128,10 +134,10 @@ def test_a_set_is_read_back_as_it_was_written(tmp_path: Path, write: object, nam
     ]
     made = QuestionSets(tmp_path).create_with("set", "notes", questions, "upload")
     assert callable(write)
-    text = write(made)
+    text = write(made).decode()
     assert list(read_set(text, name).questions) == questions
     if name == "set.csv":
-        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        cells = [cell for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) for cell in row]
         assert cells[: len(COLUMNS)] == list(COLUMNS)
         assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == []
 

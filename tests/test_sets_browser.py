@@ -91,7 +91,10 @@ def test_a_click_makes_gold_that_is_measured_drafted_and_uploaded_beside(chromiu
         # The preview's table and the offer to undo have the question too.
         question = page.get_by_test_id("stText").filter(has_text=re.compile(f"^{re.escape(HOSTILE)}$"))
         expect(question).to_be_visible(timeout=WORK_MS)
-        page.get_by_role("button", name="Remove", exact=True).click()
+        remove = page.get_by_role("button", name="Remove", exact=True)
+        # What the set shown before had more stands until the page is drawn to its end.
+        expect(remove).to_have_count(1, timeout=WORK_MS)
+        remove.click()
         expect(page.get_by_text("No questions are in this set yet.")).to_be_visible(timeout=WORK_MS)
         page.get_by_role("button", name="Undo").click()
         expect(question).to_be_visible(timeout=WORK_MS)

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.evaluation.drafting import KIND
-from rag.evaluation.question_sets import QuestionSet
+from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.targets import Target
 from rag.lock import DataFolderLock
 from tests.llm_server import LlmServer, Reply
@@ -167,6 +167,26 @@ def test_questions_are_added_changed_and_removed_and_each_can_be_taken_back(app:
     assert only_set(app).questions == (question,)
 
 
+def test_what_is_typed_counts_even_when_the_click_follows_at_once(app: App) -> None:
+    # Text and click then come in one message, before any run of the script has seen the text.
+    page = drawn(app)
+    page.text_input(key="sets-new-name-0").set_value("care")
+    click(page, "sets-create-0")
+    made = only_set(app)
+    assert made.name == "care"
+    page.text_input(key=f"sets-name-{made.id}-care").set_value("cool")
+    click(page, "sets-save-name")
+    assert only_set(app).name == "cool"
+    page.selectbox(key="sets-add-document-0").set_value(app.library.documents("notes")[0].id).run()
+    page.text_input(key="sets-add-question-0").set_value("How do I cool a phone?")
+    click(page, "sets-add-button")
+    (question,) = only_set(app).questions
+    assert (question.question, question.targets[0].document) == ("How do I cool a phone?", "heat.md")
+    page.text_area(key=f"sets-edit-{question.id}-text").set_value("How long?")
+    click(page, f"sets-edit-{question.id}-save")
+    assert only_set(app).questions[0].question == "How long?"
+
+
 def test_a_set_is_renamed_and_deleted_and_both_can_be_taken_back(app: App) -> None:
     made = app.question_sets.create("care", "notes")
     page = drawn(app)
@@ -229,7 +249,7 @@ def test_drafts_are_approved_changed_or_rejected(tmp_path: Path) -> None:
             assert HEAT in [text.value for text in page.text]
             assert not waiting.approved
 
-            page.text_input(key=f"sets-draft-question-{waiting.id}").set_value("How is a hot phone cooled?").run()
+            page.text_input(key=f"sets-draft-question-{waiting.id}").set_value("How is a hot phone cooled?")
             click(page, f"sets-approve-{waiting.id}")
             (approved,) = only_set(app).questions
             assert (approved.question, approved.approved) == ("How is a hot phone cooled?", True)

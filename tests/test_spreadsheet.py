@@ -14,7 +14,9 @@ from openpyxl import load_workbook
 
 from rag.batch.questions import read_questions, read_table
 from rag.batch.records import Batch, BatchAnswer, BatchSource, BatchSpec
-from rag.exports.spreadsheet import ANSWER_COLUMNS, CELL_CHARACTERS, SOURCE_COLUMNS, clean, write_batch
+from rag.config import Settings
+from rag.exports.spreadsheet import ANSWER_COLUMNS, SOURCE_COLUMNS, write_batch
+from rag.exports.workbook import CELL_CHARACTERS, clean
 
 TABLE = "id,question,Answer\n007,How do I cool a hot phone?,=1+1\n8,Why?,\n9,How do I cool a hot PHONE?,mine\n"
 WHEN = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -56,7 +58,7 @@ def make_batch(*answers: BatchAnswer, source: BatchSource = SOURCE, **changes: A
 
 
 def read(batch: Batch) -> dict[str, list[list[Any]]]:
-    workbook = load_workbook(io.BytesIO(write_batch(batch)))
+    workbook = load_workbook(io.BytesIO(write_batch(batch, Settings())))
     return {sheet.title: [[cell.value for cell in row] for row in sheet.iter_rows()] for sheet in workbook}
 
 
@@ -76,6 +78,37 @@ def test_a_row_of_the_table_has_its_answer_and_its_other_cells() -> None:
     again = dict(zip(headings, third, strict=True))
     assert (again["No."], again["Answer"], again["Answer (CSV)"]) == (3, ANSWER.text, "mine")
     assert again["Notes"] == "Asked once, as no. 1."
+
+
+def test_columns_that_are_called_as_those_of_the_answers_keep_their_cells() -> None:
+    table = read_table("question,Answer,answer (csv)\nWhy?,one,two\n", "questions.csv")
+    batch = make_batch()
+    spec = replace(batch.spec, questions=read_questions(table, "question"))
+    headings, row = read(replace(batch, spec=spec))["Answers"]
+    assert (headings[-2:], row[-2:]) == (["Answer (CSV)", "answer (csv) (CSV)"], ["one", "two"])
+
+
+def test_the_workbook_tells_nothing_of_the_machine() -> None:
+    batch = make_batch(
+        replace(ANSWER, notes=("No answer from http://10.0.0.7:8000/v1 with key s3cret-key.",), model="/srv/qwen"),
+        BatchAnswer(2, "Why?", error="/home/ada/models/reranker has no weights."),
+        reason="/home/ada is full.",
+    )
+    batch = replace(batch, state="failed", about={**batch.about, "reranker": "/home/ada/models/reranker"})
+    settings = Settings(llm_api_key="s3cret-key")
+    content = load_workbook(io.BytesIO(write_batch(batch, settings)))
+    cells = "\n".join(str(cell.value) for sheet in content for row in sheet.iter_rows() for cell in row)
+    assert [told for told in ("ada", "10.0.0.7", "s3cret", "/srv") if told in cells] == []
+    assert "reranker has no weights." in cells
+
+
+def test_a_batch_whose_documents_changed_says_so() -> None:
+    batch = make_batch(ANSWER)
+    assert "Documents changed" not in about(batch)
+    assert (
+        "others when the batch began"
+        in about(replace(batch, about={**batch.about, "changed": True}))["Documents changed"]
+    )
 
 
 def test_a_source_has_its_place_ranks_and_scores() -> None:
@@ -119,7 +152,7 @@ def test_what_has_not_all_been_asked_is_marked_as_partial() -> None:
     ],
 )
 def test_texts_stay_texts_whatever_they_look_like(text: str) -> None:
-    content = write_batch(make_batch(replace(ANSWER, text=text)))
+    content = write_batch(make_batch(replace(ANSWER, text=text)), Settings())
     cell = load_workbook(io.BytesIO(content))["Answers"]["C2"]
     assert (cell.data_type, cell.hyperlink) == ("s", None)
     assert str(cell.value).strip() == text.strip()
@@ -146,6 +179,6 @@ def test_a_cell_is_cut_at_what_it_holds_and_that_is_said(character: str) -> None
 
 
 def test_the_headings_stay_in_view_and_filter_the_rows() -> None:
-    sheet = load_workbook(io.BytesIO(write_batch(make_batch(ANSWER))))["Answers"]
+    sheet = load_workbook(io.BytesIO(write_batch(make_batch(ANSWER), Settings())))["Answers"]
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:P4"

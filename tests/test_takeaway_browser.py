@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from rag.evaluation.configuration import RunSpec, combine
-from rag.evaluation.question_sets import NewQuestion
+from rag.evaluation.labelled import NewQuestion
 from rag.evaluation.runner import KIND
 from rag.evaluation.targets import Target
 from rag.lock import DataFolderLock
@@ -84,7 +84,7 @@ def carry_out_run(app: App) -> None:
     entries = {entry.name: entry.id for entry in app.library.documents("notes")}
     question = NewQuestion("Which pump cools down?", (Target("pump.md", entries["pump.md"]),))
     labelled = app.question_sets.create_with("Pumps", "notes", [question], "click")
-    app.tasks.add(KIND, "Pumps", RunSpec(labelled.id, combine(["bundled"], [10])).record())
+    app.tasks.add(KIND, "Pumps", RunSpec(labelled.id, combine(["bundled"], [10])).to_json())
     while app.tasks.run_next():
         pass
 

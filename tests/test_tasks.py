@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rag.errors import InputError
-from rag.tasks import Tasks, TaskStore, Work
+from rag.task_store import TaskStore
+from rag.tasks import Tasks, Work
 
 
 def count(work: Work) -> dict[str, Any]:
@@ -107,11 +108,53 @@ def test_closing_interrupts_what_is_at_work_and_another_process_can_resume_it(tm
 
 def test_a_process_that_ended_leaves_interrupted_tasks(tmp_path: Path) -> None:
     TaskStore(tmp_path).add("count", "three", {"total": 3})
-    assert TaskStore(tmp_path).claim() is not None
+    assert TaskStore(tmp_path).claim(["count"]) is not None
     tasks = Tasks(tmp_path, {"count": count})
     tasks.start()
     tasks.close()
     assert [one.state for one in tasks.store.entries("count")] == ["interrupted"]
+
+
+def test_a_task_does_not_wait_for_a_long_one_of_another_group(tmp_path: Path) -> None:
+    counted = threading.Event()
+
+    def wait(work: Work) -> dict[str, Any]:
+        assert counted.wait(10)
+        return {}
+
+    def counting(work: Work) -> dict[str, Any]:
+        made = count(work)
+        counted.set()
+        return made
+
+    tasks = Tasks(tmp_path, {"wait": wait}, {"count": counting})
+    tasks.start()
+    tasks.add("wait", "long", {})
+    tasks.add("count", "three", {"total": 3})
+    assert counted.wait(10)
+    tasks.close()
+    assert [one.state for one in tasks.store.entries("wait")] == ["done"]
+    assert [one.state for one in tasks.store.entries("count")] == ["done"]
+
+
+def test_the_number_of_a_deleted_task_is_not_given_again(tmp_path: Path) -> None:
+    """Otherwise what is still at work on it would write into the new one."""
+    store = TaskStore(tmp_path)
+    first = store.add("count", "three", {"total": 3})
+    store.delete(first.id)
+    assert store.add("count", "three", {"total": 3}).id != first.id
+
+
+def test_a_task_that_was_cancelled_as_the_app_closes_stays_cancelled(tmp_path: Path) -> None:
+    def cancelled(work: Work) -> dict[str, Any]:
+        TaskStore(tmp_path).cancel(work.task.id)
+        tasks.close()
+        return count(work)
+
+    tasks = Tasks(tmp_path, {"count": cancelled})
+    tasks.add("count", "three", {"total": 3})
+    tasks.run_next()
+    assert [one.state for one in tasks.store.entries("count")] == ["cancelled"]
 
 
 def test_a_deleted_task_stops_and_leaves_no_rows(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from rag.types import RerankReport, RerankScore
 from rag.votes import Choice, Pair, Votes, reading
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
+from tests.retrievals import make_answer
 from ui.lab.answer_pane import read_the_same
 from ui.resources import App, assemble
 
@@ -168,7 +169,7 @@ def test_which_is_which_is_hidden_until_the_vote(app: App) -> None:
     pair = newest(app, comparison)
     assert (pair.revealed, pair.choice) == (True, "left")
     left = "fused" if pair.left.retrieval.reranker.state == "off" else "last first"
-    assert f"**:material/how_to_vote: Left: {left}**" in [element.value for element in page.markdown]
+    assert f"**:material/how_to_vote: Left · {left}**" in [element.value for element in page.markdown]
     assert f"You preferred the left answer, which is that of {left}." in said(page)
     assert [key for key in keys(page) if key in VOTES] == []
 
@@ -321,6 +322,8 @@ def test_the_duel_has_the_votes_and_what_each_order_takes(app: App) -> None:
     for choice in ("left", "left", "same"):
         fused, last_first = comparison.orders
         pair_id = app.votes.begin(last_first, fused, "")
+        app.votes.keep_answer(pair_id, "left", make_answer(last_first, 1))
+        app.votes.keep_answer(pair_id, "right", make_answer(fused, 1))
         app.votes.vote(pair_id, choice)
     page.run()
     assert not page.exception

@@ -106,8 +106,8 @@ def test_two_answers_are_streamed_stopped_broken_off_voted_on_blind_and_found_ag
         vote.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_text("You preferred the left answer")).to_be_visible()
-        names = [side.get_by_text(re.compile("^(how_to_vote )?(Left|Right): ")).inner_text() for side in (left, right)]
-        assert sorted(name.rpartition(": ")[2] for name in names) == ["fused", "word-overlap"]
+        names = [side.get_by_text(re.compile("^(how_to_vote )?(Left|Right) · ")).inner_text() for side in (left, right)]
+        assert sorted(name.rpartition(" · ")[2] for name in names) == ["fused", "word-overlap"]
 
         left.get_by_role("button", name="only here").click()
         expect(page.get_by_test_id("stPopoverBody")).to_contain_text("The other side did not read it")

@@ -15,7 +15,7 @@ from rag.config import Settings
 from rag.errors import InputError
 from rag.exports.votes import votes_csv, votes_json
 from rag.types import Answer, Retrieval
-from rag.votes import Choice, Pair, Votes, Wins, reading
+from rag.votes import UNVOTED, Choice, Pair, Votes, Wins, reading
 from tests.retrievals import make_answer, make_retrieval
 
 FUSED = make_retrieval([1, 2, 3, 4], kept=2, state="off", rerank_ms=None)
@@ -102,6 +102,28 @@ def test_a_vote_reveals_and_is_given_once(votes: Votes) -> None:
     with pytest.raises(InputError, match="shown already"):
         votes.vote(pair_id, "right")
     assert pair_of(votes, pair_id).choice == "left"
+
+
+def test_a_pair_without_one_of_its_answers_takes_no_vote(votes: Votes) -> None:
+    pair_id = votes.begin(QUICK, NONE, "m")
+    votes.keep_answer(pair_id, "left", make_answer(QUICK, 1))
+    with pytest.raises(InputError, match="was not kept"):
+        votes.vote(pair_id, "left")
+    assert votes.voted_pairs() == []
+
+
+def test_of_pairs_without_a_vote_the_newest_are_kept(votes: Votes) -> None:
+    (first,) = voted(votes, QUICK, NONE, ["left"])
+    begun = [votes.begin(QUICK, NONE, "m") for _ in range(UNVOTED + 2)]
+    assert [pair_id for pair_id in begun if votes.pair(pair_id) is None] == begun[:2]
+    assert pair_of(votes, first).choice == "left"
+
+
+def test_a_collection_leaves_its_votes_behind_and_nothing_else(votes: Votes) -> None:
+    (vote,) = voted(votes, QUICK, NONE, ["left"])
+    begun = votes.begin(QUICK, NONE, "m")
+    votes.forget_unvoted(QUICK.collection)
+    assert (votes.pair(begun), pair_of(votes, vote).choice) == (None, "left")
 
 
 def test_what_has_been_revealed_takes_no_vote(votes: Votes) -> None:

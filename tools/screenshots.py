@@ -93,7 +93,7 @@ def prepare(data: Path) -> None:
         ]
         question_set = app.question_sets.create_with("Demo questions", COLLECTION, labelled, "upload")
         run = RunSpec(question_set.id, combine(["none", "bundled"], [12, 24, 40]))
-        app.tasks.add(RUN, "Candidates", run.record())
+        app.tasks.add(RUN, "Candidates", run.to_json())
         app.tasks.add(BATCH, "questions.csv", _batch(app, [one["question"] for one in questions[:8]]))
         while app.tasks.run_next():
             pass
@@ -151,6 +151,8 @@ def _lab(page: Page, address: str) -> Shot:
     page.goto(address + LAB)
     page.get_by_text("All read the same").wait_for(timeout=WORK_MS)
     _rest(page)
+    if page.viewport_size == {"width": 390, "height": 844}:
+        page.get_by_text("All read the same").evaluate("element => element.scrollIntoView()")
     return None
 
 
@@ -230,7 +232,7 @@ VIEWS = {
     "presenter-answers": View(_scene("fed-a-shares", 5), PROJECTOR),
     "presenter-verdict": View(_scene("fed-a-shares", 6), PROJECTOR),
     "scorecard": View(_page("scorecard", "nDCG@10"), SIZES),
-    "batch": View(_page("batch", "questions.csv"), SIZES),
+    "batch": View(_page("batch", "Download the answers"), SIZES),
     "library": View(_page("library", "documents, "), SIZES),
     "models": View(_page("models", "models? downloaded"), SIZES),
 }

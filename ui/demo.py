@@ -6,6 +6,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
+from ui.language import language
 from ui.resources import App
 
 COLLECTION = "demo"
@@ -19,8 +20,13 @@ def load_demo(app: App) -> None:
             app.library.add(COLLECTION, path.name, source)
 
 
+def suggestions() -> list[str]:
+    """Return the questions that the demo offers to begin with, those in the person's language first."""
+    english = language() == "en"
+    return sorted(_suggested(), key=lambda question: question.isascii() != english)
+
+
 @lru_cache(maxsize=1)
-def suggestions() -> tuple[str, ...]:
-    """Return the questions that the demo offers to begin with."""
+def _suggested() -> tuple[str, ...]:
     lines = (FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     return tuple(record["question"] for record in map(json.loads, lines) if record["suggest"])

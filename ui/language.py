@@ -6,6 +6,7 @@ Texts from documents, people and models are never looked up here. The names are 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,28 @@ def language() -> str:
 
 def gettext(message: str, /, **values: Any) -> str:
     """Return a text in the person's language, with `values` at its {names}."""
-    text = _catalogue(language()).get(message, message)
+    text = catalogue(language()).get(message, message)
     return text.format(**values) if values else text
 
 
 def ngettext(one: str, many: str, number: int, /, **values: Any) -> str:
     """Return the text for a number of things, with the number at {number}; a catalogue has it under `many`."""
-    text = _catalogue(language()).get(many) or (one if number == 1 else many)
+    text = catalogue(language()).get(many) or (one if number == 1 else many)
     return text.format(number=f"{number:,}", **values)
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Set sentences one after another; Chinese has no space between them."""
+    return ("" if language() == "zh" else " ").join(texts)
+
+
+@cache
+def catalogue(code: str) -> Mapping[str, str]:
+    """Return the texts of a language by the English ones, which have no catalogue."""
+    if code == "en":
+        return {}
+    found: dict[str, str] = json.loads((FOLDER / f"{code}.json").read_text(encoding="utf-8"))
+    return found
 
 
 def mark(message: str) -> str:
@@ -56,11 +71,3 @@ def choose_language() -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
-
-
-@cache
-def _catalogue(code: str) -> dict[str, str]:
-    if code == "en":
-        return {}
-    found: dict[str, str] = json.loads((FOLDER / f"{code}.json").read_text(encoding="utf-8"))
-    return found

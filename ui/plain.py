@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rag.prompt import NOT_FOUND_SENTENCE
+from ui.engine_texts import translate
 from ui.language import gettext, ngettext
 
 MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}]|(?<=www)\.|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
@@ -17,9 +19,14 @@ def label(text: str) -> str:
     return escaped.replace("\\:", "\\:\u200b")
 
 
-def counted(number: int, thing: str) -> str:
-    """Write a number with its noun: "1 passage", "1,204 passages"."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+def label_sentence(text: object) -> str:
+    """Escape what rag or ingest say, an error for example, in the person's language."""
+    return label(translate(str(text)))
+
+
+def answer_text(text: str) -> str:
+    """Return an answer as it was written; that there is none is said in the person's language."""
+    return gettext(NOT_FOUND_SENTENCE) if text == NOT_FOUND_SENTENCE else text
 
 
 def count_passages(number: int) -> str:

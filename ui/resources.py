@@ -23,7 +23,8 @@ from rag.feedback import Feedback
 from rag.history import History
 from rag.lock import DataFolderLock
 from rag.pipeline import Pipeline, open_pipeline
-from rag.tasks import Tasks, TaskStore
+from rag.task_store import TaskStore
+from rag.tasks import Tasks
 from rag.votes import Votes
 
 
@@ -43,6 +44,20 @@ class App:
     runs: Runs
     votes: Votes
 
+    def drop_collection(self, collection: str) -> None:
+        """Delete a collection, with what is kept of its questions only so that nothing is done twice."""
+        self.library.drop(collection)
+        self.question_sets.scores.forget(collection)
+        self.votes.forget_unvoted(collection)
+
+    def purge(self) -> None:
+        """Forget for good the question sets that were removed, with their drafts and cost curves; runs stay."""
+        self.question_sets.purge()
+        there = {one.id for one in self.question_sets.sets()}
+        for task in (task for kind in (DRAFT, CURVE) for task in self.tasks.store.entries(kind)):
+            if task.spec["set_id"] not in there:
+                self.tasks.store.delete(task.id)
+
     def close(self) -> None:
         """End the workers and give the data folder back."""
         self.tasks.close()
@@ -59,9 +74,9 @@ def open_app(settings: Settings) -> App:
     try:
         pipeline = open_pipeline(settings)
         app = assemble(pipeline, Library(pipeline), lock)
+        app.purge()
         app.library.start()
         app.tasks.start()
-        app.question_sets.purge()
     except BaseException:
         lock.release()
         raise
@@ -84,12 +99,9 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
         downloads=Downloads(settings, lambda name: _take_up(name, pipeline)),
         tasks=Tasks(
             settings.data_dir,
-            {
-                DRAFT: drafter(pipeline, question_sets),
-                RUN: runs.carry_out,
-                BATCH: batch_runner(pipeline),
-                CURVE: curve_runner(pipeline, question_sets),
-            },
+            {RUN: runs.carry_out, CURVE: curve_runner(pipeline, question_sets)},
+            {BATCH: batch_runner(pipeline)},
+            {DRAFT: drafter(pipeline, question_sets)},
         ),
         question_sets=question_sets,
         runs=runs,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.types import Answer, Hit, RerankReport, Retrieval
+from ui.engine_texts import clause
 from ui.language import gettext, mark, ngettext
 
 LATE_INTERACTION = mark("late interaction")
@@ -21,7 +22,7 @@ def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
     if report.state == "off":
         return gettext("Reranking is off: passages are in fused order.")
     if report.state == "fallback":
-        reason = report.reason.rstrip(". ")
+        reason = clause(report.reason)
         return gettext("Reranking did not run: {reason}. The fused order stands.", reason=reason)
     parts = (_change(retrieval, answer), _loss(retrieval), _citations(retrieval, answer), _cost(retrieval))
     return gettext("{sentence}.", sentence=gettext("; ").join(part for part in parts if part))

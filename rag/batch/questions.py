@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rag.csv_files import read_csv
 from rag.errors import InputError
 
 QUESTION_COLUMNS = (
@@ -26,7 +25,6 @@ QUESTION_COLUMNS = (
 )
 """What a column of questions is called, in lower case."""
 
-SEPARATORS = ",;\t|"
 MOST_QUESTIONS = 2_000
 MOST_COLUMNS = 100
 HEADINGS_NAMED = 12
@@ -43,7 +41,7 @@ class Table:
     @property
     def question_column(self) -> str:
         """The heading of the questions, "" where none is known to be theirs."""
-        return next((heading for heading in self.headings if heading.casefold() in QUESTION_COLUMNS), "")
+        return next((heading for heading in self.headings if _is_question(heading)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +72,9 @@ class Questions:
 
 
 def read_table(text: str, name: str) -> Table:
-    """Read a CSV text, separated by what splits its first line into a known heading or else into the most columns.
-
-    Raises InputError for a file without rows and for one that is no table.
-    """
-    text = text.removeprefix("\ufeff")
-    first, _, rest = text.partition("\n")
-    if first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=,"):
-        rows = _rows(rest, first.strip()[-1], name)
-    else:
-        readings = [_rows(text, separator, name) for separator in SEPARATORS if separator in first]
-        rows = max(readings or [_rows(text, ",", name)], key=_promise)
+    """Read a CSV text; raises InputError for a file without rows and for one that is no table."""
+    # Rows that are blank, and empty lines before the headings, are no rows of the table.
+    rows = [row for row in read_csv(text, name, _is_question) if any(cell.strip() for cell in row)]
     headings = [heading.strip() for heading in rows[0]] if rows else []
     if not any(headings):
         raise InputError(f"{name} is empty: give a table whose first row has the headings, one of them “question”.")
@@ -133,20 +123,8 @@ def missing_column(table: Table) -> str:
     )
 
 
-def _rows(text: str, separator: str, name: str) -> list[list[str]]:
-    """Return the rows that are not blank."""
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    except csv.Error as error:
-        raise InputError(
-            f"{name} cannot be read as a table ({error}): save it as CSV again, with every quotation mark closed."
-        ) from error
-    return [row for row in rows if any(cell.strip() for cell in row)]
-
-
-def _promise(rows: Sequence[Sequence[str]]) -> tuple[bool, int]:
-    headings = [heading.strip().casefold() for heading in rows[0]] if rows else []
-    return any(heading in QUESTION_COLUMNS for heading in headings), len(headings)
+def _is_question(heading: str) -> bool:
+    return heading.strip().casefold() in QUESTION_COLUMNS
 
 
 def _distinct(headings: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rag.batch.questions import Line, Questions
-from rag.tasks import Task, TaskState, TaskStore
+from rag.task_store import Task, TaskState, TaskStore
 from rag.types import Answer, RerankState, Retrieval
 
 KIND = "batch"
@@ -103,6 +103,11 @@ class Batch:
     def partial(self) -> bool:
         """Whether questions wait that have not been asked."""
         return len(self.answers) < len(self.spec.questions.asked)
+
+
+def count_asked(task: Task) -> int:
+    """Return how many questions a batch asks, without reading all that its table has."""
+    return sum(line["same_as"] is None for line in task.spec["questions"]["lines"])
 
 
 def answer_of(number: int, question: str, retrieval: Retrieval, answer: Answer, ms: float) -> BatchAnswer:

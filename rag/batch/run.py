@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from queue import Empty, Queue
 from typing import Any
 
@@ -26,9 +25,12 @@ from rag.batch.records import (
     sources_of,
 )
 from rag.errors import CollectionError, InputError, ModelError, ResiftError, SettingError
+from rag.evaluation.corpus import corpus_digest
 from rag.pipeline import Pipeline
-from rag.tasks import Runner, TaskStore, Work
+from rag.task_store import TaskStore
+from rag.tasks import Runner, Work
 from rag.transformer import OUT_OF_MEMORY
+from rag.versions import installed
 
 POLL_SECONDS = 0.2
 """How often it is looked whether the batch was cancelled, while an answer is being written."""
@@ -47,7 +49,9 @@ def batch_runner(pipeline: Pipeline) -> Runner:
         spec = BatchSpec.from_json(work.task.spec)
         asked = spec.questions.asked
         answered = {key for key, row in work.rows.items() if key.startswith(ANSWERS) and not row["error"]}
-        work.keep(ABOUT, about(pipeline, spec))
+        now, earlier = about(pipeline, spec), work.rows.get(ABOUT)
+        changed = earlier is not None and (earlier["changed"] or earlier["digest"] != now["digest"])
+        work.keep(ABOUT, {**now, "changed": bool(changed and answered)})
         failed = 0
         for done, line in enumerate(asked):
             work.progress(done, len(asked), line.question)
@@ -103,7 +107,7 @@ def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
     documents = sorted(index.documents(), key=lambda entry: entry.name)
     return {
         "documents": [[entry.name, entry.chunks] for entry in documents],
-        "digest": hashlib.sha256("\n".join(sorted(entry.id for entry in documents)).encode()).hexdigest(),
+        "digest": corpus_digest(documents),
         "embedder": index.spec.embedder,
         "chunk_tokens": index.spec.chunk_tokens,
         "chunk_overlap": index.spec.chunk_overlap,
@@ -111,7 +115,7 @@ def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
         "reranker": spec.reranker or pipeline.settings.rerank_model,
         "budget_ms": pipeline.settings.rerank_budget_ms,
         "language_model": pipeline.chat.name if pipeline.chat else "",
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": installed(LIBRARIES),
     }
 
 
@@ -137,10 +141,10 @@ def _answered(pipeline: Pipeline, spec: BatchSpec, line: Line, left: threading.E
     retrieval = pipeline.retrieve(
         line.question, spec.collection, reranker=spec.reranker, candidates=spec.candidates, top=spec.top
     )
-    stream = pipeline.answer(retrieval)
-    for _ in stream:
-        if left.is_set():
-            break
+    with closing(pipeline.answer(retrieval)) as stream:
+        for _ in stream:
+            if left.is_set():
+                break
     answer = stream.answer
     ms = (time.perf_counter() - began) * 1000
     return answer_of(line.number, line.question, retrieval, answer, ms), sources_of(retrieval, answer)
@@ -173,10 +177,3 @@ def _beside(action: Callable[[threading.Event], Found], check: Callable[[], None
             return outcome
     finally:
         left.set()
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -14,7 +14,7 @@ from typing import IO
 from rag.errors import InputError, UnavailableError
 from rag.evaluation.beir import CORPUS, JUDGMENTS, LAYOUT, QUERIES, grades, judgments_path, records
 from rag.evaluation.dataset import Dataset, read_dataset
-from rag.evaluation.question_sets import NewQuestion
+from rag.evaluation.labelled import NewQuestion
 from rag.evaluation.targets import Target
 
 LARGEST = 4 << 30

@@ -52,13 +52,13 @@ class RunSpec:
     configurations: tuple[Configuration, ...]
     quality: bool = False
 
-    def record(self) -> dict[str, Any]:
-        """Return the JSON object that `read` reads."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as a JSON object."""
         return asdict(self)
 
     @staticmethod
-    def read(record: Mapping[str, Any]) -> RunSpec:
-        """Read a spec from JSON."""
+    def from_json(record: Mapping[str, Any]) -> RunSpec:
+        """Read what `to_json` wrote."""
         configurations = tuple(Configuration(**one) for one in record["configurations"])
         return RunSpec(record["set_id"], configurations, record["quality"])
 

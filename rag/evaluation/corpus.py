@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Protocol
 
 from rag.embed import Embedder
@@ -13,7 +14,7 @@ from rag.evaluation.collection_index import Reader, index_collection
 from rag.evaluation.configuration import Configuration, cut_for
 from rag.evaluation.dataset import Dataset, read_dataset
 from rag.evaluation.index import Indexed, open_index
-from rag.evaluation.question_sets import QuestionSet
+from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.search import DEPTH
 from rag.evaluation.targets import Target, judgments, same_document, units
 from rag.pipeline import Pipeline
@@ -65,6 +66,8 @@ class CollectionCorpus:
 
     def __init__(self, pipeline: Pipeline, apart: Pipeline, labelled: QuestionSet, read: Reader | None) -> None:
         self._pipeline = pipeline
+        # Configurations that differ in their chunks share one model.
+        self._embedder_named = cache(partial(embedder_named, pipeline=pipeline))
         self._apart = apart
         self._read = read
         self._index = pipeline.store.open(labelled.collection)
@@ -78,7 +81,7 @@ class CollectionCorpus:
                 text=one.question,
                 judgments=judgments(one.targets),
                 rank=_ranker(one.targets),
-                labels=_hash(one.question, judgments(one.targets)),
+                labels=labels_of(one.question, judgments(one.targets)),
                 reference=one.reference,
             )
             for one in labelled.measurable
@@ -91,7 +94,7 @@ class CollectionCorpus:
         """Return the collection's own index where it is what is wanted, else one beside it."""
         base = self._index.spec
         if configuration.embedder:
-            embedder = embedder_named(configuration.embedder, self._pipeline)
+            embedder = self._embedder_named(configuration.embedder)
         else:
             embedder = self._pipeline.shelf.embedder_of(base)
         spec = cut_for(base, embedder, configuration)
@@ -128,6 +131,8 @@ class DatasetCorpus:
     def __init__(self, pipeline: Pipeline, apart: Pipeline, labelled: QuestionSet, dataset: Dataset) -> None:
         kept = {_plain(one.question) for one in labelled.measurable}
         self._pipeline = pipeline
+        # Configurations that differ in their chunks share one model.
+        self._embedder_named = cache(partial(embedder_named, pipeline=pipeline))
         self._apart = apart
         self._dataset = dataset
         self.digest = dataset.digest
@@ -139,11 +144,11 @@ class DatasetCorpus:
                 text=text,
                 judgments=dataset.judgments[identity],
                 rank=_documents,
-                labels=_hash(text, dataset.judgments[identity]),
+                labels=labels_of(text, dataset.judgments[identity]),
                 without=identity if identity in dataset.own else None,
             )
             for identity, text in dataset.questions.items()
-            if not labelled.questions or _plain(text) in kept
+            if _plain(text) in kept
         )
         if not self.questions:
             raise InputError(NOTHING.format(name=labelled.name))
@@ -151,7 +156,7 @@ class DatasetCorpus:
     def open(self, configuration: Configuration, indexed: Indexed) -> tuple[Index, Embedder]:
         """Return the corpus's index, cut as a new collection is unless the configuration says otherwise."""
         if configuration.embedder:
-            embedder = embedder_named(configuration.embedder, self._pipeline)
+            embedder = self._embedder_named(configuration.embedder)
         else:
             embedder = self._pipeline.shelf.embedder_for_new_collection()
         spec = cut_for(new_spec("", embedder), embedder, configuration)
@@ -171,6 +176,12 @@ def corpus_digest(entries: Sequence[DocumentEntry]) -> str:
     return hashlib.sha256("\n".join(sorted(entry.id for entry in entries)).encode()).hexdigest()
 
 
+def labels_of(question: str, graded: Mapping[str, int]) -> str:
+    """Return the hash that stands for a question and what is relevant to it."""
+    parts = [question, *(f"{identity} {grade}" for identity, grade in sorted(graded.items()))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
 def embedder_named(choice: str, pipeline: Pipeline) -> Embedder:
     """Return the embedder that EMBED_MODEL would stand for; raises ModelError when it cannot be had."""
     if choice == "bundled":
@@ -188,8 +199,3 @@ def _documents(chunks: Sequence[Chunk]) -> list[str]:
 
 def _plain(question: str) -> str:
     return " ".join(question.split())
-
-
-def _hash(question: str, graded: Mapping[str, int]) -> str:
-    parts = [question, *(f"{identity} {grade}" for identity, grade in sorted(graded.items()))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

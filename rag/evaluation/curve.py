@@ -13,8 +13,10 @@ from rag.config import Settings
 from rag.embed import Embedder
 from rag.errors import InputError, RerankError
 from rag.evaluation import targets
+from rag.evaluation.corpus import labels_of
+from rag.evaluation.labelled import LabelledQuestion
 from rag.evaluation.metrics import MAIN, Comparison, Measurer, compare
-from rag.evaluation.question_sets import LabelledQuestion, QuestionSets
+from rag.evaluation.question_sets import QuestionSets
 from rag.pipeline import Pipeline
 from rag.rerank.attempt import attempt
 from rag.rerank.base import Deadline
@@ -164,7 +166,7 @@ def predicted_ms(pipeline: Pipeline, spec: CurveSpec, questions: int) -> float |
 
 
 def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
-    """Return what measures a curve; questions that an earlier attempt measured are not measured again."""
+    """Return what measures a curve; questions that an earlier attempt measured as they are now stay as they are."""
 
     def run(work: Work) -> dict[str, Any]:
         spec = CurveSpec.from_json(work.task.spec)
@@ -178,10 +180,13 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
         index = pipeline.store.open(spec.collection)
         embedder = pipeline.shelf.embedder_of(index.spec, lambda done, total: work.check())
         ruler = _Ruler(pipeline, index, embedder, spec)
+        work.drop(work.rows.keys() - {str(question.id) for question in chosen.measurable})
         for done, question in enumerate(chosen.measurable):
             work.progress(done, len(chosen.measurable), question.question)
-            if str(question.id) not in work.rows:
-                work.keep(str(question.id), ruler.row(question))
+            labels = labels_of(question.question, targets.judgments(question.targets))
+            known = work.rows.get(str(question.id))
+            if known is None or known["failure"] or known["labels"] != labels:
+                work.keep(str(question.id), {"labels": labels, **ruler.row(question)})
         work.progress(len(chosen.measurable), len(chosen.measurable))
         return {"reranker": report.name, "reason": report.reason}
 

@@ -14,16 +14,18 @@ from rag.evaluation.collection_index import PREFIX, Reader
 from rag.evaluation.configuration import Configuration, RunSpec, requests_for
 from rag.evaluation.corpus import Corpus, Question, corpus_of
 from rag.evaluation.index import apart
+from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.metrics import Measurer, best_rank
 from rag.evaluation.quality import Quality, judge_answer
-from rag.evaluation.question_sets import QuestionSet, QuestionSets
+from rag.evaluation.question_sets import QuestionSets
 from rag.evaluation.rows import ABOUT, About, Ran, Row, models_of, read_about, read_rows, row_key, to_record
 from rag.evaluation.search import FUSED, Reach, Searched, Searcher, reach_of
 from rag.pipeline import Pipeline
 from rag.rerank.attempt import Attempt, attempt, deadline_of
 from rag.rerank.base import Reranker, rank
 from rag.store import open_store
-from rag.tasks import TaskStore, Work
+from rag.task_store import TaskStore
+from rag.tasks import Work
 from rag.timing import Stopwatch
 from rag.types import RerankReport, Retrieval
 
@@ -63,14 +65,13 @@ class Runs:
 
         Raises InputError when the set is gone or its documents are others than those the run began with.
         """
-        spec = RunSpec.read(work.task.spec)
+        spec = RunSpec.from_json(work.task.spec)
         labelled = self._sets.get(spec.set_id)
         if labelled is None:
             raise InputError("The question set of this run is gone: start a run on another set.")
         if spec.quality and self._pipeline.chat is None:
             raise InputError("Answers are judged by a language model, and none is set up: set LLM_MODEL.")
         with self._store_in_use, self._apart() as beside:
-            self._drop_unused(beside)
             corpus = corpus_of(self._pipeline, beside, labelled, self._read)
             began = read_about(work.rows)
             if began is not None and began.corpus != corpus.digest:
@@ -83,6 +84,7 @@ class Runs:
                 )
             work.keep(ABOUT, to_record(about))
             self._measure(work, spec, corpus, ways)
+            self._drop_unused(beside)
         return {"questions": len(corpus.questions), "configurations": len(ways)}
 
     def forget(self, run_id: int) -> None:
@@ -116,7 +118,7 @@ class Runs:
         """Delete the indexes beside collections that no kept run was measured on; a later run makes them anew."""
         used = set[str]()
         for task in self._tasks.entries(KIND):
-            about = read_about(self._tasks.rows(task.id))
+            about = read_about(self._tasks.rows(task.id, ABOUT))
             used |= {ran.index for ran in about.ran} if about else set()
         for name in beside.store.names():
             if name.startswith(PREFIX) and name not in used:
@@ -173,6 +175,8 @@ class Runs:
             question.id: [way for way in ways if known.get(row_key(way.number, question.id)) != question.labels]
             for question in corpus.questions
         }
+        asked = {row_key(way.number, question.id) for way in ways for question in corpus.questions}
+        work.drop(work.rows.keys() - asked - {ABOUT})
         total = len(corpus.questions) * len(ways)
         done = total - sum(map(len, missing.values()))
         work.progress(done, total, LOADING)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from rag.database import Database
+from rag.database import Database, now
 
 FEWEST_QUESTIONS = 5
 """With fewer labelled questions a threshold would follow from one or two passages."""
 
 LATEST = 1_000
-"""How many questions of a collection are looked back at."""
+"""How many questions of a collection and a reranker are kept, those asked last."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scores (
@@ -51,7 +50,8 @@ class Suggestion:
 class ScoreLog:
     """The candidates' scores of each question, by collection and reranker, as they were when it was last asked."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, latest: int = LATEST) -> None:
+        self._latest = latest
         self._database = Database(path, SCHEMA)
 
     def keep(self, collection: str, reranker: str, question: str, passages: Sequence[ScoredPassage]) -> None:
@@ -62,16 +62,26 @@ class ScoreLog:
                 "INSERT INTO scores (collection, reranker, question, passages, scored_at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (collection, reranker, question) DO UPDATE"
                 " SET passages = excluded.passages, scored_at = excluded.scored_at",
-                (collection, reranker, question, written, datetime.now(UTC).isoformat()),
+                (collection, reranker, question, written, now()),
             )
+            db.execute(
+                "DELETE FROM scores WHERE collection = :collection AND reranker = :reranker AND question NOT IN"
+                " (SELECT question FROM scores WHERE collection = :collection AND reranker = :reranker"
+                " ORDER BY scored_at DESC LIMIT :latest)",
+                {"collection": collection, "reranker": reranker, "latest": self._latest},
+            )
+
+    def forget(self, collection: str) -> None:
+        """Forget the scores of a collection."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM scores WHERE collection = ?", (collection,))
 
     def questions(self, collection: str, reranker: str) -> dict[str, tuple[ScoredPassage, ...]]:
         """Return the scores by question, those asked last."""
         with self._database.transaction() as db:
             rows = db.execute(
-                "SELECT question, passages FROM scores WHERE collection = ? AND reranker = ?"
-                " ORDER BY scored_at DESC LIMIT ?",
-                (collection, reranker, LATEST),
+                "SELECT question, passages FROM scores WHERE collection = ? AND reranker = ? ORDER BY scored_at DESC",
+                (collection, reranker),
             ).fetchall()
         return {
             row["question"]: tuple(

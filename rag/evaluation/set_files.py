@@ -5,16 +5,15 @@ Text comes in decoded; what is wrong with a row is collected and said, and the o
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from rag.csv_files import read_csv, unguarded, write_csv
 from rag.errors import InputError
-from rag.evaluation.question_sets import NewQuestion, QuestionSet
+from rag.evaluation.labelled import NewQuestion, QuestionSet
 from rag.evaluation.stale import documents_by_place
 from rag.evaluation.targets import Target
 from rag.llm import encodable
@@ -32,9 +31,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """What a column may be called in a file; the first of each is what is written."""
 
 NAMES = {alias: column for column, aliases in COLUMNS.items() for alias in aliases}
-DELIMITERS = ",;\t|"
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
-"""What begins a formula for a spreadsheet program."""
 
 MOST_QUESTIONS = 20_000
 LARGEST_NUMBER = 1_000_000
@@ -116,19 +112,14 @@ def locate(file: SetFile, documents: Sequence[DocumentEntry]) -> SetFile:
     return SetFile(questions, problems)
 
 
-def write_csv(question_set: QuestionSet) -> str:
+def set_csv(question_set: QuestionSet) -> bytes:
     """Return a set as CSV, a row per target, which `read_set` reads back; no cell begins a formula."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in _rows(question_set):
-        writer.writerow([_guarded(str("" if row[column] is None else row[column])) for column in COLUMNS])
-    return file.getvalue()
+    return write_csv(tuple(COLUMNS), ([row[column] for column in COLUMNS] for row in _rows(question_set)))
 
 
-def write_jsonl(question_set: QuestionSet) -> str:
+def set_jsonl(question_set: QuestionSet) -> bytes:
     """Return a set as JSON lines, one per target, which `read_set` reads back."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(question_set))
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(question_set)).encode()
 
 
 def _rows(question_set: QuestionSet) -> Iterator[dict[str, Any]]:
@@ -189,17 +180,11 @@ def _targets(row: Mapping[str, str], number: int, found: _Problems) -> Iterator[
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    header_line = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
-    delimiter = max(DELIMITERS, key=lambda mark: len(_known(next(csv.reader([header_line], delimiter=mark), []))))
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=delimiter)
-    try:
-        columns = _columns(next(reader, []), name)
-        for number, cells in enumerate(reader, start=2):
-            if any(cell.strip() for cell in cells):
-                yield number, {column: _unguarded(cells[at]) for column, at in columns.items() if at < len(cells)}
-    except csv.Error as error:
-        raise InputError(f"{name} is not a table ({error}): save it as CSV in UTF-8, and upload it again.") from None
+    header, *rows = read_csv(text, name, lambda heading: bool(_known([heading]))) or [[]]
+    columns = _columns(header, name)
+    for number, cells in enumerate(rows, start=2):
+        if any(cell.strip() for cell in cells):
+            yield number, {column: unguarded(cells[at]) for column, at in columns.items() if at < len(cells)}
 
 
 def _json_rows(text: str, name: str, found: _Problems) -> Iterator[tuple[int, dict[str, str]]]:
@@ -263,11 +248,3 @@ def _whole(text: str) -> int | None:
         return int(number) if number == int(number) and abs(number) <= LARGEST_NUMBER else None
     except (ValueError, OverflowError):
         return None
-
-
-def _guarded(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
+from rag.shingles import SHINGLE, shingles, words
 from rag.types import Chunk
-
-RUN = 3
-"""How many neighbouring words are compared as one: single words are in any text."""
 
 MOST = 0.5
 """The share of one text's runs of words that must be in the other for both to be the same passage."""
 
 FEWEST_WORDS = 8
 """A passage with fewer words, such as a heading, is found in a longer quote by chance."""
-
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
-"""A character of a script that is written without spaces, or a word of any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +61,12 @@ def answers(chunk: Chunk, target: Target) -> bool:
 
 def same_passage(quote: str, text: str) -> bool:
     """Tell whether most of a quote's runs of words are in a text, or most of the text's in the quote."""
-    length = min(RUN, len(_words(quote)), len(_words(text)))
+    length = min(SHINGLE, len(words(quote)), len(words(text)))
     if not length:
         return False
-    wanted, there = _runs(quote, length), _runs(text, length)
+    wanted, there = shingles(quote, length), shingles(text, length)
     shared = len(wanted & there)
-    return shared > MOST * len(wanted) or (len(_words(text)) >= FEWEST_WORDS and shared > MOST * len(there))
+    return shared > MOST * len(wanted) or (len(words(text)) >= FEWEST_WORDS and shared > MOST * len(there))
 
 
 def units(chunks: Iterable[Chunk], targets: Sequence[Target]) -> list[str]:
@@ -96,15 +89,3 @@ def judgments(targets: Iterable[Target]) -> dict[str, int]:
     for target in targets:
         graded[target.id] = max(target.grade, graded.get(target.id, 0))
     return graded
-
-
-@lru_cache(maxsize=4096)
-def _runs(text: str, length: int) -> frozenset[tuple[str, ...]]:
-    """Return the runs, each once: what every row of a table has says little about which rows they are."""
-    words = _words(text)
-    return frozenset(zip(*(words[start:] for start in range(length)), strict=False))
-
-
-@lru_cache(maxsize=4096)
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(WORD.findall(text.casefold()))

@@ -9,7 +9,7 @@ from rag.evaluation.metrics import Comparison
 from rag.evaluation.rows import ABOUT, About, read_about, read_rows
 from rag.evaluation.runner import KIND
 from rag.evaluation.scorecard import versus
-from rag.tasks import TaskStore
+from rag.task_store import TaskStore
 
 
 @dataclass(frozen=True, slots=True)

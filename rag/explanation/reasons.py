@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 from rag.sentences import split_sentences
+from rag.shingles import SHINGLE, shingles
 from rag.sparse import Bm25Encoder
 from rag.types import Hit
 
@@ -25,9 +25,6 @@ ReasonKind = Literal[
 
 NEAR_DUPLICATE_FROM = 0.6
 """Jaccard similarity of two texts' shingles from which they are nearly the same."""
-
-SHINGLE = 3
-"""Words that make a shingle (Broder, 1997)."""
 
 SHORTEST_COMPARED = 8
 """Words under which texts are too short to be called duplicates."""
@@ -109,13 +106,7 @@ def identifiers(text: str) -> list[str]:
     return [name for name in dict.fromkeys(found) if _identifies(name)]
 
 
-def shingles(text: str) -> set[tuple[str, ...]]:
-    """Return each run of three words, an ideograph being a word."""
-    found = re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", unicodedata.normalize("NFKC", text).casefold())
-    return set(zip(*(islice(found, start, None) for start in range(SHINGLE)), strict=False))
-
-
-def jaccard(one: set[tuple[str, ...]], other: set[tuple[str, ...]]) -> float:
+def jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
     """Return the share of what is in both among what is in either; 0 for two empty sets."""
     return len(one & other) / len(one | other) if one or other else 0.0
 

@@ -18,8 +18,9 @@ from rag.exports.provenance import (
     settings_record,
 )
 from rag.pipeline import RERANK, Pipeline
+from rag.records import ranked_record
 from rag.rerank.base import rank
-from rag.types import Answer, Hit, RankedHit, RerankReport, Retrieval, StageTiming
+from rag.types import Answer, Hit, RerankReport, Retrieval, StageTiming
 from rag.votes import Choice
 
 FORMAT, VERSION = "resift-comparison", 1
@@ -117,19 +118,7 @@ def _order(order: Retrieval, models: list[Record], privacy: Privacy) -> Record:
         "note": privacy(order.reranker.reason) if order.reranker.state == "on" else "",
         "supported": order.supported,
         "rerank_ms": _rounded(rerank_ms(order)),
-        "ranking": [_ranked(ranked) for ranked in order.ranked],
-    }
-
-
-def _ranked(ranked: RankedHit) -> Record:
-    return {
-        "rank": ranked.rank,
-        "from_rank": ranked.hit.rank,
-        "chunk_id": ranked.hit.chunk.id,
-        "score": ranked.score.order if ranked.score else None,
-        "relevance": ranked.score.relevance if ranked.score else None,
-        "kept": ranked.kept,
-        "first_pass_rank": ranked.first_pass_rank,
+        "ranking": [ranked_record(ranked) for ranked in order.ranked],
     }
 
 

@@ -14,7 +14,10 @@ from rag.types import Answer, Conversation, Retrieval, Turn
 Rewrite = Callable[[str], str]
 """Takes out of the program's own sentences what is not to be given away, for instance rag.exports.privacy.Privacy."""
 
-MARKDOWN = re.compile(r"[\\`*_\[\]<>#~$|&@]|:(?=//)|(?<=www)\.|^[-+=:]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+NUMBERED = "|".join(rf"(?<=^\d{{{digits}}})[.)]" for digits in range(1, 10))
+"""What stands behind the number of a list, which has nine digits at the most."""
+
+MARKDOWN = re.compile(rf"[\\`*_\[\]<>#~$|&@]|:(?=//)|(?<=www)\.|^[-+=:]|{NUMBERED}")
 """What begins or ends something in Markdown, in a line of text."""
 
 STYLE = """

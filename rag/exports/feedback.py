@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
+from rag.csv_files import write_csv
 from rag.exports.privacy import model_name
-from rag.exports.table import write_csv
 from rag.feedback import FeedbackRow
 
 COLUMNS = tuple(field.name for field in fields(FeedbackRow))
@@ -24,4 +24,4 @@ def feedback_json(rows: Sequence[FeedbackRow]) -> str:
 
 
 def _record(row: FeedbackRow) -> dict[str, object]:
-    return {**asdict(row), "reranker": model_name(row.reranker)}
+    return {**asdict(row), "reranker": model_name(row.reranker), "answered_by": model_name(row.answered_by)}

@@ -32,7 +32,8 @@ class Privacy:
         """Return a sentence with only the last name of each path, and without addresses, hosts and keys."""
         text = ADDRESS.sub("…", text)
         for known in sorted(self._known, key=len, reverse=True):
-            text = text.replace(known, self._known[known])
+            # Whole words: a key of one letter, as local servers take it, is in many others.
+            text = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", lambda found: self._known[found[0]], text)
         return PATH.sub(lambda path: f"…/{PurePath(path[0].replace(chr(92), '/')).name}", text)
 
 

@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Collection
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from rag.rerank.services import names_service
 from rag.rerankers import INT8
 from rag.types import RerankReport
+from rag.versions import installed
 
 Record = dict[str, Any]
 """A JSON object."""
@@ -69,7 +69,7 @@ def environment_record(pipeline: Pipeline) -> Record:
     """Return the versions and the kind of machine; never a host, a path or a user."""
     return {
         "python": platform.python_version(),
-        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "libraries": installed(LIBRARIES),
         "system": platform.system(),
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
@@ -182,10 +182,3 @@ def _sha256(path: Path, size: int, changed: int) -> str:
     """Hash a file once as long as its size and time stay."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # resift itself runs from its folder without being installed
-        return None

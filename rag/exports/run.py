@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rag.csv_files import write_csv
 from rag.evaluation.metrics import MEASURES
 from rag.exports.comparison import now
 from rag.exports.privacy import Privacy, model_name
@@ -15,7 +16,6 @@ from rag.exports.provenance import (
     reranker_models,
     settings_record,
 )
-from rag.exports.table import write_csv
 from rag.pipeline import Pipeline
 from rag.types import RerankReport
 

@@ -60,6 +60,8 @@ def _parts(one: Record, configurations: Sequence[Record], translate: Translate) 
 def _notes(names: Sequence[str], configurations: Sequence[Record], translate: Translate) -> Iterator[str]:
     for name, one in zip(names, configurations, strict=True):
         if one["reason"]:
-            yield f"{name}: {one['reason']}"
+            yield f"{name}: {translate(one['reason'])}"
         for said, count in (*one["fell_back"].items(), *one["notes"].items()):
-            yield translate("{name}, on {number} questions: {note}").format(name=name, number=count, note=said)
+            yield translate("{name}, on {number} questions: {note}").format(
+                name=name, number=count, note=translate(said)
+            )

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from rag.batch.questions import Line
 from rag.batch.records import Batch, BatchAnswer, BatchSource
-from rag.llm import encodable
-
-if TYPE_CHECKING:
-    from xlsxwriter import Workbook
-    from xlsxwriter.format import Format
-    from xlsxwriter.worksheet import Worksheet
-
-CELL_CHARACTERS = 32_767
-"""What a cell holds, counted as Excel does: in UTF-16 units."""
-
-MOST_WIDTH = 255
-CUT = "…"
-
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
-FORMULA = re.compile(r"[=+\-@\t\r]")
-"""What a text must not begin with to stay text when a person edits its cell."""
+from rag.config import Settings
+from rag.exports.privacy import Privacy, model_name
+from rag.exports.workbook import Sheets, Value, clean
 
 ANSWER_COLUMNS: dict[str, float] = {
     "No.": 6,
@@ -69,20 +54,21 @@ STATES = {
     "interrupted": "interrupted",
 }
 
-Value = str | int | float | None
+CHANGED = "They were others when the batch began: answers that were written before it was resumed are from those."
 
 
-def write_batch(batch: Batch) -> bytes:
+def write_batch(batch: Batch, settings: Settings) -> bytes:
     """Return the workbook; one that is not complete says so in its About sheet.
 
     Texts are cells of text, whatever they begin with; what a cell cannot hold is left out, which About counts.
     """
     from xlsxwriter import Workbook
 
+    batch = _private(batch, settings)
     target = io.BytesIO()
     with Workbook(target, {"in_memory": True}) as workbook:
         workbook.set_properties({"title": clean(batch.title), "created": batch.created_at.replace(tzinfo=None)})
-        sheets = _Sheets(workbook)
+        sheets = Sheets(workbook)
         others = _other_headings(batch.spec.questions.headings)
         sheets.table(
             "Answers",
@@ -98,80 +84,25 @@ def write_batch(batch: Batch) -> bytes:
     return target.getvalue()
 
 
-def clean(text: str) -> str:
-    """Return a text without what XML cannot hold."""
-    return UNPRINTABLE.sub("", encodable(text))
-
-
-@dataclass(slots=True)
-class _Sheets:
-    """Writes sheets of one workbook, and counts what its cells could not hold."""
-
-    workbook: Workbook
-    cut: int = 0
-    unprintable: int = 0
-    formats: dict[str, Format] = field(init=False)
-
-    def __post_init__(self) -> None:
-        text: dict[str, Any] = {"text_wrap": True, "valign": "top"}
-        head = {"bold": True, "font_color": "#ffffff", "bg_color": "#0f766e", "text_wrap": True, "valign": "vcenter"}
-        self.formats = {
-            "head": self.workbook.add_format(head),
-            "text": self.workbook.add_format(text),
-            # As if typed with an apostrophe before it, so that editing the cell makes no formula of it either.
-            "quoted": self.workbook.add_format({**text, "quote_prefix": True}),
-            "whole": self.workbook.add_format({"valign": "top", "num_format": "#,##0"}),
-            "fraction": self.workbook.add_format({"valign": "top", "num_format": "0.000"}),
-            "name": self.workbook.add_format({**text, "bold": True}),
-        }
-
-    def table(self, name: str, columns: Mapping[str, float], rows: Sequence[Sequence[Value]]) -> None:
-        """Write a sheet whose headings stay in view and filter its rows."""
-        sheet = self.workbook.add_worksheet(name)
-        for column, (heading, width) in enumerate(columns.items()):
-            sheet.set_column(column, column, min(width, MOST_WIDTH))
-            self._write(sheet, 0, column, heading, "head")
-        for row, values in enumerate(rows, start=1):
-            for column, value in enumerate(values):
-                self._write(sheet, row, column, value)
-        sheet.freeze_panes(1, 0)
-        sheet.autofilter(0, 0, len(rows), len(columns) - 1)
-
-    def facts(self, name: str, facts: Sequence[tuple[str, Value]]) -> None:
-        """Write a sheet of names with their values."""
-        sheet = self.workbook.add_worksheet(name)
-        sheet.set_column(0, 0, 28)
-        sheet.set_column(1, 1, 90)
-        for row, (heading, value) in enumerate(facts):
-            self._write(sheet, row, 0, heading, "name")
-            self._write(sheet, row, 1, value)
-
-    def losses(self) -> list[tuple[str, Value]]:
-        """Say what cells could not hold, in all sheets so far."""
-        found: list[tuple[str, Value]] = []
-        if self.cut:
-            found.append(("Cells cut short", f"{self.cut:,}: a cell holds {CELL_CHARACTERS:,} characters."))
-        if self.unprintable:
-            found.append(("Cells without their control characters", f"{self.unprintable:,}"))
-        return found
-
-    def _write(self, sheet: Worksheet, row: int, column: int, value: Value, style: str = "") -> None:
-        if value is None or value == "":
-            return
-        if not isinstance(value, str):
-            kind = "whole" if isinstance(value, int) else "fraction"
-            sheet.write_number(row, column, value, self.formats[style or kind])
-            return
-        text = clean(value)
-        self.unprintable += text != value
-        if _length(text) > CELL_CHARACTERS:
-            self.cut += 1
-            text = _shortened(text)
-        if text.startswith("<r>"):
-            # XlsxWriter would take it for the XML of rich text, and write it as it is.
-            text = f" {text}"[:CELL_CHARACTERS]
-        kind = style or ("quoted" if FORMULA.match(text) else "text")
-        sheet.write_string(row, column, text, self.formats[kind])
+def _private(batch: Batch, settings: Settings) -> Batch:
+    """Return a batch in which what the program says of itself gives away nothing of the machine."""
+    asked_for = str(batch.about.get("reranker", ""))
+    privacy = Privacy(settings, [asked_for])
+    answers = {
+        number: replace(
+            answer,
+            model=privacy(answer.model),
+            notes=tuple(privacy(note) for note in answer.notes),
+            error=privacy(answer.error),
+        )
+        for number, answer in batch.answers.items()
+    }
+    names = {
+        name: privacy(model_name(str(batch.about[name])))
+        for name in ("reranker", "language_model")
+        if name in batch.about
+    }
+    return replace(batch, reason=privacy(batch.reason), answers=answers, about={**batch.about, **names})
 
 
 def _answer_row(batch: Batch, line: Line) -> list[Value]:
@@ -253,6 +184,7 @@ def _about(batch: Batch) -> list[tuple[str, Value]]:
         ("Collection", spec.collection),
         ("Documents", len(documents)),
         ("Hash of the documents", about.get("digest")),
+        ("Documents changed", CHANGED if about.get("changed") else None),
         ("Embedder", about.get("embedder")),
         ("Tokens in a passage", _pair(about.get("chunk_tokens"), about.get("chunk_overlap"))),
         ("Passages of each search", about.get("recall_limit")),
@@ -277,19 +209,17 @@ def _pair(tokens: int | None, overlap: int | None) -> str | None:
 
 
 def _other_headings(headings: Sequence[str]) -> list[str]:
-    """Return the headings of the table's own other columns, unlike those of the answers."""
+    """Return the headings of the table's own other columns, unlike those of the answers and each other."""
     taken = {name.casefold() for name in ANSWER_COLUMNS}
-    return [f"{name} (CSV)" if name.casefold() in taken else name for name in headings]
+    found: list[str] = []
+    for heading in headings:
+        name = heading
+        while name.casefold() in taken:
+            name = f"{name} (CSV)"
+        taken.add(name.casefold())
+        found.append(name)
+    return found
 
 
 def _whole(ms: float | None) -> int | None:
     return None if ms is None else round(ms)
-
-
-def _length(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _shortened(text: str) -> str:
-    units = text.encode("utf-16-le")[: 2 * (CELL_CHARACTERS - len(CUT))]
-    return units.decode("utf-16-le", "ignore") + CUT

@@ -1,16 +1,9 @@
-"""Write records as CSV that a spreadsheet opens as it is: UTF-8 with a mark, and no cell that is a formula."""
+"""A comparison as a CSV table."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from typing import Any
-
+from rag.csv_files import write_csv
 from rag.exports.provenance import Record
-
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
-"""What a cell begins with that some spreadsheet computes."""
 
 COMPARISON_COLUMNS = (
     "question",
@@ -54,21 +47,3 @@ def comparison_csv(record: Record) -> bytes:
             }
             rows.append([cells[name] if name in cells else passage[name] for name in COMPARISON_COLUMNS])
     return write_csv(COMPARISON_COLUMNS, rows)
-
-
-def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return a table with its header; None is an empty cell."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([defused(name) for name in header])
-    writer.writerows([[defused(cell) if isinstance(cell, str) else cell for cell in row] for row in rows])
-    # Without the mark at its head, Excel takes UTF-8 for the machine's own code page.
-    return text.getvalue().encode("utf-8-sig")
-
-
-def defused(text: str) -> str:
-    """Return a cell that a spreadsheet shows and does not compute: an apostrophe stands before what begins a formula.
-
-    So OWASP's "CSV Injection" has it.
-    """
-    return f"'{text}" if text.startswith(FORMULA) else text

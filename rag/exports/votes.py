@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rag.config import Settings
-from rag.exports.privacy import Privacy
+from rag.csv_files import write_csv
+from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import Record
-from rag.exports.table import write_csv
 from rag.records import ask_record
 from rag.types import Citation
 from rag.votes import SIDES, Answered, Pair
@@ -47,7 +47,7 @@ def _vote(pair: Pair) -> Record:
         "question": asked.question,
         "collection": asked.collection,
         "choice": pair.choice,
-        "preferred": pair.preferred,
+        "preferred": model_name(pair.preferred),
     }
 
 
@@ -55,6 +55,7 @@ def _side(answered: Answered, privacy: Privacy) -> Record:
     assert answered.answer is not None  # there is no vote on what was not written
     record = ask_record(answered.retrieval, answered.answer)
     record["warnings"] = [privacy(warning) for warning in record["warnings"]]
+    record["reranker"]["name"] = model_name(record["reranker"]["name"])
     record["reranker"]["reason"] = privacy(record["reranker"]["reason"])
     return record
 
@@ -65,9 +66,9 @@ def _row(pair: Pair) -> list[Any]:
         answered = pair.side(side)
         assert answered.answer is not None
         cells |= {
-            f"{side}_reranker": answered.retrieval.reranker.name,
+            f"{side}_reranker": model_name(answered.retrieval.reranker.name),
             f"{side}_answer": answered.answer.text,
-            f"{side}_answered_by": answered.answer.model or answered.answer.mode,
+            f"{side}_answered_by": model_name(answered.answer.model) or answered.answer.mode,
             f"{side}_sources": _sources(answered.answer.citations),
         }
     return [cells[column] for column in COLUMNS]

@@ -25,7 +25,8 @@ from rag.evaluation.scorecard_record import scorecard_lines, scorecard_record
 from rag.lock import DataFolderLock
 from rag.pipeline import Pipeline, open_pipeline
 from rag.shell.options import add_data_option, check_number, settings_of
-from rag.tasks import Task, TaskStore, Work
+from rag.task_store import Task, TaskStore
+from rag.tasks import Work
 
 
 def add_command(commands: Any) -> None:
@@ -63,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
     check_number("--candidates", options.candidates, LIMITS["rerank_candidates"])
     if (options.dataset is None) == (options.set is None):
         raise InputError("Give the folder of a labelled set, or the name of a question set with --set, and not both.")
+    if options.quality and options.set is None:
+        raise InputError("--quality judges answers to the questions of a set: name one with --set.")
+    if options.split and options.set is not None:
+        raise InputError("--split chooses a file of a DATASET: leave it out with --set.")
     if options.set is None:
         evaluation = _evaluate(options)
         measured = results(evaluation)
@@ -114,7 +119,7 @@ def _measure_set(options: argparse.Namespace, settings: Settings, pipeline: Pipe
     rerankers = options.reranker or [settings.rerank_model]
     configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
     spec = RunSpec(labelled.id, configurations, options.quality)
-    task = tasks.add(KIND, labelled.name, spec.record())
+    task = tasks.add(KIND, labelled.name, spec.to_json())
     try:
         _carry_out(task, Runs(pipeline, sets, tasks), tasks)
     except BaseException as error:

@@ -10,11 +10,10 @@ from rag.batch.questions import read_table as read_csv
 from rag.batch.records import KIND, BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
-from ui.chat.search_options import MOST_CANDIDATES
+from ui.choices import MOST_CANDIDATES, MOST_TOP, reranker_choices
 from ui.collection import current_collection
-from ui.lab.options import MOST_TOP, reranker_choices
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.verdict import format_duration
 
@@ -56,7 +55,7 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
                 return None
             questions = read_questions(table, heading)
         except ResiftError as error:
-            st.error(label(str(error)), icon=":material/error:")
+            st.error(label_sentence(error), icon=":material/error:")
             return None
         _show_questions(questions)
         spec = _choose_options(app, collections, upload.name, heading, questions)
@@ -75,7 +74,7 @@ def _choose_column(table: Table) -> str | None:
     if found and sum(heading.casefold() in QUESTION_COLUMNS for heading in table.headings) == 1:
         return found
     if not found:
-        st.warning(label(missing_column(table)), icon=":material/table_view:")
+        st.warning(label_sentence(missing_column(table)), icon=":material/table_view:")
     return st.selectbox(
         gettext("Column of the questions"),
         table.headings,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.batch.records import KIND, BatchSpec
+from rag.batch.records import KIND, count_asked
 from rag.errors import ResiftError
-from rag.tasks import Task
+from rag.task_store import Task
 from ui.batch.new import show_new
 from ui.batch.run import BUSY_REFRESH_SECONDS, show_run
+from ui.fragment import fragment
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label_sentence
 from ui.resources import App
 
 PARAMETER = "batch"
@@ -41,9 +42,9 @@ def show_batch(app: App) -> None:
         opened = _choose(batches)
         if opened is not None:
             busy = not opened.ended
-            st.fragment(show_run, run_every=BUSY_REFRESH_SECONDS if busy else None)(app, opened.id, busy)
+            fragment(show_run, run_every=BUSY_REFRESH_SECONDS if busy else None)(app, opened.id, busy)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
 
 
 def _choose(batches: list[Task]) -> Task | None:
@@ -52,7 +53,7 @@ def _choose(batches: list[Task]) -> Task | None:
         return None
     by_id = {task.id: task for task in batches}
     named = st.query_params.get(PARAMETER, "")
-    wanted = int(named) if named.isdecimal() and int(named) in by_id else batches[0].id
+    wanted = next((task.id for task in batches if str(task.id) == named), batches[0].id)
     chosen = st.selectbox(
         gettext("Open batch"),
         list(by_id),
@@ -67,6 +68,6 @@ def _choose(batches: list[Task]) -> Task | None:
 
 def _titled(task: Task) -> str:
     """Name a batch by what never changes: the browser holds on to the name that was chosen."""
-    asked = len(BatchSpec.from_json(task.spec).questions.asked)
+    asked = count_asked(task)
     questions = ngettext("{number} question", "{number} questions", asked)
     return f"{task.title} · {questions} · {task.created_at:%Y-%m-%d %H:%M} UTC"

@@ -8,11 +8,11 @@ from statistics import median
 import streamlit as st
 
 from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_answers, read_batch, read_sources
-from rag.errors import ResiftError
 from rag.exports.spreadsheet import write_batch
-from rag.tasks import RESUMABLE, Task, TaskState
+from rag.task_store import RESUMABLE, Task, TaskState
+from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
-from ui.plain import label, place
+from ui.plain import answer_text, label, label_sentence, place
 from ui.resources import App
 from ui.verdict import format_duration
 
@@ -32,22 +32,19 @@ STATES: dict[TaskState, str] = {
 
 
 def show_run(app: App, task_id: int, was_busy: bool) -> None:
-    """Draw a batch; a fragment, in which an error would reach nobody if it were raised."""
-    try:
-        task = app.tasks.store.get(task_id)
-        if task is None or task.ended == was_busy:
-            st.rerun()
-        spec = BatchSpec.from_json(task.spec)
-        answers = read_answers(app.tasks.store, task_id)
-        _show_state(task, spec, answers)
-        _show_actions(app, task, spec, answers)
-        if answers:
-            _show_summary(answers)
-            number = _show_table(task_id, spec, answers)
-            if number is not None:
-                _show_answer(answers[number], read_sources(app.tasks.store, task_id, number).get(number, ()))
-    except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+    """Draw a batch; a fragment."""
+    task = app.tasks.store.get(task_id)
+    if task is None or task.ended == was_busy:
+        st.rerun()
+    spec = BatchSpec.from_json(task.spec)
+    answers = read_answers(app.tasks.store, task_id)
+    _show_state(task, spec, answers)
+    _show_actions(app, task, spec, answers)
+    if answers:
+        _show_summary(answers)
+        number = _show_table(task_id, spec, answers)
+        if number is not None:
+            _show_answer(answers[number], read_sources(app.tasks.store, task_id, number).get(number, ()))
 
 
 def _show_state(task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> None:
@@ -60,7 +57,7 @@ def _show_state(task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) ->
                     state=gettext(STATES[task.state]),
                     done=f"{len(answers):,}",
                     total=f"{asked:,}",
-                    reason=label(task.reason),
+                    reason=label_sentence(task.reason),
                 ),
                 icon=":material/pause_circle:",
             )
@@ -86,7 +83,7 @@ def _show_actions(app: App, task: Task, spec: BatchSpec, answers: dict[int, Batc
             name = spec.file.rpartition(".")[0] or spec.file
             st.download_button(
                 gettext("Download what there is (XLSX)") if partial else gettext("Download the answers (XLSX)"),
-                lambda: write_batch(read_batch(store, store.get(task.id) or task)),
+                lambda: write_batch(read_batch(store, store.get(task.id) or task), app.settings),
                 file_name=f"{name}-{'partial' if partial else 'answers'}.xlsx",
                 mime=XLSX,
                 icon=":material/download:",
@@ -135,7 +132,7 @@ def _show_table(task_id: int, spec: BatchSpec, answers: dict[int, BatchAnswer]) 
         {
             gettext("No."): answer.number,
             gettext("Question"): answer.question,
-            gettext("Answer"): answer.error or " ".join(answer.text.split())[:ANSWER_SHOWN],
+            gettext("Answer"): translate(answer.error) or " ".join(answer_text(answer.text).split())[:ANSWER_SHOWN],
             gettext("Supported"): None if answer.error else answer.supported,
             relevance: answer.relevance,
             gettext("Sources"): ", ".join(answer.documents),
@@ -169,11 +166,11 @@ def _show_answer(answer: BatchAnswer, sources: Sequence[BatchSource]) -> None:
     with st.container(border=True, key="batch-answer"):
         st.text(answer.question)
         if answer.error:
-            st.error(label(answer.error), icon=":material/error:")
+            st.error(label_sentence(answer.error), icon=":material/error:")
             return
-        st.text(answer.text)
+        st.text(answer_text(answer.text))
         for note in answer.notes:
-            st.caption(f":material/info: {label(note)}")
+            st.caption(f":material/info: {label_sentence(note)}")
         for source in sources:
             with st.expander(label(f"[{source.number}] {place(source.document, source.page)}")):
                 if source.heading:

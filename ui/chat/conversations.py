@@ -14,9 +14,10 @@ from ui.chat.keyboard import bring_into_view, return_to_question, show_keys
 from ui.chat.rating import open_ratings
 from ui.chat.search_options import choose_options
 from ui.collection import choose_collection, current_collection
+from ui.fragment import fragment
 from ui.language import gettext
 from ui.models.fetch import show_fetch
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 
 PARAMETER = "conversation"
@@ -59,7 +60,7 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
             open_conversation(None)
             return_to_question()
             st.rerun()
-        st.fragment(_show_conversations)(app, conversation.id if conversation else None)
+        fragment(_show_conversations)(app, conversation.id if conversation else None)
         show_fetch(app)
         chat = app.pipeline.chat
         name = label(chat.name) if chat else gettext("quoted sentences, no language model is set up")
@@ -105,8 +106,9 @@ def _show_conversations(app: App, current: int | None) -> None:
     ).strip()
     if not wanted:
         shown = conversations if st.session_state.get(ALL) else conversations[:MOST_LISTED]
-        for conversation in shown:
-            _show_entry(app, Found(conversation), "", chosen=conversation.id == current)
+        with st.container(gap=None):
+            for conversation in shown:
+                _show_entry(app, Found(conversation), "", chosen=conversation.id == current)
         if len(shown) < len(conversations):
             show_all = gettext("Show all {number} conversations", number=len(conversations))
             st.button(show_all, type="tertiary", key="show-all", on_click=_list_all)
@@ -170,7 +172,7 @@ def _edit(app: App, conversation: Conversation, *, chosen: bool) -> None:
                 app.history.rename(conversation.id, title)
                 st.rerun()
             except ResiftError as error:
-                st.error(label(str(error)))
+                st.error(label_sentence(error))
     if st.button(gettext("Delete this conversation"), icon=":material/delete:", key=f"delete-{conversation.id}"):
         app.history.delete(conversation.id)
         if chosen:

@@ -1,4 +1,4 @@
-"""Take a conversation away as a file."""
+"""Take a conversation, or one of its questions, away as a file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from functools import partial
 
 import streamlit as st
 
+from rag.exports.comparison import question_record
+from rag.exports.comparison_report import comparison_report
 from rag.exports.conversation import conversation_html, conversation_markdown
 from rag.exports.naming import file_name
 from rag.exports.privacy import Privacy
-from rag.types import Conversation
+from rag.exports.provenance import Record
+from rag.exports.table import comparison_csv
+from rag.types import Answer, Conversation, Retrieval
 from ui.language import gettext
 from ui.resources import App
+from ui.takeaway import show_takeaway
+from ui.verdict import verdict
 
 
 def show_export(app: App, conversation: Conversation) -> None:
@@ -38,3 +44,13 @@ def show_export(app: App, conversation: Conversation) -> None:
             on_click="ignore",
             width="stretch",
         )
+
+
+def show_question_takeaway(app: App, retrieval: Retrieval, answer: Answer | None, key: str) -> None:
+    """Draw the downloads of one question of the chat; `key` tells them from those of the other questions."""
+    sentence = verdict(retrieval, answer)
+
+    def record() -> Record:
+        return question_record(app.pipeline, retrieval, sentence, answer)
+
+    show_takeaway(key, retrieval.question, record, comparison_report, comparison_csv)

@@ -34,6 +34,11 @@ def show_chat(app: App) -> None:
     if usable is None:
         _show_collection_gone()
     elif asking is not None:
+        if conversation is None and is_gone():
+            st.toast(
+                gettext("The conversation was deleted elsewhere, so this question begins a new one."),
+                icon=":material/info:",
+            )
         answer(app, asking, conversation, usable)
     elif conversation is None:
         _begin(app, usable)
@@ -67,9 +72,7 @@ def _begin(app: App, options: SearchOptions) -> None:
         gettext("Answers come from the documents in “{collection}”, with their sources.", collection=options.collection)
     )
     if options.collection == DEMO:
-        st.pills(
-            gettext("Try one of these"), suggestions(), key="suggestion", on_change=_take_suggestion, width="stretch"
-        )
+        st.pills(gettext("Try one of these"), suggestions(), key="suggestion", on_change=_take_suggestion)
     elif not app.library.documents(options.collection):
         st.info(gettext("There are no documents in it yet: add some first."), icon=":material/inbox:")
         st.page_link(st.session_state["library_page"])

@@ -2,7 +2,6 @@
 
 const GLIDE = { duration: 450, easing: "cubic-bezier(0.3, 0.7, 0.2, 1)" };
 const REVEAL = { every: 60, duration: 1500 };
-const LEGEND = { entered: "entered", left: "left out", kept: "read either way" };
 const SVG = "http://www.w3.org/2000/svg";
 
 // What a person has chosen, by panel: outlives every redrawing of the panel, also one in another place of the page.
@@ -41,7 +40,7 @@ function reveal(host, stage) {
 }
 
 function drawPanel(data, chosen) {
-  const panel = node("section", "panel", null, { "aria-label": "What reranking changed" });
+  const panel = node("section", "panel", null, { "aria-label": data.labels.panel });
   panel.classList.toggle("still", !data.reranked);
   panel.append(node("p", "summary", data.summary));
   if (data.note) panel.append(node("p", "note", data.note));
@@ -71,7 +70,7 @@ function drawPassages(data, chosen, highlight) {
     caption.textContent = data.captions[order];
     more.textContent = chosen.all ? data.less : data.more;
     more.setAttribute("aria-expanded", chosen.all);
-    number(sorted, order, chosen.all);
+    number(sorted, order, chosen.all, data.hidden);
   };
   const choose = (choice) => {
     Object.assign(chosen, choice);
@@ -81,25 +80,25 @@ function drawPassages(data, chosen, highlight) {
   arrange();
   more.addEventListener("click", () => choose({ all: !chosen.all }));
   const toolbar = node("div", "toolbar");
-  if (data.reranked) toolbar.append(drawToggle(data.orders, chosen.order, (order) => choose({ order })));
+  if (data.reranked) toolbar.append(drawToggle(data, chosen.order, (order) => choose({ order })));
   toolbar.append(caption);
   return data.rows.every((row) => row.preview) ? [toolbar, list] : [toolbar, list, more];
 }
 
 // Writes the ranks of one order and says how many passages are left unseen between two rows.
-function number(sorted, order, all) {
+function number(sorted, order, all, hidden) {
   let above = 0;
   for (const { item, row, rank } of sorted) {
     rank.textContent = row[order];
     item.hidden = !all && !row.preview;
     if (item.hidden) continue;
-    item.dataset.gap = row[order] > above + 1 ? `${row[order] - above - 1} not shown` : "";
+    item.dataset.gap = row[order] > above + 1 ? hidden.replace("{number}", row[order] - above - 1) : "";
     above = row[order];
   }
 }
 
-function drawToggle(orders, order, choose) {
-  const group = node("div", "toggle", null, { role: "radiogroup", "aria-label": "Order of the passages" });
+function drawToggle({ orders, labels }, order, choose) {
+  const group = node("div", "toggle", null, { role: "radiogroup", "aria-label": labels.orders });
   for (const [value, text] of Object.entries(orders)) {
     const label = node("label");
     const radio = node("input", "", null, { type: "radio", name: "order", id: `order-${value}`, value });
@@ -212,10 +211,10 @@ function drawChart(data) {
   area.style.setProperty("--kept", data.kept / data.rows.length);
   area.append(node("div", "zone"), plot);
   const legend = node("span", "legend");
-  const present = Object.entries(LEGEND).filter(([key]) => data.rows.some((row) => kind(row) === key));
+  const present = Object.entries(data.legend).filter(([key]) => data.rows.some((row) => kind(row) === key));
   legend.append(...present.map(([key, text]) => node("span", `key ${key}`, text)));
   const figure = node("div", "chart", null, { role: "img", "aria-label": data.chart });
-  figure.append(node("span", "", data.scale), area, node("span", "", "After"), legend);
+  figure.append(node("span", "", data.scale), area, node("span", "", data.orders.after), legend);
   return { figure, highlight: (row, on) => lines.get(row.id).classList.toggle("lit", on) };
 }
 
@@ -232,12 +231,4 @@ function glide(items, change) {
     if (distance) item.animate([{ transform: `translateY(${distance}px)` }, { transform: "none" }], GLIDE);
     if (!seen.has(item)) item.animate([{ opacity: 0 }, { opacity: 1 }], GLIDE);
   }
-}
-
-function node(tag, className, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
 }

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from rag.types import Answer, RankedHit, Retrieval
+from ui.component import component
+from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
 from ui.verdict import cited, describe_kept, ran, read_without_reranking, reranker_name, verdict
 
-FOLDER = Path(__file__).parent
 DROPPED_IN_PREVIEW = 3
 """How many dropped passages are shown below the line before all are asked for."""
 
@@ -26,14 +25,12 @@ IN_PROMPT = mark("in the prompt as [{number}]")
 USES = {"extractive": mark("read as [{number}]"), "none": mark("kept as [{number}]")}
 """What becomes of a kept passage, by how the question was answered."""
 
+HIDDEN = mark("{number} not shown")
+"""The number is put in by panel.js, which knows it."""
+
 WOULD_READ = mark("this one would have been read"), mark("these {number} would have been read")
 
-_component = st.components.v2.component(
-    "resift_panel",
-    html='<div class="mount"></div>',
-    css=(FOLDER / "panel.css").read_text(encoding="utf-8"),
-    js=(FOLDER / "panel.js").read_text(encoding="utf-8"),
-)
+_component = component(Path(__file__).parent, "panel")
 
 
 def show_panel(retrieval: Retrieval, answer: Answer | None, key: str, *, reveal: bool = False) -> None:
@@ -58,7 +55,7 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
         orders = {"before": gettext("Before"), "shortlist": gettext("Shortlist"), "after": gettext("After")}
     return {
         "summary": verdict(retrieval, answer),
-        "note": report.reason if reranked else "",
+        "note": translate(report.reason) if reranked else "",
         "reranked": reranked,
         "orders": orders,
         "captions": {
@@ -74,6 +71,9 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
         "cuts": _cuts(retrieval, answer),
         "more": gettext("Show all {number} candidates", number=len(rows)),
         "less": gettext("Show fewer"),
+        "hidden": gettext(HIDDEN),
+        "labels": {"panel": gettext("What reranking changed"), "orders": gettext("Order of the passages")},
+        "legend": {"entered": gettext("entered"), "left": gettext("left out"), "kept": gettext("read either way")},
         "chart": _describe_movement(retrieval.ranked),
         "scale": gettext("Before: rank 1 to {last}", last=len(rows)),
         "rows": rows,

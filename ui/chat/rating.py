@@ -10,8 +10,9 @@ from rag.errors import ResiftError
 from rag.exports.feedback import feedback_csv, feedback_json
 from rag.exports.naming import file_name
 from rag.feedback import ANSWER, FeedbackRow, Rating, Verdict
+from ui.fragment import saying_errors
 from ui.language import gettext, mark
-from ui.plain import label, place
+from ui.plain import label_sentence, place
 from ui.resources import App
 
 Ratings = dict[tuple[int, str], Rating]
@@ -64,7 +65,7 @@ def show_rating(app: App, ratings: Ratings, rated: tuple[int, str], key: str) ->
             width=260,
         )
     if failure := state.pop(f"{key}-failure", ""):
-        st.error(label(failure))
+        st.error(label_sentence(failure))
 
 
 def _keep(app: App, ratings: Ratings, rated: tuple[int, str], rating: Rating | None, key: str) -> None:
@@ -81,7 +82,7 @@ def _keep(app: App, ratings: Ratings, rated: tuple[int, str], rating: Rating | N
 
 def open_ratings(app: App) -> None:
     """Open the list of all ratings, with its exports."""
-    st.dialog(gettext("Ratings"), width="large")(_show_ratings)(app)
+    st.dialog(gettext("Ratings"), width="large")(saying_errors(_show_ratings))(app)
 
 
 def _reason(row: FeedbackRow) -> str:

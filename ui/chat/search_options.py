@@ -6,6 +6,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.types import DocumentEntry, SearchOptions
+from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
 from ui.resources import App
 from ui.verdict import format_duration
@@ -14,7 +15,6 @@ PREFIX = "search-"
 """What the keys of the controls begin with."""
 
 RERANKERS = {mark("Automatic"): None, mark("Late interaction"): "bundled", mark("Off"): "none"}
-MOST_CANDIDATES = 100
 
 
 def keep_options() -> None:
@@ -78,7 +78,7 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str |
     top = st.slider(
         gettext("Passages to read"),
         1,
-        max(10, app.settings.rerank_top),
+        max(MOST_TOP, app.settings.rerank_top),
         key=f"{prefix}top",
         help=gettext("The best passages after reranking, which the answer is made from."),
     )

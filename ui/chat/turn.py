@@ -9,13 +9,15 @@ import streamlit as st
 from rag.feedback import ANSWER
 from rag.types import Answer, Citation, Retrieval, Turn
 from ui.chat.asking import PARTS_OF_WRITING, Asking, ask_next, turn_key
+from ui.chat.export import show_question_takeaway
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
-from ui.chat.writing import UNEXPECTED, is_being_written
-from ui.lab.takeaway import show_question_takeaway
+from ui.chat.writing import is_being_written
+from ui.engine_texts import translate
+from ui.fragment import fragment
 from ui.language import gettext
-from ui.plain import label, place
+from ui.plain import answer_text, label, label_sentence, place
 from ui.resources import App
 
 WAIT = "500ms"
@@ -28,7 +30,7 @@ def show_turn(app: App, turn: Turn, ratings: Ratings, *, latest: bool, reveal: b
     """
     key = turn_key(turn.id)
     with st.chat_message("user", avatar=":material/person:"):
-        st.fragment(_show_question)(turn, key, askable=askable)
+        fragment(_show_question)(turn, key, askable=askable)
     # One container each, so that what is drawn in a turn's place while it is answered anew begins empty.
     with st.chat_message("assistant", avatar=":material/swap_vert:"):
         body = st.container()
@@ -37,15 +39,14 @@ def show_turn(app: App, turn: Turn, ratings: Ratings, *, latest: bool, reveal: b
             st.empty()
     with body:
         if turn.error:
-            error = gettext(UNEXPECTED) if turn.error == UNEXPECTED else turn.error
-            st.error(label(error), icon=":material/error:")
+            st.error(label_sentence(turn.error), icon=":material/error:")
         if turn.answer is not None:
             _show_answer(app, turn, turn.answer, ratings, key)
         if turn.answer is None and is_being_written(turn.id):
-            st.fragment(_wait_for_answer, run_every=WAIT)(turn.id)
+            fragment(_wait_for_answer, run_every=WAIT)(turn.id)
         elif turn.error or turn.answer is None or not turn.answer.complete:
             _offer_again(turn, key, askable=askable)
-        st.fragment(_show_actions)(app, turn, ratings, key, askable=askable)
+        fragment(_show_actions)(app, turn, ratings, key, askable=askable)
         if turn.retrieval is not None:
             _show_evidence(turn.retrieval, turn, latest=latest, reveal=reveal, key=key)
 
@@ -87,7 +88,7 @@ def _edit_question(turn: Turn, key: str, editing: str) -> None:
 
 def _show_answer(app: App, turn: Turn, answer: Answer, ratings: Ratings, key: str) -> None:
     if answer.text:
-        st.text(answer.text)
+        st.text(answer_text(answer.text))
     if turn.retrieval is not None and not turn.retrieval.supported:
         st.caption(
             ":material/search_off: "
@@ -100,7 +101,7 @@ def _show_answer(app: App, turn: Turn, answer: Answer, ratings: Ratings, key: st
             )
         )
     for warning in answer.warnings:
-        st.warning(label(warning), icon=":material/warning:")
+        st.warning(label_sentence(warning), icon=":material/warning:")
     if not answer.citations:
         return
     with st.container(horizontal=True, gap="small"):
@@ -108,7 +109,7 @@ def _show_answer(app: App, turn: Turn, answer: Answer, ratings: Ratings, key: st
             source = f"{key}-source-{citation.number}"
             name = f"[{citation.number}] {label(place(citation.document, citation.page))}"
             with st.popover(name, icon=":material/format_quote:", key=source):
-                st.fragment(_show_source)(app, turn, citation, ratings, source)
+                fragment(_show_source)(app, turn, citation, ratings, source)
 
 
 def _show_source(app: App, turn: Turn, citation: Citation, ratings: Ratings, key: str) -> None:
@@ -154,7 +155,7 @@ def _show_evidence(retrieval: Retrieval, turn: Turn, *, latest: bool, reveal: bo
     if retrieval.question != turn.question:
         st.caption(gettext("Searched for: {question}", question=label(retrieval.question)))
     for warning in retrieval.warnings:
-        st.caption(f":material/info: {label(warning)}")
+        st.caption(f":material/info: {label_sentence(warning)}")
     if not retrieval.hits:
         return
     if latest or st.toggle(gettext("Show what reranking changed"), key=f"{key}-show-panel"):
@@ -166,6 +167,6 @@ def _show_timings(retrieval: Retrieval, answer: Answer | None, key: str) -> None
     timings = [*retrieval.timings, *(answer.timings if answer else ())]
     with st.popover(gettext("Timings"), icon=":material/timer:", type="tertiary", key=f"{key}-timings"):
         for timing in timings:
-            st.text(f"{timing.stage}: {timing.ms:,.0f} ms")
+            st.text(f"{translate(timing.stage)}: {timing.ms:,.0f} ms")
         by = (answer.model or gettext("quotation")) if answer else gettext("nobody")
         st.text(gettext("Answered by: {name}", name=by))

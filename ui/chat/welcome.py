@@ -22,7 +22,7 @@ def show_welcome(app: App) -> None:
     )
     left, right = st.columns(2, gap="large", border=True)
     with left:
-        st.subheader(gettext("See it at work"), anchor=False)
+        st.header(gettext("See it at work"), anchor=False)
         st.markdown(
             gettext("A small knowledge base in English and Chinese, made to show when reranking helps, and when not.")
         )
@@ -31,5 +31,5 @@ def show_welcome(app: App) -> None:
             choose_collection(COLLECTION)
             st.switch_page(st.session_state["library_page"])
     with right:
-        st.subheader(gettext("Use your own"), anchor=False)
+        st.header(gettext("Use your own"), anchor=False)
         show_uploader(app, app.settings.collection)

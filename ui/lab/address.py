@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.chat.search_options import MOST_CANDIDATES
-from ui.lab.options import CANDIDATES, COLLECTION, MOST_TOP, QUESTION, RERANKERS, TOP, LabOptions
+from ui.choices import MOST_CANDIDATES, MOST_TOP
+from ui.lab.options import CANDIDATES, COLLECTION, QUESTION, RERANKERS, TOP, LabOptions
 
 TAKEN = "lab_address"
 """The parameters that were taken last: the same ones are not asked again on every run of the script."""

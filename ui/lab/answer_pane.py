@@ -9,7 +9,7 @@ from rag.types import Answer, Citation, Retrieval
 from rag.votes import Answered, Pair, Side
 from ui.lab.orders import order_name
 from ui.language import gettext, mark
-from ui.plain import label, place
+from ui.plain import answer_text, label, label_sentence, place
 from ui.verdict import cited, format_duration
 
 TITLES: dict[Side, str] = {"left": mark("Left"), "right": mark("Right")}
@@ -29,7 +29,7 @@ def pane_title(pair: Pair, side: Side) -> str:
     title = gettext(TITLES[side])
     if not pair.revealed:
         return title
-    title = f"{title}: {label(order_name(pair.side(side).retrieval, orders))}"
+    title = f"{title} · {label(order_name(pair.side(side).retrieval, orders))}"
     return f":material/how_to_vote: {title}" if pair.choice == side else title
 
 
@@ -48,9 +48,9 @@ def show_pane(pair: Pair, side: Side, text: str) -> None:
         )
         return
     if answer.text:
-        st.text(answer.text)
+        st.text(answer_text(answer.text))
     for warning in answer.warnings:
-        st.warning(label(warning), icon=":material/warning:")
+        st.warning(label_sentence(warning), icon=":material/warning:")
     if not answer.complete and not answer.warnings:
         st.caption(gettext("The answer was stopped before it was complete."))
     if answer.citations:
@@ -92,6 +92,7 @@ def _times(retrieval: Retrieval, answer: Answer) -> str:
     known = (
         (gettext("reranking"), rerank_ms(retrieval)),
         (gettext("first words"), stages.get("first_token")),
-        (gettext("whole answer"), stages.get("generate")),
+        # Quotations score sentences, and what one side has scored costs the other nothing: no time to compare.
+        (gettext("whole answer"), stages.get("generate") if answer.mode == "llm" else None),
     )
     return " · ".join(f"{name} {format_duration(ms)}" for name, ms in known if ms is not None)

@@ -11,12 +11,13 @@ from rag.comparison import Comparison
 from rag.errors import ResiftError
 from rag.types import Retrieval
 from rag.votes import SIDES, Choice, Pair, Side, reading
+from ui.fragment import fragment
 from ui.lab.answer_pane import pane_title, read_the_same, show_pane
 from ui.lab.orders import order_name
 from ui.lab.pair_writing import PairWriting
 from ui.lab.vote_list import PROBLEM, do, show_votes
-from ui.language import gettext, mark, ngettext
-from ui.plain import label
+from ui.language import gettext, mark, ngettext, sentences
+from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.verdict import cited
 
@@ -45,12 +46,12 @@ def show_answers(app: App, comparison: Comparison, before: Retrieval, after: Ret
         _show(app, before, after)
         show_votes(app, comparison.fused.collection)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
 
 
 def _show(app: App, before: Retrieval, after: Retrieval) -> None:
     if problem := st.session_state.pop(PROBLEM, ""):
-        st.error(label(problem), icon=":material/error:")
+        st.error(label_sentence(problem), icon=":material/error:")
     read = reading(before, after, _writer(app))
     written_here, writing = st.session_state.get(WRITING, ("", None))
     if writing is not None and written_here != read:
@@ -71,7 +72,7 @@ def _show(app: App, before: Retrieval, after: Retrieval) -> None:
     if pair is None:
         return
     if going:
-        st.fragment(_show_writing, run_every=POLL_SECONDS)(pair, writing)
+        fragment(_show_writing, run_every=POLL_SECONDS)(pair, writing)
     else:
         _show_pair(app, pair, writing)
 
@@ -127,7 +128,7 @@ def _show_premise(before: Retrieval, after: Retrieval, pair: Pair | None) -> Non
                     other=label(order_name(after, (before, after))),
                 )
             )
-    st.caption(f":material/balance: {' '.join(told)}")
+    st.caption(f":material/balance: {sentences(told)}")
 
 
 def _show_writing(pair: Pair, writing: PairWriting) -> None:

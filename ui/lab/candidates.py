@@ -19,6 +19,9 @@ from ui.resources import App
 PASSAGE = "lab_passage"
 """The id of the chunk whose text is shown beside the chart."""
 
+SUGGESTED = "lab_suggested_passage"
+"""The id of the chunk that was opened by the lab, not by a person: on a phone it stays below the chart."""
+
 CHARTS = "lab_charts"
 """How many times a passage was opened or closed elsewhere than in the chart, which is then drawn anew."""
 
@@ -36,9 +39,15 @@ def most_telling(comparison: Comparison) -> str | None:
     return next((move for move in moved if move.change == "entered"), moved[0]).hit.chunk.id
 
 
+def suggest_passage(comparison: Comparison) -> None:
+    """Show the most telling passage of a new comparison."""
+    open_passage(most_telling(comparison))
+    st.session_state[SUGGESTED] = st.session_state[PASSAGE]
+
+
 def open_passage(chunk_id: str | None) -> None:
     """Show a passage that was chosen elsewhere than in the chart, or none."""
-    st.session_state[PASSAGE] = chunk_id
+    _choose(chunk_id)
     st.session_state[CHARTS] = st.session_state.get(CHARTS, 0) + 1
 
 
@@ -65,7 +74,8 @@ def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Ret
     if hit is None:
         st.caption(gettext("Click a line or its label to read the passage here."))
         return
-    with st.container(border=True, key="opened-passage"):
+    place_key = "suggested" if opened == st.session_state.get(SUGGESTED) else "chosen"
+    with st.container(key=f"{place_key}-passage"), st.container(border=True, key="opened-passage"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.text(place(hit.chunk.document, hit.chunk.page))
             st.button(
@@ -84,12 +94,13 @@ def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Ret
 def show_table(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     """Draw the chart's data as a table, whose rows open the passages too."""
     columns, moved = rank_columns(comparison, before, after), moves(before, after)
+    passage, way, text = gettext("Passage"), gettext("Moved"), gettext("Text")
     rows = [
         {
-            gettext("Passage"): place(move.hit.chunk.document, move.hit.chunk.page),
-            gettext("Moved"): describe_move(move),
+            passage: place(move.hit.chunk.document, move.hit.chunk.page),
+            way: describe_move(move),
             **{column.name: column.ranks[move.hit.chunk.id] for column in columns},
-            gettext("Text"): " ".join(move.hit.chunk.text.split())[:200],
+            text: " ".join(move.hit.chunk.text.split())[:200],
         }
         for move in moved
     ]
@@ -107,19 +118,20 @@ def show_table(app: App, comparison: Comparison, before: Retrieval, after: Retri
 
 
 def _show_ranks(comparison: Comparison, hit: Hit) -> None:
-    for order in comparison.orders[1:]:
-        ranked = next(one for one in order.ranked if one.hit.chunk.id == hit.chunk.id)
-        st.caption(f"{label(order_name(order, comparison.orders))}: {_result(ranked)}")
-    st.caption(
-        gettext(
-            "cosine {cosine}, {dense_rank} · BM25 {bm25}, {bm25_rank} · fused rank {fused_rank}",
-            cosine=f"{hit.dense:z.2f}",
-            dense_rank=_recalled(hit.dense_rank),
-            bm25=f"{hit.bm25:.1f}",
-            bm25_rank=_recalled(hit.bm25_rank),
-            fused_rank=hit.rank,
+    with st.container(gap=None):
+        for order in comparison.orders[1:]:
+            ranked = next(one for one in order.ranked if one.hit.chunk.id == hit.chunk.id)
+            st.caption(f"{label(order_name(order, comparison.orders))} · {_result(ranked)}")
+        st.caption(
+            gettext(
+                "cosine {cosine}, {dense_rank} · BM25 {bm25}, {bm25_rank} · fused rank {fused_rank}",
+                cosine=f"{hit.dense:z.2f}",
+                dense_rank=_recalled(hit.dense_rank),
+                bm25=f"{hit.bm25:.1f}",
+                bm25_rank=_recalled(hit.bm25_rank),
+                fused_rank=hit.rank,
+            )
         )
-    )
 
 
 def _recalled(rank: int | None) -> str:
@@ -132,11 +144,16 @@ def _result(ranked: RankedHit) -> str:
     return gettext("rank {rank}, relevance {relevance}", rank=ranked.rank, relevance=f"{ranked.score.relevance:z.2f}")
 
 
+def _choose(chunk_id: str | None) -> None:
+    st.session_state[PASSAGE] = chunk_id
+    st.session_state[SUGGESTED] = None
+
+
 def _take_click(key: str) -> None:
     chosen = st.session_state[key].selection.get(OPENED) or [{}]
-    st.session_state[PASSAGE] = chosen[0].get("id")
+    _choose(chosen[0].get("id"))
 
 
 def _take_row(key: str, chunk_ids: list[str]) -> None:
     rows = st.session_state[key].selection.rows
-    st.session_state[PASSAGE] = chunk_ids[rows[0]] if rows else None
+    _choose(chunk_ids[rows[0]] if rows else None)

@@ -7,14 +7,16 @@ import streamlit as st
 from rag.comparison import Comparison
 from rag.errors import ResiftError
 from rag.evaluation.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
-from rag.evaluation.question_sets import QuestionSet
-from rag.tasks import RESUMABLE, Task
+from rag.evaluation.labelled import QuestionSet
+from rag.task_store import RESUMABLE, Task
 from rag.types import Retrieval
+from ui.choices import reranker_choices
+from ui.fragment import fragment
 from ui.lab.curve_chart import FORESEEN, MEASURED, Marks, show_curve_charts
 from ui.lab.curve_verdict import describe_budget, describe_curve
-from ui.lab.options import PREFIX, RERANKERS, reranker_choices
-from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.lab.options import PREFIX, RERANKERS
+from ui.language import gettext, ngettext, sentences
+from ui.plain import label_sentence
 from ui.resources import App
 from ui.verdict import format_duration
 
@@ -30,25 +32,22 @@ def show_curve(app: App, comparison: Comparison, before: Retrieval, after: Retri
             "questions whose answers are marked."
         )
     )
-    found = [app.question_sets.get(one.id) for one in app.question_sets.sets(collection) if one.size > one.drafts]
-    sets = {one.id: one for one in found if one is not None and one.measurable}
-    if not sets:
+    first, second, third = st.columns([2, 2, 1], vertical_alignment="bottom")
+    with first:
+        chosen = _choose_set(app, collection)
+    if chosen is None or not chosen.measurable:
         st.info(
             gettext(
                 "No question set of this collection has a question with its answer marked yet: mark a passage that "
                 "answers, or make a set on the Scorecard page."
+            )
+            if chosen is None
+            else gettext(
+                "This set has nothing to measure yet: approve its drafts, or label passages in the rerank lab."
             ),
             icon=":material/flag:",
         )
         return
-    first, second, third = st.columns([2, 2, 1], vertical_alignment="bottom")
-    chosen = first.selectbox(
-        gettext("Question set"),
-        list(sets),
-        format_func=lambda set_id: _titled(sets[set_id]),
-        key=f"{PREFIX}curve-set-{collection}",
-        persist_state="session",
-    )
     with second:
         reranker = _choose_reranker(app, after)
     budget_ms = third.number_input(
@@ -60,18 +59,37 @@ def show_curve(app: App, comparison: Comparison, before: Retrieval, after: Retri
         help=gettext("0 is none. For answers, RERANK_BUDGET_MS sets it; here it only moves the line."),
         persist_state="session",
     )
-    tasks = [task for task in app.tasks.store.entries(KIND) if _is_of(task, sets[chosen], reranker)]
+    tasks = [task for task in app.tasks.store.entries(KIND) if _is_of(task, chosen, reranker)]
     task = tasks[0] if tasks else None
-    _show_start(app, sets[chosen], reranker, task)
+    _show_start(app, chosen, reranker, task)
     if task is not None:
         busy = not task.ended
-        st.fragment(_show_run, run_every=BUSY_REFRESH_SECONDS if busy else None)(
-            app, task.id, sets[chosen], budget_ms, busy
+        fragment(_show_run, run_every=BUSY_REFRESH_SECONDS if busy else None)(app, task.id, chosen, budget_ms, busy)
+
+
+def _choose_set(app: App, collection: str) -> QuestionSet | None:
+    """Draw the choice of the set, and return it with its questions, which the others are not read for."""
+    sets = app.question_sets.sets(collection)
+    titles = {
+        one.id: ngettext(
+            "{name} · {number} question", "{name} · {number} questions", one.size - one.drafts, name=one.name
         )
-
-
-def _titled(one: QuestionSet) -> str:
-    return f"{one.name} · {ngettext('{number} question', '{number} questions', len(one.measurable))}"
+        for one in sets
+        if one.size > one.drafts
+    }
+    if not titles:
+        return None
+    key = f"{PREFIX}curve-set-{collection}"
+    if st.session_state.get(key) not in titles:
+        st.session_state[key] = next(iter(titles))
+    chosen = st.selectbox(
+        gettext("Question set"),
+        list(titles),
+        format_func=lambda set_id: titles.get(set_id, ""),
+        key=key,
+        persist_state="session",
+    )
+    return app.question_sets.get(chosen)
 
 
 def _is_of(task: Task, chosen: QuestionSet, reranker: str) -> bool:
@@ -113,7 +131,7 @@ def _show_start(app: App, chosen: QuestionSet, reranker: str, task: Task | None)
     try:
         ms = predicted_ms(app.pipeline, spec, len(chosen.measurable))
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         words = gettext("Measure the curve") if task is None else gettext("Measure again")
@@ -128,35 +146,30 @@ def _show_start(app: App, chosen: QuestionSet, reranker: str, task: Task | None)
 
 
 def _show_run(app: App, task_id: int, chosen: QuestionSet, budget_ms: int, was_busy: bool) -> None:
-    """Draw a run and its curve so far; a fragment, in which an error would reach nobody if it were raised."""
-    try:
-        task = app.tasks.store.get(task_id)
-        if task is None or task.ended == was_busy:
-            st.rerun(scope="app")
-        _show_state(app, task)
-        rows = app.tasks.store.rows(task_id)
-        curve = read_curve(rows)
-        for reason, count in curve.failures.items():
-            said = ngettext("{number} question is left out", "{number} questions are left out", count)
-            st.warning(f"{said}: {label(reason)}", icon=":material/error:")
-        if curve.questions:
-            _show_points(app, task, curve, budget_ms)
-        if task.ended and set(rows) != {str(question.id) for question in chosen.measurable}:
-            st.caption(
-                f":material/info: {gettext('The set has other questions by now: measure again to have them in.')}"
-            )
-    except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+    """Draw a run and its curve so far; a fragment."""
+    task = app.tasks.store.get(task_id)
+    if task is None or task.ended == was_busy:
+        st.rerun(scope="app")
+    _show_state(app, task)
+    rows = app.tasks.store.rows(task_id)
+    curve = read_curve(rows)
+    for reason, count in curve.failures.items():
+        said = ngettext("{number} question is left out", "{number} questions are left out", count)
+        st.warning(f"{said}: {label_sentence(reason)}", icon=":material/error:")
+    if curve.questions:
+        _show_points(app, task, curve, budget_ms)
+    if task.ended and set(rows) != {str(question.id) for question in chosen.measurable}:
+        st.caption(f":material/info: {gettext('The set has other questions by now: measure again to have them in.')}")
 
 
 def _show_state(app: App, task: Task) -> None:
     if task.state == "done":
         reason = (task.result or {}).get("reason", "")
         if reason:
-            st.caption(f":material/info: {label(reason)}")
+            st.caption(f":material/info: {label_sentence(reason)}")
         return
     if task.ended:
-        st.warning(label(task.reason), icon=":material/pause_circle:")
+        st.warning(label_sentence(task.reason), icon=":material/pause_circle:")
         if task.state in RESUMABLE and st.button(gettext("Resume"), icon=":material/play_arrow:", key="curve-resume"):
             app.tasks.resume(task.id)
             st.rerun(scope="app")
@@ -177,7 +190,7 @@ def _show_points(app: App, task: Task, curve: Curve, budget_ms: int) -> None:
     present = app.settings.rerank_candidates
     told, *more = [*describe_curve(curve), *describe_budget(curve, budget_ms, app.settings.rerank_timeout * 1000)]
     st.subheader(told, anchor=False)
-    st.markdown(" ".join(more))
+    st.markdown(sentences(more))
     fitting = curve.fitting(budget_ms) if budget_ms else None
     marks = Marks(present, curve.enough.candidates, fitting, budget_ms)
     show_curve_charts(points, marks, key=f"curve-{task.id}-{len(curve.questions)}-{budget_ms}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
 from rag.evaluation.curve import Point
-from ui.lab.rank_chart import PALETTES
 from ui.language import gettext, mark
+from ui.palette import PALETTES, Scheme, scheme_now
 from ui.verdict import format_duration
 
 QUALITY_HEIGHT, TIME_HEIGHT = 360, 270
@@ -38,7 +38,7 @@ class Marks:
 
 def show_curve_charts(points: Sequence[Point], marks: Marks, *, key: str) -> None:
     """Draw both charts."""
-    scheme = st.context.theme.type or "light"
+    scheme = scheme_now()
     with st.container(gap=None):
         st.vega_lite_chart(
             spec=quality_spec(points, marks, scheme),
@@ -69,7 +69,7 @@ def describe_time(points: Sequence[Point]) -> str:
     return gettext("Reranking time by the number of candidates: {points}.", points=told)
 
 
-def quality_spec(points: Sequence[Point], marks: Marks, scheme: Literal["light", "dark"] = "light") -> dict[str, Any]:
+def quality_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light") -> dict[str, Any]:
     """Return the upper chart as Vega-Lite."""
     palette = PALETTES[scheme]
     measures = {"nDCG@10": "entered", "hit@1": "both"}
@@ -114,7 +114,7 @@ def quality_spec(points: Sequence[Point], marks: Marks, scheme: Literal["light",
     }
 
 
-def time_spec(points: Sequence[Point], marks: Marks, scheme: Literal["light", "dark"] = "light") -> dict[str, Any]:
+def time_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light") -> dict[str, Any]:
     """Return the lower chart as Vega-Lite; a hollow point was foreseen and not measured."""
     palette = PALETTES[scheme]
     how = [gettext(MEASURED), gettext(FORESEEN)]
@@ -128,7 +128,9 @@ def time_spec(points: Sequence[Point], marks: Marks, scheme: Literal["light", "d
         }
         for point in timed
     ]
-    axis = _axis(palette, labelExpr="datum.label + ' s'", format="~g")
+    slowest = max((value["seconds"] for value in values), default=0.0)
+    in_seconds, in_milliseconds = "datum.label + ' s'", "format(datum.value * 1000, '.3~r') + ' ms'"
+    axis = _axis(palette, labelExpr=in_milliseconds if slowest < 1 else in_seconds, format="~g")
     encoding = {
         "x": _x(points, palette, gettext("Candidates that are reranked")),
         "y": {"field": "seconds", "type": "quantitative", "axis": axis, "scale": {"zero": True}},
@@ -163,9 +165,14 @@ def time_spec(points: Sequence[Point], marks: Marks, scheme: Literal["light", "d
     if marks.budget is not None and values:
         rule = {"type": "rule", "color": palette["left"], "strokeWidth": 1.5, "strokeDash": [6, 4]}
         # One that is far above the curve would flatten it.
-        if marks.budget_ms / 1000 <= 1.5 * max(value["seconds"] for value in values):
+        if marks.budget_ms / 1000 <= 1.5 * slowest:
             layers.insert(0, {"data": _one(), "mark": rule, "encoding": {"y": {"datum": marks.budget_ms / 1000}}})
-    return {**_frame(TIME_HEIGHT, top=6), "layer": [*_over_budget(points, marks, palette), *layers]}
+    title = {"text": gettext("Reranking time"), "anchor": "start", "color": palette["text"], "fontWeight": "normal"}
+    return {
+        **_frame(TIME_HEIGHT, top=6),
+        "title": {**title, "fontSize": 12},
+        "layer": [*_over_budget(points, marks, palette), *layers],
+    }
 
 
 def _frame(height: int, top: int) -> dict[str, Any]:

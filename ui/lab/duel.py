@@ -16,8 +16,8 @@ from rag.inventory import readable_size
 from rag.types import Retrieval
 from rag.votes import Wins
 from ui.lab.orders import order_name
-from ui.language import gettext, mark, ngettext
-from ui.plain import label, place
+from ui.language import gettext, mark, ngettext, sentences
+from ui.plain import label, label_sentence, place
 from ui.resources import App
 from ui.verdict import format_duration, verdict
 
@@ -108,7 +108,7 @@ def show_duel(
             _show_pairs(comparison, wins)
         _show_costs(app, comparison)
     except ResiftError as error:
-        st.caption(f":material/error: {label(str(error))}")
+        st.caption(f":material/error: {label_sentence(error)}")
 
 
 def _show_only(name: str, moved: Sequence[Move], change: str, on_open: Callable[[str], None]) -> None:
@@ -150,11 +150,13 @@ def _show_wins(app: App, comparison: Comparison, before: Retrieval, after: Retri
         told = gettext("No run on labelled questions has measured both yet: the scorecard does that.")
     else:
         told = ngettext(
-            "On the labelled question of “{name}” (nDCG@10): {one} won {wins}, {other} won {losses}; as good: {ties}.",
-            "On the {number} labelled questions of “{name}” (nDCG@10): {one} won {wins}, {other} won {losses}; "
-            "as good: {ties}.",
+            "On the labelled question of “{name}” (nDCG@10, {candidates} candidates): {one} won {wins}, {other} won "
+            "{losses}; as good: {ties}.",
+            "On the {number} labelled questions of “{name}” (nDCG@10, {candidates} candidates): {one} won {wins}, "
+            "{other} won {losses}; as good: {ties}.",
             measured.questions,
             name=label(measured.set_name),
+            candidates=measured.candidates,
             one=names[after.reranker.name],
             wins=measured.comparison.wins,
             other=names[before.reranker.name],
@@ -162,7 +164,7 @@ def _show_wins(app: App, comparison: Comparison, before: Retrieval, after: Retri
             ties=measured.comparison.ties,
         )
         if measured.comparison.p_value >= CHANCE:
-            told = f"{told} {gettext('That could be chance.')}"
+            told = sentences((told, gettext("That could be chance.")))
     st.caption(f":material/task_alt: {told}")
 
 

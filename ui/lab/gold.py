@@ -8,14 +8,14 @@ import streamlit as st
 
 from rag.comparison import Comparison
 from rag.errors import ResiftError
+from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.metrics import Measurer
-from rag.evaluation.question_sets import QuestionSet
 from rag.evaluation.targets import Target, answers, judgments, target_of, units
 from rag.types import Hit, Retrieval
 from ui.lab.orders import order_name
 from ui.lab.scores import remember_scores
 from ui.language import gettext, mark, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 
 FAILURE = "lab_gold_failure"
@@ -26,7 +26,12 @@ QUERY = "question"
 def show_gold(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
     """Draw whether a passage answers the question, to be said by a click, and what that makes of both orders."""
     if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label(failure), icon=":material/error:")
+        st.error(label_sentence(failure), icon=":material/error:")
+    with st.container(key="gold", gap="xsmall"):
+        _show(app, comparison, before, after, hit)
+
+
+def _show(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
     try:
         remember_scores(app, comparison)
         sets = [one for one in app.question_sets.sets(comparison.fused.collection) if one.folder is None]
@@ -37,7 +42,7 @@ def show_gold(app: App, comparison: Comparison, before: Retrieval, after: Retrie
         if any(target.grade > 0 for target in targets):
             _show_figures(comparison, before, after, targets)
     except ResiftError as error:
-        st.caption(f":material/error: {label(str(error))}")
+        st.caption(f":material/error: {label_sentence(error)}")
 
 
 def figures(order: Retrieval, targets: Sequence[Target]) -> dict[str, float]:
@@ -77,7 +82,7 @@ def _show_button(
     labelled = [target for target in targets if target.grade > 0 and answers(hit.chunk, target)]
     with st.container(horizontal=True, vertical_alignment="center"):
         if labelled and chosen is not None:
-            st.badge(gettext("Answers the question"), icon=":material/check_circle:", color="blue")
+            st.badge(gettext("Answers the question"), icon=":material/check_circle:", color="green")
             st.button(
                 gettext("Undo"),
                 icon=":material/undo:",
@@ -114,7 +119,7 @@ def _show_figures(comparison: Comparison, before: Retrieval, after: Retrieval, t
             change = value - earlier[name]
             st.metric(
                 name,
-                f"{value:.2f}",
+                f"{earlier[name]:.2f} → {value:.2f}",
                 delta=f"{change:+.2f}" if round(change, 2) else gettext("no change"),
                 delta_color="off",
                 delta_arrow="auto" if round(change, 2) else "off",

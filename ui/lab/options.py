@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.inventory import list_models
-from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
-from ui.chat.search_options import MOST_CANDIDATES
+from ui.choices import MOST_CANDIDATES, MOST_TOP, reranker_choices
 from ui.collection import current_collection
 from ui.language import gettext, mark
 from ui.plain import label
@@ -22,7 +20,6 @@ PREFIX = "lab-"
 QUESTION, COLLECTION, RERANKERS, CANDIDATES, TOP = (
     f"{PREFIX}{name}" for name in ("question", "collection", "rerankers", "candidates", "top")
 )
-MOST_TOP = 10
 
 RERANKERS_HELP = mark(
     "The fused order is always there to compare with. Anything that RERANK_MODEL takes can be typed: the name of a "
@@ -87,20 +84,6 @@ def choose_top(app: App) -> int:
     )
 
 
-def reranker_choices(app: App) -> dict[str, str]:
-    """Return what can be compared without typing, with the name to show: what is on this machine or set up."""
-    choices = {"bundled": gettext("Late interaction"), "auto": gettext("Automatic")}
-    configured = app.settings.rerank_model
-    if configured not in (*choices, "none"):
-        choices[configured] = gettext("{name} (as set)", name=configured)
-    for entry in list_models(app.settings):
-        if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder"):
-            choices.setdefault(entry.name, entry.name)
-    if app.pipeline.chat is not None:
-        choices.setdefault(LANGUAGE_MODEL, gettext("Language model"))
-    return choices
-
-
 def predict(app: App, options: LabOptions) -> str:
     """Say how long a run will take, as far as that has been measured on this machine, in Markdown."""
     known: dict[str, float] = {}
@@ -120,7 +103,7 @@ def predict(app: App, options: LabOptions) -> str:
             known[name] = ms
     told = []
     if known:
-        told.append(gettext("About {duration} on this machine", duration=format_duration(sum(known.values()))))
+        told.append(gettext("About {duration} on this machine", duration=format_duration(max(1, sum(known.values())))))
     if unknown:
         told.append(gettext("not timed yet: {names}", names=", ".join(dict.fromkeys(unknown))))
     budget = app.settings.rerank_budget_ms

@@ -12,18 +12,20 @@ from rag.errors import ResiftError
 from rag.types import Retrieval
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
+from ui.engine_texts import clause
+from ui.fragment import fragment
 from ui.lab.address import take_address, write_address
 from ui.lab.answers import show_answers
-from ui.lab.candidates import most_telling, open_passage, show_chart, show_passage, show_table
+from ui.lab.candidates import open_passage, show_chart, show_passage, show_table, suggest_passage
 from ui.lab.curve import show_curve
 from ui.lab.duel import duel_verdict, show_duel
 from ui.lab.options import PREFIX, QUESTION, TOP, LabOptions, choose_lab_options, choose_top, predict
 from ui.lab.orders import order_name
 from ui.lab.presenter import present_button, scenes_button, show_presenter
 from ui.lab.scores import show_scores
-from ui.lab.takeaway import show_takeaway
+from ui.lab.takeaway import show_comparison_takeaway
 from ui.language import gettext, mark, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 
 STYLE = Path(__file__).parent / "page.css"
@@ -84,7 +86,7 @@ def show_lab(app: App) -> None:
     else:
         below.empty()
     if RESULT in st.session_state:
-        st.fragment(_show_result)(app, st.session_state[RESULT])
+        fragment(_show_result)(app, st.session_state[RESULT])
 
 
 def _ask(collection: str) -> bool:
@@ -118,9 +120,9 @@ def _compare(app: App, options: LabOptions, place: st.delta_generator.DeltaGener
         with place:
             result = st.session_state[RESULT] = _run(app, options, known)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
     else:
-        open_passage(most_telling(result))
+        suggest_passage(result)
         write_address(st.session_state[QUESTION], options, st.session_state[TOP])
 
 
@@ -168,10 +170,10 @@ def _show_result(app: App, whole: Comparison) -> None:
     if pair is None:
         return
     before, after = pair
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
         st.header(label(duel_verdict(before, after)), anchor=False)
         present_button(app, before, after)
-        show_takeaway(app, comparison, before, after)
+        show_comparison_takeaway(app, comparison, before, after)
     chart, passage = st.columns([2, 1], gap="medium")
     with chart:
         show_chart(comparison, before, after)
@@ -206,16 +208,18 @@ def _pool(comparison: Comparison) -> str:
 def _show_notes(comparison: Comparison) -> None:
     """Say what failed, what was left out, and what ran in place of something else."""
     for one in comparison.failed:
-        reason = label(one.reranker.reason.rstrip(". "))
+        reason = label(clause(one.reranker.reason))
         st.error(
             gettext("{name} did not run: {reason}.", name=label(one.reranker.name), reason=reason),
             icon=":material/error:",
         )
     for note in (*comparison.fused.warnings, *comparison.notes):
-        st.caption(f":material/info: {label(note)}")
+        st.caption(f":material/info: {label_sentence(note)}")
     for one in comparison.orders[1:]:
         if one.reranker.reason:
-            st.caption(f":material/info: {label(order_name(one, comparison.orders))}: {label(one.reranker.reason)}")
+            st.caption(
+                f":material/info: {label(order_name(one, comparison.orders))}: {label_sentence(one.reranker.reason)}"
+            )
 
 
 def _choose_pair(comparison: Comparison) -> tuple[str, str]:

@@ -12,11 +12,13 @@ from rag.answer import AnswerStream
 from rag.errors import ResiftError
 from rag.types import Answer
 from rag.votes import Side, Votes
+from ui.language import mark
 
 STOP_SECONDS = 0.5
 """How long a stop waits for what was written to be kept; what a silent model still writes after it is kept too."""
 
-UNEXPECTED = "An unexpected error, whose trace is in the log: answer again."
+UNEXPECTED = mark("An unexpected error, whose trace is in the log: answer again.")
+"""Kept in English for whoever looks at it, in any language."""
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_move, order_name
 from ui.lab.scenes import Scene
 from ui.language import gettext, language, mark, ngettext
-from ui.plain import count_passages, place
+from ui.plain import answer_text, count_passages, place
 from ui.verdict import format_duration
 
 LEAST_ROWS = 8
@@ -196,7 +196,7 @@ def _answers(scene: Scene) -> list[dict[str, Any]]:
 
 def _paragraphs(answer: Answer, right: str) -> list[dict[str, Any]]:
     cited = [f"[{citation.number}]" for citation in answer.citations if citation.chunk_id == right]
-    texts = [text.strip() for text in answer.text.split("\n\n")]
+    texts = [text.strip() for text in answer_text(answer.text).split("\n\n")]
     return [{"text": text, "right": any(number in text for number in cited)} for text in texts if text]
 
 

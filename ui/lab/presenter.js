@@ -299,11 +299,3 @@ function button(text, act, className = "", sign = "") {
   });
   return made;
 }
-
-function node(tag, className, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}

@@ -14,6 +14,7 @@ from rag.errors import ResiftError
 from rag.evaluation.targets import answers
 from rag.types import Answer, Retrieval
 from rag.votes import reading
+from ui.component import component
 from ui.lab.answer_pane import read_the_same
 from ui.lab.presentation import effect_of, presentation
 from ui.lab.scenes import Scene, prepared_scenes
@@ -22,7 +23,6 @@ from ui.resources import App
 
 log = logging.getLogger("ui")
 
-FOLDER = Path(__file__).parent
 SCENE, STEP = "scene", "step"
 """What the address names the scene and its step (from 1) by."""
 
@@ -35,12 +35,7 @@ ALL = "all"
 PRESENTED = "lab_presented"
 """The session's own scene, as it was when it was presented last."""
 
-_component = st.components.v2.component(
-    "resift_presenter",
-    html='<div class="mount"></div>',
-    css=(FOLDER / "presenter.css").read_text(encoding="utf-8"),
-    js=(FOLDER / "presenter.js").read_text(encoding="utf-8"),
-)
+_component = component(Path(__file__).parent, "presenter")
 
 
 def show_presenter() -> bool:

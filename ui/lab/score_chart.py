@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import streamlit as st
 
-from ui.lab.rank_chart import PALETTES
 from ui.language import gettext, mark
+from ui.palette import PALETTES, Scheme, scheme_now
 
 State = Literal["answers", "kept", "dropped"]
 
@@ -20,14 +21,14 @@ WORDS: dict[State, str] = {
 COLOURS: dict[State, str] = {"answers": "entered", "kept": "both", "dropped": "neither"}
 """The colours by their names in the palettes of the rank chart."""
 
-BIN = 0.04
+BINS = 25
 HEIGHT = 240
 
 
 def show_score_chart(passages: Sequence[tuple[float, bool]], threshold: float, *, key: str) -> None:
     """Draw the relevance of passages, each with whether it is labelled as an answer."""
     st.vega_lite_chart(
-        spec=score_chart_spec(passages, threshold, st.context.theme.type or "light"),
+        spec=score_chart_spec(passages, threshold, scheme_now()),
         width="stretch",
         key=key,
         alt=describe_scores(passages, threshold),
@@ -50,15 +51,27 @@ def describe_scores(passages: Sequence[tuple[float, bool]], threshold: float) ->
 
 
 def score_chart_spec(
-    passages: Sequence[tuple[float, bool]], threshold: float, scheme: Literal["light", "dark"] = "light"
+    passages: Sequence[tuple[float, bool]], threshold: float, scheme: Scheme = "light"
 ) -> dict[str, Any]:
     """Return the chart as Vega-Lite."""
     palette = PALETTES[scheme]
-    states = [(relevance, _state(relevance, answering, threshold)) for relevance, answering in passages]
-    values = [
-        {"relevance": relevance, "state": gettext(WORDS[state]), "place": list(WORDS).index(state)}
-        for relevance, state in states
-    ]
+    # Counted here: all questions of a collection can have 100,000 passages, which need not go to the browser.
+    counts = Counter((_bin(relevance), _state(relevance, answering, threshold)) for relevance, answering in passages)
+    values = []
+    heights = Counter[int]()
+    for (number, state), count in sorted(counts.items()):
+        values.append(
+            {
+                "from": number / BINS,
+                "to": (number + 1) / BINS,
+                "base": heights[number],
+                "top": heights[number] + count,
+                "span": f"{number / BINS:.2f}–{(number + 1) / BINS:.2f}",
+                "state": gettext(WORDS[state]),
+                "number": count,
+            }
+        )
+        heights[number] += count
     colour = {
         "field": "state",
         "type": "nominal",
@@ -70,13 +83,12 @@ def score_chart_spec(
     }
     axis = {"labelColor": palette["muted"], "titleColor": palette["muted"], "gridColor": palette["soft"]}
     x = {
-        "field": "relevance",
+        "field": "from",
         "type": "quantitative",
-        "bin": {"step": BIN, "extent": [0, 1]},
         "scale": {"domain": [0, 1]},
         "axis": {**axis, "title": gettext("Relevance"), "values": [0, 0.2, 0.4, 0.6, 0.8, 1], "grid": False},
     }
-    count = {"aggregate": "count", "type": "quantitative"}
+    y_axis = {**axis, "title": gettext("Passages"), "tickMinStep": 1, "format": "d"}
     threshold_x = {"datum": threshold, "type": "quantitative"}
     return {
         "height": HEIGHT,
@@ -85,16 +97,18 @@ def score_chart_spec(
         "layer": [
             {
                 "data": {"values": values},
-                "mark": {"type": "bar", "cornerRadiusEnd": 2},
+                # Placed here, not by Vega's bins, which draw bars of no width beside the rule.
+                "mark": {"type": "rect", "stroke": palette["page"], "strokeWidth": 2},
                 "encoding": {
                     "x": x,
-                    "y": {**count, "axis": {**axis, "title": gettext("Passages"), "tickMinStep": 1, "format": "d"}},
+                    "x2": {"field": "to"},
+                    "y": {"field": "base", "type": "quantitative", "axis": y_axis, "scale": {"zero": True}},
+                    "y2": {"field": "top"},
                     "color": colour,
-                    "order": {"field": "place"},
                     "tooltip": [
-                        {**x, "title": gettext("Relevance")},
+                        {"field": "span", "title": gettext("Relevance")},
                         {"field": "state", "title": gettext("Passages")},
-                        {**count, "title": gettext("Number")},
+                        {"field": "number", "title": gettext("Number")},
                     ],
                 },
             },
@@ -127,8 +141,12 @@ def score_chart_spec(
                 },
             },
         ],
-        "config": {"legend": {"orient": "bottom", "title": None, "labelFontSize": 12, "offset": 8}},
+        "config": {"legend": {"orient": "bottom", "title": None, "labelFontSize": 12, "symbolSize": 120, "offset": 8}},
     }
+
+
+def _bin(relevance: float) -> int:
+    return min(max(int(relevance * BINS), 0), BINS - 1)
 
 
 def _state(relevance: float, answering: bool, threshold: float) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 import streamlit as st
@@ -18,10 +18,11 @@ from rag.evaluation.scores import (
 )
 from rag.evaluation.targets import answers
 from rag.types import Retrieval
+from ui.fragment import fragment
 from ui.lab.orders import order_name
 from ui.lab.score_chart import show_score_chart
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 
 KEPT = "lab_scores_kept"
@@ -65,7 +66,7 @@ def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retr
         asked = app.question_sets.scores.questions(collection, reranker)
         answering = app.question_sets.answering(collection)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
         return
     here = _marked(asked.get(" ".join(after.question.split()), ()), answering.get(" ".join(after.question.split())))
     _say_unscored(after, name)
@@ -73,11 +74,8 @@ def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retr
         return
     labelled = labelled_scores(asked, answering)
     suggestion = suggest_threshold(labelled) if len(labelled) >= FEWEST_QUESTIONS else None
-    threshold = _choose_threshold(reranker, suggestion.threshold if suggestion else median(one for one, _ in here))
-    st.markdown(f"**{label(_cut(here, threshold))}**")
-    show_score_chart(here, threshold, key="score-chart")
-    _show_suggestion(reranker, labelled, suggestion)
-    _show_all(asked, answering, threshold)
+    by_question = [_marked(passages, answering.get(question)) for question, passages in asked.items() if passages]
+    fragment(_show_threshold)(reranker, here, by_question, len(labelled), suggestion)
     st.caption(
         gettext(
             "Scores of {reranker}, which are on a scale of their own. The threshold is a view: it changes nothing in "
@@ -85,6 +83,21 @@ def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retr
             reranker=label(name),
         )
     )
+
+
+def _show_threshold(
+    reranker: str,
+    here: Sequence[Scored],
+    by_question: Sequence[Sequence[Scored]],
+    labelled: int,
+    suggestion: Suggestion | None,
+) -> None:
+    """Draw a threshold and what it cuts; a fragment, so that moving it reads and draws nothing else again."""
+    threshold = _choose_threshold(reranker, suggestion.threshold if suggestion else median(one for one, _ in here))
+    st.markdown(f"**{label(_cut(here, threshold))}**")
+    show_score_chart(here, threshold, key="score-chart")
+    _show_suggestion(reranker, labelled, suggestion)
+    _show_all(by_question, threshold)
 
 
 def _marked(passages: Sequence[ScoredPassage], answering: frozenset[str] | None) -> list[Scored]:
@@ -143,8 +156,7 @@ def _cut(passages: Sequence[Scored], threshold: float) -> str:
     return f"{said}, " + ngettext("{number} labelled answer among them", "{number} labelled answers among them", lost)
 
 
-def _show_suggestion(reranker: str, labelled: Sequence[Sequence[Scored]], suggestion: Suggestion | None) -> None:
-    count = len(labelled)
+def _show_suggestion(reranker: str, count: int, suggestion: Suggestion | None) -> None:
     if count < FEWEST_QUESTIONS:
         missing = FEWEST_QUESTIONS - count
         st.caption(
@@ -189,14 +201,11 @@ def _use(reranker: str, threshold: float) -> None:
     st.session_state[f"{THRESHOLD}{reranker}"] = round(threshold, 2)
 
 
-def _show_all(
-    asked: Mapping[str, Sequence[ScoredPassage]], answering: Mapping[str, frozenset[str]], threshold: float
-) -> None:
+def _show_all(by_question: Sequence[Sequence[Scored]], threshold: float) -> None:
     """Draw the same over all questions that were asked of the collection with this reranker."""
-    if len(asked) < 2:
+    if len(by_question) < 2:
         st.caption(gettext("Ask more questions of this collection to see how their scores are spread."))
         return
-    by_question = [_marked(passages, answering.get(question)) for question, passages in asked.items() if passages]
     everything = [passage for passages in by_question for passage in passages]
     dropped = sum(relevance < threshold for relevance, _ in everything)
     left_empty = sum(all(relevance < threshold for relevance, _ in passages) for passages in by_question)

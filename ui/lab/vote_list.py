@@ -95,7 +95,7 @@ def _show_list(votes: list[Vote]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        column_config={gettext("When"): st.column_config.DatetimeColumn(format="localized", width="small")},
+        column_config={gettext("When"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=140)},
         alt=gettext("The last votes, each with its question and the two orders"),
     )
 

@@ -241,11 +241,3 @@ function level(similarity, [faintest, strongest]) {
 function shade(span, amount) {
   span.style.setProperty("--level", amount);
 }
-
-function node(tag, className, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}

@@ -21,7 +21,8 @@ from rag.rerank.late_interaction import ColbertReranker
 from rag.sparse import Bm25Encoder
 from rag.tokens.passages import PassageTokens
 from rag.types import Chunk, Hit, RankedHit, Retrieval
-from ui.lab.rank_chart import PALETTES
+from ui.component import component
+from ui.fragment import fragment
 from ui.lab.why_texts import (
     describe_cautions,
     describe_heat,
@@ -32,11 +33,10 @@ from ui.lab.why_texts import (
     why_no_removal,
 )
 from ui.language import gettext
-from ui.plain import label
+from ui.palette import PALETTES, scheme_now
+from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.verdict import format_duration, reranker_name
-
-FOLDER = Path(__file__).parent
 
 REMOVED = "lab_removed"
 """What a person has had read again without its sentences: (reranker, question, chunk id)."""
@@ -56,12 +56,7 @@ WRAP = re.compile(r"(?<![\u3000-\u9fff])\n(?![\u3000-\u9fff])")
 KEPT = 256
 """Passages whose explanation is kept for all sessions, about 50 KB each."""
 
-_component = st.components.v2.component(
-    "resift_why",
-    html='<div class="mount"></div>',
-    css=(FOLDER / "why.css").read_text(encoding="utf-8"),
-    js=(FOLDER / "why.js").read_text(encoding="utf-8"),
-)
+_component = component(Path(__file__).parent, "why")
 
 
 def show_why(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
@@ -69,7 +64,7 @@ def show_why(app: App, comparison: Comparison, before: Retrieval, after: Retriev
 
     Where it cannot be explained, the text is drawn all the same, and the reason is said.
     """
-    st.fragment(_show_why)(app, after, hit)
+    fragment(_show_why)(app, after, hit)
 
 
 def _show_why(app: App, after: Retrieval, hit: Hit) -> None:
@@ -95,7 +90,7 @@ def _show_why(app: App, after: Retrieval, hit: Hit) -> None:
         **heat_data(heat, after.question, hit.chunk, removals),
         **removal_data(removals, ranked.rank, reranker_name(after.reranker)),
         "labels": labels(),
-        "colours": PALETTES[st.context.theme.type or "light"],
+        "colours": PALETTES[scheme_now()],
     }
     _component(data=data, key="why")
 
@@ -177,7 +172,7 @@ def _show_plainly(chunk: Chunk, reason: str) -> None:
     if chunk.heading:
         st.caption(label(chunk.heading))
     st.text(chunk.text)
-    st.caption(f":material/error: {gettext('This cannot be explained: {reason}', reason=label(reason))}")
+    st.caption(f":material/error: {gettext('This cannot be explained: {reason}', reason=label_sentence(reason))}")
 
 
 # The models are not part of the key: the name of an encoder or a reranker stands for its weights.

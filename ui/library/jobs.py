@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from ingest.jobs import RETRIABLE, Job
-from ui.language import gettext, mark, ngettext
-from ui.plain import count_passages, label
+from ui.engine_texts import translate
+from ui.language import gettext, mark, ngettext, sentences
+from ui.plain import count_passages, label_sentence
 from ui.resources import App
 
 STATES = {
@@ -47,7 +48,12 @@ def show_jobs(app: App, collection: str) -> None:
                     app.library.jobs.forget(job_id=job.id)
                 st.rerun(scope="fragment")
             for job in reversed(done):
-                st.text(f"{job.name}: {count_passages(job.chunks_done)}. {job.reason}".strip())
+                told = sentences([_stop(count_passages(job.chunks_done)), translate(job.reason)])
+                st.text(f"{job.name}: {told}".strip())
+
+
+def _stop(words: str) -> str:
+    return gettext("{sentence}.", sentence=words)
 
 
 def _show_rest(app: App, queued: list[Job]) -> None:
@@ -68,7 +74,7 @@ def _show_job(app: App, job: Job) -> None:
         with st.container(gap=None, width=420):
             st.text(job.name)
             if job.ended:
-                st.caption(f"{icon} {title}. {label(job.reason)}")
+                st.caption(f"{icon} {sentences([_stop(title), label_sentence(job.reason)])}")
             else:
                 st.progress(_share(job), text=f"{icon} {title} {_detail(job)}")
         if job.state in RETRIABLE:
@@ -100,4 +106,4 @@ def _detail(job: Job) -> str:
         return ngettext(
             "{done} of {number} passage", "{done} of {number} passages", job.chunks_total, done=job.chunks_done
         )
-    return label(job.reason)
+    return label_sentence(job.reason)

@@ -16,7 +16,7 @@ from ui.language import gettext, ngettext
 from ui.library.jobs import show_jobs
 from ui.library.upload import show_uploader
 from ui.models.fetch import show_fetch
-from ui.plain import count_passages, label
+from ui.plain import count_passages, label, label_sentence
 from ui.resources import App
 
 BUSY_REFRESH_SECONDS = 1.0
@@ -27,9 +27,8 @@ FAILURE = "library_failure"
 
 def show_library(app: App) -> None:
     """Draw the library page."""
-    with st.sidebar:
-        show_fetch(app)
     st.title(gettext("Library"), anchor=False)
+    show_fetch(app)
     collection = _choose_collection(app)
     show_uploader(app, collection)
     busy = any(not job.ended for job in app.library.jobs.entries(collection))
@@ -54,7 +53,7 @@ def _choose_collection(app: App) -> str:
                     choose_collection(check_collection_name(name.strip()))
                     st.rerun()
                 except ResiftError as error:
-                    st.error(label(str(error)))
+                    st.error(label_sentence(error))
         if DEMO not in collections and st.button(gettext("Load the demo knowledge base"), icon=":material/play_arrow:"):
             load_demo(app)
             choose_collection(DEMO)
@@ -68,7 +67,7 @@ def _choose_collection(app: App) -> str:
 def _show_contents(app: App, collection: str, was_busy: bool) -> None:
     """Draw what is on its way and what is there; a fragment, in which an error would reach nobody if it were raised."""
     if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label(failure), icon=":material/error:")
+        st.error(label_sentence(failure), icon=":material/error:")
     try:
         if any(not job.ended for job in app.library.jobs.entries(collection)) != was_busy:
             st.rerun()
@@ -77,9 +76,9 @@ def _show_contents(app: App, collection: str, was_busy: bool) -> None:
         if collection in app.library.collections():
             _show_collection_actions(app, collection)
     except UnavailableError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
         _show_collection_actions(app, collection)
 
 
@@ -147,7 +146,7 @@ def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
             f"{max(entry.size / 1000, 0.1):,.1f} kB",
             f"{entry.added_at:%Y-%m-%d %H:%M} UTC",
         ]
-        with st.container(gap=None, width=420):
+        with st.container(gap=None, key=f"document-{entry.id}"):
             st.text(entry.name)
             st.caption(" · ".join(facts))
         stored = app.library.stored_file(collection, entry)
@@ -184,4 +183,4 @@ def _show_collection_actions(app: App, collection: str) -> None:
             )
             if st.button(gettext("Delete the collection for good"), type="primary"):
                 forget_collection()
-                _attempt(lambda: app.library.drop(collection))
+                _attempt(lambda: app.drop_collection(collection))

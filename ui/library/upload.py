@@ -8,7 +8,7 @@ from ingest.parse import FORMATS
 from rag.errors import ResiftError
 from ui.collection import choose_collection
 from ui.language import gettext
-from ui.plain import label
+from ui.plain import label_sentence
 from ui.resources import App
 
 
@@ -25,7 +25,7 @@ def show_uploader(app: App, collection: str) -> None:
         help=gettext("PDF, Word (DOCX), Markdown, HTML, text and CSV."),
     )
     for refusal in st.session_state.pop("upload_refusals", []):
-        st.error(label(refusal), icon=":material/error:")
+        st.error(label_sentence(refusal), icon=":material/error:")
     if not uploads:
         return
     refusals = []

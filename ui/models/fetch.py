@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.errors import ResiftError
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerankers import INT8, Fetch
+from ui.engine_texts import translate
+from ui.fragment import fragment
 from ui.language import gettext, mark
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.verdict import reranker_name
 
@@ -25,17 +26,10 @@ def show_fetch(app: App) -> None:
     """Draw which reranker is in use; it is drawn again by itself while a download is on its way."""
     fetch = app.pipeline.rerankers.fetch
     moving = fetch is not None and fetch.moving
-    st.fragment(_draw, run_every=REFRESH_SECONDS if moving else None)(app, moving)
+    fragment(_draw, run_every=REFRESH_SECONDS if moving else None)(app, moving)
 
 
 def _draw(app: App, was_moving: bool) -> None:
-    try:
-        _draw_state(app, was_moving)
-    except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
-
-
-def _draw_state(app: App, was_moving: bool) -> None:
     fetch = app.pipeline.rerankers.fetch
     if fetch is not None and fetch.moving:
         _draw_progress(app, fetch)
@@ -50,15 +44,15 @@ def _draw_state(app: App, was_moving: bool) -> None:
     if ready and (reranker is None or not report.reason):
         precision = app.pipeline.rerankers.precision_of(report.name.removeprefix(FUNNEL).removesuffix(INT8)) or None
         named = f":material/check: {gettext('Reranker: {name}', name=name)}"
-        st.caption(named if reranker else gettext("Reranking is off"), help=precision and label(precision))
+        st.caption(named if reranker else gettext("Reranking is off"), help=precision and label_sentence(precision))
         return
     with st.popover(gettext("Reranker: {name}", name=name), icon=":material/info:", type="tertiary"):
-        st.text(report.reason)
+        st.text(translate(report.reason))
         stands_in = report.name == LateInteractionReranker.name and app.pipeline.rerankers.wanted_model
         if not stands_in:
             return
         if fetch is not None:
-            st.text(fetch.reason)
+            st.text(translate(fetch.reason))
         if st.button(gettext("Try to fetch it again"), icon=":material/refresh:"):
             app.pipeline.make_ready()
             st.rerun()

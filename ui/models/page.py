@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
 
 from rag.catalogue import RecordKind, find
 from rag.downloads import Download
-from rag.errors import CollectionError, ResiftError
+from rag.errors import ResiftError
 from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
-from rag.models import BUNDLED_NAME
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerankers import INT8
+from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
 from ui.models.fetch import show_fetch
-from ui.plain import label
+from ui.models.use import Use, use_of_models
+from ui.plain import label, label_sentence
 from ui.resources import App
 
 BUSY_REFRESH_SECONDS = 0.5
@@ -51,34 +47,10 @@ HELP = mark("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What uses the models just now: the name of the reranker, and the collections of each embedder.
-
-    `failures` say what could not be found out; the reranker's name is "" where it is wrong.
-    """
-
-    reranker: str
-    collections: dict[str, list[str]]
-    failures: tuple[str, ...]
-
-    def of(self, name: str) -> str:
-        """Say what a model is in use for, "" when for nothing."""
-        used = []
-        late_interaction = self.reranker == LateInteractionReranker.name or self.reranker.startswith(FUNNEL)
-        reranker = self.reranker.removeprefix(FUNNEL).removesuffix(INT8)
-        if name == reranker or (name == BUNDLED_NAME and late_interaction):
-            used.append(gettext("reranking"))
-        if collections := self.collections.get(name):
-            used.append(ngettext("{number} collection", "{number} collections", len(collections)))
-        return gettext(" and ").join(used)
-
-
 def show_models(app: App) -> None:
     """Draw the models page."""
-    with st.sidebar:
-        show_fetch(app)
     st.title(gettext("Models"), anchor=False)
+    show_fetch(app)
     busy = bool(_running(app))
     st.fragment(_show_all, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, busy)
     _show_other(app)
@@ -89,12 +61,12 @@ def show_models(app: App) -> None:
 def _show_all(app: App, was_busy: bool) -> None:
     """Draw the list; a fragment, in which an error would reach nobody if it were raised."""
     if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label(failure), icon=":material/error:")
+        st.error(label_sentence(failure), icon=":material/error:")
     try:
         running = _running(app)
         entries, use = list_models(app.settings), use_of_models(app)
         for failure in use.failures:
-            st.error(label(failure), icon=":material/error:")
+            st.error(label_sentence(failure), icon=":material/error:")
         free = readable_size(free_disk_space(app.settings))
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
         taken = readable_size(sum(entry.done for entry in here))
@@ -119,7 +91,7 @@ def _show_all(app: App, was_busy: bool) -> None:
         if bool(running) != was_busy:
             st.rerun()  # only now: what a run did not draw is taken off the page, and an open popover with it
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
 
 
 def _show_unlisted(app: App, entries: list[ModelEntry], use: Use, running: dict[str, Download]) -> None:
@@ -145,12 +117,12 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
                 _show_badges(entry, use.of(entry.name), running)
             st.caption(_facts(entry, running))
             if precision := app.pipeline.rerankers.precision_of(entry.name):
-                st.caption(f":material/speed: {label(precision)}")
+                st.caption(f":material/speed: {label_sentence(precision)}")
             ended = app.downloads.get(entry.name)
             if running is not None:
                 _show_progress(running)
             elif ended is not None and ended.state == "failed" and entry.presence != "here":
-                st.caption(f":material/error: {label(ended.reason)}")
+                st.caption(f":material/error: {label_sentence(ended.reason)}")
         if running is not None:
             st.button(
                 gettext("Cancel"),
@@ -192,11 +164,11 @@ def _facts(entry: ModelEntry, running: Download | None) -> str:
     memory = gettext("about {size} of memory", size=readable_size(record.memory_mb * 1e6))
     facts = [
         size,
-        record.languages,
+        translate(record.languages),
         record.licence,
         gettext("{tokens} tokens", tokens=f"{record.max_tokens:,}"),
         memory,
-        record.note,
+        translate(record.note),
     ]
     return " · ".join(label(fact) for fact in facts if fact)
 
@@ -294,19 +266,3 @@ def _own_download(app: App) -> Download | None:
     if fetch is None or fetch.state not in ("waiting", "downloading"):
         return None
     return Download((find(fetch.name) or fetch).name, "running", fetch.done, fetch.total)
-
-
-def use_of_models(app: App) -> Use:
-    """Return what uses the models just now; a collection that is damaged is left out, as the Library page tells."""
-    reranker, collections, failures = "", dict[str, list[str]](), list[str]()
-    try:
-        for name in app.pipeline.store.names():
-            with suppress(CollectionError):
-                collections.setdefault(app.pipeline.store.open(name).spec.embedder, []).append(name)
-    except ResiftError as error:
-        failures.append(str(error))
-    try:
-        reranker = app.pipeline.rerankers.reranker()[1].name
-    except ResiftError as error:
-        failures.append(str(error))
-    return Use(reranker, collections, tuple(failures))

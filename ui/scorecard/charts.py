@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
 from rag.evaluation.scorecard import Score, Scorecard
-from ui.lab.rank_chart import PALETTES
 from ui.language import gettext
+from ui.palette import PALETTES, Scheme, scheme_now
 from ui.scorecard.names import MEASURE_NAMES, chance, p_text
-
-Scheme = Literal["light", "dark"]
 
 ROW, BAR, LEGEND = 52, 18, 32
 """Pixels for one configuration with its name, for a bar, and for the legend."""
@@ -115,7 +113,7 @@ def outcome_spec(card: Scorecard, names: Sequence[str], scheme: Scheme = "light"
                     "middle": start + count / 2,
                     "count": f"{count:,}" if count > LEAST_SHARE * score.versus.questions else "",
                     "questions": count,
-                    "text": f"{chance(score.versus.comparison)}, {p_text(score.versus.comparison.p_value)}",
+                    "text": f"{chance(score.versus.comparison)} ({p_text(score.versus.comparison.p_value)})",
                 }
             )
             start += count
@@ -130,7 +128,7 @@ def outcome_spec(card: Scorecard, names: Sequence[str], scheme: Scheme = "light"
         "type": "quantitative",
         "title": gettext("questions"),
         "scale": scale,
-        "axis": {**axis(palette), "tickMinStep": 1},
+        "axis": {**axis(palette), "tickMinStep": 1, "tickCount": 6},
     }
     tooltip = [
         {"field": "name", "title": gettext("Configuration")},
@@ -155,11 +153,6 @@ def outcome_spec(card: Scorecard, names: Sequence[str], scheme: Scheme = "light"
             *({**caption, "transform": [{"filter": "datum.first"}]} for caption in _captions(palette, 170)),
         ],
     }
-
-
-def scheme_now() -> Scheme:
-    """Return whether the page is light or dark."""
-    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def frame(palette: dict[str, str], rows: int) -> dict[str, Any]:

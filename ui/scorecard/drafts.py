@@ -7,10 +7,11 @@ from functools import partial
 import streamlit as st
 
 from rag.evaluation.drafting import KIND
-from rag.evaluation.question_sets import LabelledQuestion, QuestionSet
-from rag.tasks import RESUMABLE, Task
+from rag.evaluation.labelled import LabelledQuestion, QuestionSet
+from rag.task_store import RESUMABLE, Task
+from ui.fragment import fragment
 from ui.language import gettext, mark, ngettext
-from ui.plain import label, place
+from ui.plain import label, label_sentence, place
 from ui.resources import App
 from ui.scorecard.undo import attempt
 
@@ -44,19 +45,18 @@ def show_drafting(app: App, chosen: QuestionSet) -> None:
             st.caption(gettext("Questions are being drafted; you may leave this page and come back."))
         else:
             with st.container(horizontal=True, vertical_alignment="bottom"):
-                number = st.number_input(
-                    gettext("Questions"), 1, MOST_AT_ONCE, USUAL, key=f"sets-draft-number-{chosen.id}", width=160
-                )
+                key = f"sets-draft-number-{chosen.id}"
+                st.number_input(gettext("Questions"), 1, MOST_AT_ONCE, USUAL, key=key, width=160)
                 st.button(
                     gettext("Draft"),
                     icon=":material/edit_note:",
                     type="primary",
                     key="sets-draft-start",
                     on_click=attempt,
-                    args=(partial(_start, app, chosen, int(number)),),
+                    args=(partial(_start, app, chosen, key),),
                 )
     if task is not None:
-        st.fragment(_show_task, run_every=REFRESH_SECONDS if working else None)(app, task.id, working)
+        fragment(_show_task, run_every=REFRESH_SECONDS if working else None)(app, task.id, working)
 
 
 def show_drafts(app: App, chosen: QuestionSet) -> None:
@@ -88,8 +88,8 @@ def show_drafts(app: App, chosen: QuestionSet) -> None:
         st.caption(gettext("The first {number} are shown.", number=SHOWN))
 
 
-def _start(app: App, chosen: QuestionSet, number: int) -> None:
-    spec = {"set_id": chosen.id, "collection": chosen.collection, "number": number}
+def _start(app: App, chosen: QuestionSet, key: str) -> None:
+    spec = {"set_id": chosen.id, "collection": chosen.collection, "number": int(st.session_state[key])}
     app.tasks.add(KIND, gettext(TITLE, name=chosen.name), spec)
 
 
@@ -131,7 +131,7 @@ def _show_task(app: App, task_id: int, was_working: bool) -> None:
 
 def _outcome(app: App, task: Task) -> str:
     if task.result is None:
-        return f":material/error: {label(task.reason)}"
+        return f":material/error: {label_sentence(task.reason)}"
     kept, dropped, unusable = (task.result[name] for name in ("kept", "dropped", "unusable"))
     return ":material/edit_note: " + gettext(
         "Last drafting: {kept} kept, {dropped} dropped since their passage does not answer them, {unusable} replies "
@@ -145,8 +145,8 @@ def _outcome(app: App, task: Task) -> str:
 def _show_draft(app: App, draft: LabelledQuestion) -> None:
     sets = app.question_sets
     with st.container(border=True, gap="xsmall", key=f"sets-draft-card-{draft.id}"):
-        question = st.text_input(gettext("Question"), draft.question, key=f"sets-draft-question-{draft.id}")
-        answer = st.text_input(gettext("Expected answer"), draft.reference, key=f"sets-draft-answer-{draft.id}")
+        st.text_input(gettext("Question"), draft.question, key=f"sets-draft-question-{draft.id}")
+        st.text_input(gettext("Expected answer"), draft.reference, key=f"sets-draft-answer-{draft.id}")
         for target in draft.targets:
             with st.expander(label(place(target.document, target.page)), icon=":material/article:"):
                 st.text(target.quote)
@@ -156,12 +156,8 @@ def _show_draft(app: App, draft: LabelledQuestion) -> None:
                 icon=":material/check:",
                 type="primary",
                 key=f"sets-approve-{draft.id}",
-                on_click=attempt,
-                args=(
-                    partial(_take, app, draft, question, answer),
-                    gettext("“{question}” was approved.", question=question),
-                    partial(_give_back, app, draft),
-                ),
+                on_click=_take,
+                args=(app, draft),
             )
             st.button(
                 gettext("Reject"),
@@ -182,9 +178,14 @@ def _approve(app: App, drafts: list[LabelledQuestion], approved: bool) -> None:
         app.question_sets.approve(draft.id, approved)
 
 
-def _take(app: App, draft: LabelledQuestion, question: str, answer: str) -> None:
-    app.question_sets.edit_question(draft.id, question, answer)
-    app.question_sets.approve(draft.id)
+def _take(app: App, draft: LabelledQuestion) -> None:
+    question, answer = (st.session_state[f"sets-draft-{field}-{draft.id}"] for field in ("question", "answer"))
+
+    def take() -> None:
+        app.question_sets.edit_question(draft.id, question, answer)
+        app.question_sets.approve(draft.id)
+
+    attempt(take, gettext("“{question}” was approved.", question=question), partial(_give_back, app, draft))
 
 
 def _give_back(app: App, draft: LabelledQuestion) -> None:

@@ -10,7 +10,7 @@ from rag.evaluation.metrics import MEASURES
 from rag.evaluation.rows import Row
 from rag.evaluation.scorecard import Scorecard
 from ui.language import gettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.scorecard.names import MEASURE_NAMES, chance, p_text
 
 
@@ -108,7 +108,7 @@ def show_answers(card: Scorecard, names: Sequence[str], rows: Sequence[Row]) -> 
     )
     for score, name in zip(card.scores, names, strict=True):
         for error, count in score.quality.errors.items() if score.quality else ():
-            st.caption(f":material/info: {label(name)}: {count:,} × {label(error)}")
+            st.caption(f":material/info: {label(name)}: {count:,} × {label_sentence(error)}")
     st.dataframe(
         [
             {

@@ -14,7 +14,7 @@ from rag.evaluation.runner import INDEXING, LOADING, MEASURING
 from rag.evaluation.scorecard import CHANCE, Score, Scorecard, Versus
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.tasks import Task
+from rag.task_store import Task
 from rag.types import RerankReport
 from ui.language import gettext, mark, ngettext
 from ui.verdict import format_duration, ran
@@ -117,7 +117,8 @@ def verdict(card: Scorecard, names: Sequence[str]) -> str:
             "Nothing is better than {base}; {name} comes next: nDCG@10 {figures}, which is hardly chance ({p})",
             **values,
         )
-    return f"{head[0].upper()}{head[1:]}; {counts}; {_time(best, base)}."
+    sentence = gettext("; ").join((f"{head[0].upper()}{head[1:]}", counts, _time(best, base)))
+    return gettext("{sentence}.", sentence=sentence)
 
 
 def best_of(card: Scorecard) -> Score | None:

@@ -6,14 +6,14 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.evaluation.configuration import NO_RERANKER, Configuration, RunSpec, combine, requests_for
+from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.quality import MOST_CALLS
-from rag.evaluation.question_sets import QuestionSet
 from rag.evaluation.runner import KIND
 from rag.inventory import list_models
-from ui.chat.search_options import MOST_CANDIDATES
-from ui.lab.options import reranker_choices
+from ui.choices import MOST_CANDIDATES, reranker_choices
+from ui.fragment import fragment
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.scorecard.undo import attempt
 from ui.verdict import format_duration, reranker_name
@@ -29,7 +29,7 @@ AS_IT_IS = 0
 
 def show_new_run(app: App, sets: list[QuestionSet], on_start: str) -> None:
     """Draw the controls of a new run; its id is put into the session's `on_start` when it is started."""
-    st.fragment(_show)(app, sets, on_start)
+    fragment(_show)(app, sets, on_start)
 
 
 def _show(app: App, sets: list[QuestionSet], on_start: str) -> None:
@@ -45,7 +45,7 @@ def _show(app: App, sets: list[QuestionSet], on_start: str) -> None:
             key=f"{PREFIX}set",
             persist_state="session",
         )
-        title = st.text_input(
+        st.text_input(
             gettext("Name of the run"),
             key=f"{PREFIX}title",
             placeholder=named[set_id].name,
@@ -66,7 +66,7 @@ def _show(app: App, sets: list[QuestionSet], on_start: str) -> None:
     try:
         configurations = combine(rerankers, candidates, embedders, chunks)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
         return
     _say_cost(app, configurations, questions, quality)
     if not questions:
@@ -81,14 +81,16 @@ def _show(app: App, sets: list[QuestionSet], on_start: str) -> None:
         icon=":material/play_arrow:",
         disabled=not questions,
         on_click=_start,
-        args=(app, title.strip() or named[set_id].name, spec, on_start),
+        args=(app, named[set_id].name, spec, on_start),
     ):
         st.rerun()
 
 
-def _start(app: App, title: str, spec: RunSpec, on_start: str) -> None:
+def _start(app: App, set_name: str, spec: RunSpec, on_start: str) -> None:
+    title = st.session_state[f"{PREFIX}title"].strip() or set_name
+
     def start() -> None:
-        st.session_state[on_start] = app.tasks.add(KIND, title, spec.record()).id
+        st.session_state[on_start] = app.tasks.add(KIND, title, spec.to_json()).id
 
     attempt(start)
 
@@ -182,7 +184,7 @@ def _say_cost(app: App, configurations: tuple[Configuration, ...], questions: in
     ]
     known, unknown = _predicted(app, configurations)
     if known:
-        parts.append(gettext("reranking takes about {duration}", duration=format_duration(known * questions)))
+        parts.append(gettext("reranking takes about {duration}", duration=format_duration(max(1, known * questions))))
     if unknown:
         parts.append(gettext("not timed yet: {names}", names=", ".join(map(label, unknown))))
     requests = questions * sum(

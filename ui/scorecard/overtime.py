@@ -11,7 +11,7 @@ from rag.evaluation.metrics import MAIN, MEASURES
 from rag.evaluation.rows import About, Ran, Row, read_about, read_rows
 from rag.evaluation.runner import KIND
 from rag.evaluation.scorecard import Overtime, Scorecard, overtime, scorecard
-from rag.tasks import Task
+from rag.task_store import Task
 from ui.language import gettext, ngettext
 from ui.plain import label
 from ui.resources import App
@@ -85,7 +85,8 @@ def show_overtime(app: App, task: Task, card: Scorecard, names: Sequence[str], r
 
 def _cards(app: App, set_id: int) -> list[tuple[Task, Scorecard]]:
     """Return the runs on a set that have figures, the newest first."""
-    tasks = [task for task in app.tasks.store.entries(KIND) if RunSpec.read(task.spec).set_id == set_id and task.ended]
+    ended = [task for task in app.tasks.store.entries(KIND) if task.ended]
+    tasks = [task for task in ended if RunSpec.from_json(task.spec).set_id == set_id]
     version = [(task.id, task.updated_at, task.title) for task in tasks]
     held = st.session_state.get(HELD)
     if held is None or held[0] != version:

@@ -10,8 +10,9 @@ from rag.errors import ResiftError
 from rag.evaluation.corpus import corpus_digest
 from rag.evaluation.rows import About
 from rag.evaluation.scorecard import Scorecard
+from ui.engine_texts import clause
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 
 HASH_CHARACTERS = 12
@@ -22,7 +23,7 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
     about = card.about
     if changed := documents_changed(app, about):
         st.warning(changed, icon=":material/history:")
-    notes = list(map(label, about.warnings))
+    notes = list(map(label_sentence, about.warnings))
     if about.gone:
         notes.append(
             gettext(
@@ -42,7 +43,7 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
         )
     for score, name in zip(card.scores, names, strict=True):
         if score.ran.reason:
-            notes.append(f"{label(name)}: {label(score.ran.reason)}")
+            notes.append(f"{label(name)}: {label_sentence(score.ran.reason)}")
         for failure, count in score.failures.items():
             notes.append(
                 ngettext(
@@ -50,7 +51,7 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
                     "{name} did not run on {number} questions, whose fused order stands: {reason}.",
                     count,
                     name=label(name),
-                    reason=label(failure.rstrip(". ")),
+                    reason=label(clause(failure)),
                 )
             )
         for note, count in score.notes.items():
@@ -60,7 +61,7 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
                     "{name} on {number} questions: {note}",
                     count,
                     name=label(name),
-                    note=label(note),
+                    note=label_sentence(note),
                 )
             )
     for note in notes:
@@ -74,7 +75,7 @@ def documents_changed(app: App, about: About) -> str:
     try:
         entries = app.library.documents(about.collection)
     except ResiftError as error:
-        return label(str(error))
+        return label_sentence(error)
     if not entries:
         return gettext("The collection {name} is gone or empty by now.", name=f"“{label(about.collection)}”")
     if corpus_digest(entries) == about.corpus:
@@ -111,7 +112,7 @@ def show_provenance(app: App, card: Scorecard, names: Sequence[str]) -> None:
         [
             {
                 gettext("Configuration"): name,
-                gettext("Reranker"): one.reranker,
+                gettext("Reranker"): gettext(one.reranker),
                 gettext("Candidates"): one.configuration.candidates,
                 gettext("Embedder"): one.embedder,
                 gettext("Tokens in a chunk"): one.chunk_tokens,

@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.question_sets import LabelledQuestion, Origin, QuestionSet
+from rag.evaluation.labelled import LabelledQuestion, Origin, QuestionSet
 from rag.evaluation.stale import Fault, stale_targets
 from rag.evaluation.targets import Target
 from ui.language import gettext, mark, ngettext
@@ -26,7 +26,7 @@ FAULTS: dict[Fault, str] = {
     "no passage": mark("stale: no passage of the document has this text"),
 }
 ORIGINS: dict[Origin, str] = {
-    "click": mark("made by hand"),
+    "click": mark("made by click"),
     "upload": mark("uploaded"),
     "draft": mark("drafted by the language model"),
 }
@@ -73,34 +73,36 @@ def show_new_question(app: App, chosen: QuestionSet) -> None:
     entries = app.library.documents(chosen.collection)
     with st.expander(gettext("Add a question"), icon=":material/add:", key=f"sets-add-{chosen.id}"):
         added = st.session_state.setdefault("sets_added", 0)
-        question = st.text_input(gettext("Question"), key=f"sets-add-question-{added}")
-        document = st.selectbox(
+        names = {entry.id: entry.name for entry in entries}
+        st.text_input(gettext("Question"), key=f"sets-add-question-{added}")
+        st.selectbox(
             gettext("Document that answers it"),
-            [entry.id for entry in entries],
+            list(names),
             index=None,
-            format_func={entry.id: entry.name for entry in entries}.get,
+            format_func=names.get,
             key=f"sets-add-document-{added}",
         )
-        quote = st.text_area(
+        st.text_area(
             gettext("The passage's words, if not the whole document answers it"),
             height=80,
             key=f"sets-add-quote-{added}",
         )
-        reference = st.text_input(gettext("Expected answer"), key=f"sets-add-reference-{added}")
-        name = next((entry.name for entry in entries if entry.id == document), "")
-        targets = [Target(name, document, quote.strip())] if document else []
+        st.text_input(gettext("Expected answer"), key=f"sets-add-reference-{added}")
         st.button(
             gettext("Add"),
             type="primary",
             key="sets-add-button",
             on_click=attempt,
-            args=(partial(_add, app, chosen.id, question, targets, reference),),
+            args=(partial(_add, app, chosen.id, names, added),),
         )
 
 
-def _add(app: App, set_id: int, question: str, targets: Sequence[Target], reference: str) -> None:
+def _add(app: App, set_id: int, names: Mapping[str, str], added: int) -> None:
+    fields = ("question", "document", "quote", "reference")
+    question, document, quote, reference = (st.session_state[f"sets-add-{field}-{added}"] for field in fields)
+    targets = [Target(names[document], document, quote.strip())] if document else []
     app.question_sets.add_question(set_id, question, targets, reference=reference)
-    st.session_state["sets_added"] += 1
+    st.session_state["sets_added"] = added + 1
 
 
 def _say_state(questions: Sequence[LabelledQuestion], faults: Mapping[str, Fault]) -> None:
@@ -177,19 +179,24 @@ def _show_question(app: App, chosen: QuestionSet, question: LabelledQuestion, fa
 def _show_edit(app: App, question: LabelledQuestion) -> None:
     key = f"sets-edit-{question.id}"
     with st.popover(gettext("Edit"), icon=":material/edit:", type="tertiary", key=f"{key}-{question.question}"):
-        text = st.text_area(gettext("Question"), question.question, key=f"{key}-text")
-        reference = st.text_area(gettext("Expected answer"), question.reference, key=f"{key}-reference")
+        st.text_area(gettext("Question"), question.question, key=f"{key}-text")
+        st.text_area(gettext("Expected answer"), question.reference, key=f"{key}-reference")
         st.button(
             gettext("Save"),
             type="primary",
             key=f"{key}-save",
-            on_click=attempt,
-            args=(
-                partial(app.question_sets.edit_question, question.id, text, reference),
-                gettext("The question was changed."),
-                partial(app.question_sets.edit_question, question.id, question.question, question.reference),
-            ),
+            on_click=_save,
+            args=(app, question, key),
         )
+
+
+def _save(app: App, question: LabelledQuestion, key: str) -> None:
+    edit = partial(app.question_sets.edit_question, question.id)
+    attempt(
+        partial(edit, st.session_state[f"{key}-text"], st.session_state[f"{key}-reference"]),
+        gettext("The question was changed."),
+        partial(edit, question.question, question.reference),
+    )
 
 
 def _show_target(app: App, question: LabelledQuestion, target: Target, fault: Fault | None) -> None:

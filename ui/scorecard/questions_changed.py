@@ -10,7 +10,7 @@ import streamlit as st
 from rag.evaluation.rows import About, Ran
 from rag.evaluation.scorecard import Change, Scorecard
 from rag.evaluation.search import DEPTH
-from rag.tasks import Task
+from rag.task_store import Task
 from ui.language import gettext
 
 BEYOND = f">{DEPTH}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import streamlit as st
 
@@ -11,9 +10,11 @@ from rag.evaluation.metrics import MAIN
 from rag.evaluation.rows import About, Row
 from rag.evaluation.scorecard import Scorecard
 from rag.evaluation.scorecard_record import scorecard_record
-from rag.tasks import Task
-from ui.lab.takeaway import show_run_takeaway
-from ui.language import gettext, mark, ngettext
+from rag.exports.provenance import Record
+from rag.exports.run import run_csv, run_record
+from rag.exports.run_report import run_report
+from rag.task_store import Task
+from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label
 from ui.resources import App
 from ui.scorecard.charts import show_measure, show_outcomes
@@ -23,6 +24,7 @@ from ui.scorecard.overtime import show_overtime
 from ui.scorecard.provenance import show_provenance, show_warnings
 from ui.scorecard.questions_changed import show_changes
 from ui.scorecard.trade_chart import show_trade
+from ui.takeaway import show_takeaway
 
 FEW = 30
 """Under so many questions, only large differences can be told from chance."""
@@ -64,9 +66,9 @@ def show_result(
         return
     with headline:
         said = verdict(card, names)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(label(said), anchor=False)
-            show_run_takeaway(app, partial(scorecard_record, card), about.set_name, said, f"run-takeaway-{task.id}")
+        with st.container(horizontal=True, vertical_alignment="top", key="verdict"):
+            st.header(label(said), anchor=False)
+            _show_takeaway(app, task, card, said)
         _say_how_many(card)
         show_warnings(app, card, names)
     left, right = st.columns([3, 2], gap="large")
@@ -79,11 +81,18 @@ def show_result(
     _show_view(app, task, card, names, rows)
 
 
+def _show_takeaway(app: App, task: Task, card: Scorecard, sentence: str) -> None:
+    def record() -> Record:
+        return run_record(app.pipeline, scorecard_record(card), sentence)
+
+    show_takeaway(f"run-takeaway-{task.id}", card.about.set_name, record, run_report, run_csv)
+
+
 def _say_how_many(card: Scorecard) -> None:
     asked = ngettext("{number} question", "{number} questions", card.questions)
     told = gettext("From {asked} about {set}.", asked=asked, set=label(card.about.set_name))
     if card.questions < FEW and len(card.scores) > 1:
-        told = f"{told} {gettext('With so few, only large differences can be told from chance.')}"
+        told = sentences((told, gettext("With so few, only large differences can be told from chance.")))
     st.caption(told)
 
 

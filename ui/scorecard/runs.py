@@ -10,9 +10,11 @@ from rag.errors import ResiftError
 from rag.evaluation.rows import About, Row, read_about, read_rows
 from rag.evaluation.runner import KIND, MEASURING
 from rag.evaluation.scorecard import Scorecard, milliseconds_left, scorecard
-from rag.tasks import RESUMABLE, Task
+from rag.task_store import RESUMABLE, Task
+from ui.engine_texts import translate
+from ui.fragment import fragment
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label_sentence
 from ui.resources import App
 from ui.scorecard.names import STAGES, STATES, title_of
 from ui.scorecard.new_run import show_new_run
@@ -55,7 +57,7 @@ def show_runs(app: App) -> None:
     try:
         sets, tasks = app.question_sets.sets(), app.tasks.store.entries(KIND)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
         return
     if started := st.session_state.pop(STARTED, None):
         st.session_state[CHOSEN] = started
@@ -67,7 +69,7 @@ def show_runs(app: App) -> None:
             show_new_run(app, sets, STARTED)
     if tasks:
         task = _choose(tasks)
-        st.fragment(_show_run, run_every=None if task.ended else REFRESH_SECONDS)(app, task.id, task.ended)
+        fragment(_show_run, run_every=None if task.ended else REFRESH_SECONDS)(app, task.id, task.ended)
 
 
 def _choose(tasks: list[Task]) -> Task:
@@ -75,8 +77,7 @@ def _choose(tasks: list[Task]) -> Task:
     named = {task.id: task for task in tasks}
     asked = st.query_params.get(PARAMETER, "")
     if st.session_state.get(CHOSEN) not in named:
-        number = int(asked) if asked.isdecimal() else 0
-        st.session_state[CHOSEN] = number if number in named else tasks[0].id
+        st.session_state[CHOSEN] = next((task.id for task in tasks if str(task.id) == asked), tasks[0].id)
     chosen = st.selectbox(
         gettext("Run"),
         list(named),
@@ -90,18 +91,15 @@ def _choose(tasks: list[Task]) -> Task:
 
 def _show_run(app: App, task_id: int, had_ended: bool) -> None:
     """Draw one run; drawn again by itself while it is at work."""
-    try:
-        task = app.tasks.store.get(task_id)
-        if task is None or task.ended != had_ended:
-            st.rerun()
-        _show_state(app, task)
-        result = _result(app, task)
-        if result.about is not None and result.card() is not None:
-            show_result(app, task, result.about, result.rows, result.card)
-        elif not task.ended:
-            st.caption(gettext("The first figures appear as soon as every configuration was asked one question."))
-    except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+    task = app.tasks.store.get(task_id)
+    if task is None or task.ended != had_ended:
+        st.rerun()
+    _show_state(app, task)
+    result = _result(app, task)
+    if result.about is not None and result.card() is not None:
+        show_result(app, task, result.about, result.rows, result.card)
+    elif not task.ended:
+        st.caption(gettext("The first figures appear as soon as every configuration was asked one question."))
 
 
 def _result(app: App, task: Task) -> RunResult:
@@ -121,7 +119,7 @@ def _show_state(app: App, task: Task) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-state"):
         st.markdown(f"{icon} **{gettext(word)}**", width="content")
         if task.state in ("failed", "interrupted"):
-            st.text(task.reason, width="content")
+            st.text(translate(task.reason), width="content")
         st.space("stretch")
         if not task.ended:
             st.button(

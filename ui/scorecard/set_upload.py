@@ -16,7 +16,7 @@ from rag.errors import InputError, ResiftError
 from rag.evaluation.beir_files import has_corpus, keep_staged, read_staged, stage_beir
 from rag.evaluation.set_files import COLUMNS, Kind, Problem, SetFile, locate, read_set
 from ui.language import gettext, mark, ngettext
-from ui.plain import label, place
+from ui.plain import label, label_sentence, place
 from ui.resources import App
 from ui.scorecard.questions import stale_of
 from ui.scorecard.undo import attempt
@@ -81,7 +81,7 @@ def show_set_upload(app: App, collections: Sequence[str], choose: Callable[[int]
         upload = _read(app, files)
         _show_preview(app, upload, collections, choose)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
 
 
 def _read(app: App, files: Sequence[Any]) -> Upload:
@@ -119,14 +119,14 @@ def _read_files(app: App, files: Sequence[Any]) -> Upload:
         name = stem if names[0].endswith(".zip") else "BEIR"
         return Upload(name, SetFile(questions, ()), notes, staged)
     if len(files) > 1:
-        raise InputError("Several tables were chosen: upload one at a time, each becomes a set.")
+        raise InputError(mark("Several tables were chosen: upload one at a time, each becomes a set."))
     return Upload(stem, read_set(decode(files[0].getvalue(), names[0]), names[0]))
 
 
 def _show_preview(app: App, upload: Upload, collections: Sequence[str], choose: Callable[[int], None]) -> None:
     number = st.session_state[ROUND]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input(gettext("Name"), upload.name, key=f"sets-upload-name-{number}", width=280)
+        st.text_input(gettext("Name"), upload.name, key=f"sets-upload-name-{number}", width=280)
         collection = ""
         if not upload.own_corpus:
             collection = st.selectbox(
@@ -149,7 +149,7 @@ def _show_preview(app: App, upload: Upload, collections: Sequence[str], choose: 
     for problem in upload.file.problems:
         st.caption(f":material/warning: {_problem(problem)}")
     for note in upload.notes:
-        st.caption(f":material/info: {label(note)}")
+        st.caption(f":material/info: {label_sentence(note)}")
     if not upload.own_corpus:
         _say_unfound(app, collection, upload)
     st.dataframe(
@@ -173,7 +173,7 @@ def _show_preview(app: App, upload: Upload, collections: Sequence[str], choose: 
             icon=":material/check:",
             key="sets-take",
             on_click=attempt,
-            args=(partial(_take, app, upload, name, collection, choose),),
+            args=(partial(_take, app, upload, collection, choose),),
         )
         st.button(gettext("Leave it"), type="tertiary", key="sets-leave", on_click=_empty)
 
@@ -198,8 +198,9 @@ def _problem(problem: Problem) -> str:
     return gettext(PROBLEMS[problem.kind], number=f"{len(listed):,}", rows=shown)
 
 
-def _take(app: App, upload: Upload, name: str, collection: str, choose: Callable[[int], None]) -> None:
-    """Keep the set; its corpus first, so that no set is ever there without it."""
+def _take(app: App, upload: Upload, collection: str, choose: Callable[[int], None]) -> None:
+    """Keep the set as it was shown; its corpus first, so that no set is ever there without it."""
+    name = st.session_state[f"sets-upload-name-{st.session_state[ROUND]}"]
     folder = keep_staged(upload.staged) if upload.staged is not None and upload.own_corpus else None
     try:
         made = app.question_sets.create_with(name, collection, upload.file.questions, "upload", folder=folder)

@@ -8,10 +8,10 @@ from functools import partial
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.question_sets import QuestionSet
-from rag.evaluation.set_files import write_csv, write_jsonl
+from rag.evaluation.labelled import QuestionSet
+from rag.evaluation.set_files import set_csv, set_jsonl
 from ui.language import gettext, ngettext
-from ui.plain import label
+from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.scorecard.drafts import show_drafting, show_drafts
 from ui.scorecard.questions import show_new_question, show_questions
@@ -53,7 +53,7 @@ def _show_sets(app: App) -> None:
         if question_set is not None:
             _show_set(app, question_set)
     except ResiftError as error:
-        st.error(label(str(error)), icon=":material/error:")
+        st.error(label_sentence(error), icon=":material/error:")
 
 
 def _choose(sets: Sequence[QuestionSet]) -> int | None:
@@ -79,20 +79,19 @@ def _show_new(app: App, collections: Sequence[str]) -> None:
     # A key that counts the sets made, so that the popover is closed and empty again after one was.
     made = st.session_state.setdefault("sets_made", 0)
     with st.popover(gettext("New set"), icon=":material/add:", key=f"sets-new-{made}"):
-        name = st.text_input(gettext("Name"), key=f"sets-new-name-{made}")
-        collection = st.selectbox(
-            gettext("Collection"), collections or [app.settings.collection], key=f"sets-new-collection-{made}"
-        )
+        st.text_input(gettext("Name"), key=f"sets-new-name-{made}")
+        st.selectbox(gettext("Collection"), collections or [app.settings.collection], key=f"sets-new-collection-{made}")
         st.button(
             gettext("Create"),
             type="primary",
             key=f"sets-create-{made}",
             on_click=attempt,
-            args=(partial(_create, app, name, collection),),
+            args=(partial(_create, app, made),),
         )
 
 
-def _create(app: App, name: str, collection: str) -> None:
+def _create(app: App, made: int) -> None:
+    name, collection = (st.session_state[f"sets-new-{field}-{made}"] for field in ("name", "collection"))
     choose_set(app.question_sets.create(name, collection).id)
     st.session_state["sets_made"] += 1
 
@@ -118,10 +117,10 @@ def _show_set(app: App, chosen: QuestionSet) -> None:
         st.error(gettext("The documents of this set are gone from the data folder: upload it again."))
     with st.container(horizontal=True):
         _show_rename(app, chosen)
-        for suffix, write in (("csv", write_csv), ("jsonl", write_jsonl)):
+        for suffix, write in (("csv", set_csv), ("jsonl", set_jsonl)):
             st.download_button(
                 gettext("Download {format}", format=suffix.upper()),
-                partial(_encoded, write, chosen, suffix),
+                partial(write, chosen),
                 file_name=f"{_file_name(chosen.name)}.{suffix}",
                 mime="text/csv" if suffix == "csv" else "application/jsonl",
                 icon=":material/download:",
@@ -152,29 +151,29 @@ def _show_set(app: App, chosen: QuestionSet) -> None:
 
 def _show_rename(app: App, chosen: QuestionSet) -> None:
     with st.popover(gettext("Rename"), icon=":material/edit:", type="tertiary", key=f"sets-rename-{chosen.name}"):
-        name = st.text_input(gettext("Name"), chosen.name, key=f"sets-name-{chosen.id}-{chosen.name}")
+        key = f"sets-name-{chosen.id}-{chosen.name}"
+        st.text_input(gettext("Name"), chosen.name, key=key)
         st.button(
             gettext("Save"),
             type="primary",
             key="sets-save-name",
-            on_click=attempt,
-            args=(
-                partial(app.question_sets.rename, chosen.id, name),
-                gettext("“{before}” is called “{after}” now.", before=chosen.name, after=" ".join(name.split())),
-                partial(app.question_sets.rename, chosen.id, chosen.name),
-            ),
+            on_click=_rename,
+            args=(app, chosen, key),
         )
+
+
+def _rename(app: App, chosen: QuestionSet, key: str) -> None:
+    name = st.session_state[key]
+    attempt(
+        partial(app.question_sets.rename, chosen.id, name),
+        gettext("“{before}” is called “{after}” now.", before=chosen.name, after=" ".join(name.split())),
+        partial(app.question_sets.rename, chosen.id, chosen.name),
+    )
 
 
 def _restore(app: App, set_id: int) -> None:
     app.question_sets.restore(set_id)
     choose_set(set_id)
-
-
-def _encoded(write: object, chosen: QuestionSet, suffix: str) -> bytes:
-    # Spreadsheet programs take a CSV file without the mark for one in the encoding of their country.
-    assert callable(write)
-    return str(write(chosen)).encode("utf-8-sig" if suffix == "csv" else "utf-8")
 
 
 def _file_name(name: str) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from rag.evaluation.scorecard import Scorecard
-from ui.lab.rank_chart import PALETTES
 from ui.language import gettext
-from ui.scorecard.charts import Scheme, axis, colour, frame, scheme_now
+from ui.palette import PALETTES, Scheme, scheme_now
+from ui.scorecard.charts import axis, colour, frame
 from ui.scorecard.names import MEASURE_NAMES
 from ui.verdict import format_duration
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from ui.language import gettext
-from ui.plain import label
+from ui.plain import label_sentence
 
 STYLE = Path(__file__).with_suffix(".css")
 FAILURE = "sets_failure"
@@ -26,7 +26,11 @@ class Undo:
 
 
 def attempt(action: Callable[[], object], said: str = "", undo: Callable[[], object] | None = None) -> None:
-    """Do what a button asks for, as its callback; `said` and `undo` are then offered, a failure is said."""
+    """Do what a button asks for, as its callback; `said` and `undo` are then offered, a failure is said.
+
+    What was just typed is to be read from the session's state by then: a click that follows at once comes before the
+    run that would have handed it over.
+    """
     try:
         action()
     except ResiftError as error:
@@ -39,7 +43,7 @@ def attempt(action: Callable[[], object], said: str = "", undo: Callable[[], obj
 def show_undo() -> None:
     """Say what failed, and offer to take back what was done last."""
     if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label(failure), icon=":material/error:")
+        st.error(label_sentence(failure), icon=":material/error:")
     last: Undo | None = st.session_state.get(LAST)
     if last is None:
         return

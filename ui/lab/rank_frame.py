@@ -1,0 +1,174 @@
+"""What the rank-move chart is drawn in: its places and colours, the line, and the names of the lists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag.comparison import Change
+from ui.lab.orders import WORDS, Column
+from ui.language import gettext
+
+DRAWN: tuple[Change, ...] = ("neither", "both", "left", "entered")
+"""From the back to the front."""
+
+LABELS = "clamp(width * 0.41, 130, 340)"
+"""The room for the labels in pixels, by the chart's width."""
+
+HEADING_LINE = 14
+"""Pixels for a line of the lists' names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What the layers of one chart have in common; `rows` are its places from top to bottom, `last` its last column."""
+
+    palette: dict[str, str]
+    row_height: int
+    rows: int
+    last: int
+
+    @property
+    def numbered(self) -> bool:
+        """Whether a row has room for a number."""
+        return self.row_height > 15
+
+    @property
+    def x(self) -> dict[str, Any]:
+        """The columns leave room for the labels on their right."""
+        ends = [{"expr": "clamp(width * 0.06, 22, 50)"}, {"expr": f"width - {LABELS}"}]
+        scale = {"domain": [0, self.last], "range": ends, "nice": False, "zero": False}
+        return {"field": "column", "type": "quantitative", "axis": None, "scale": scale}
+
+    @property
+    def y(self) -> dict[str, Any]:
+        """The first place is at the top."""
+        scale = {"domain": [self.rows + 0.5, 0.5], "nice": False, "zero": False}
+        return {"field": "place", "type": "quantitative", "axis": None, "scale": scale}
+
+    def by_change(self, values: dict[Any, Any]) -> dict[str, Any]:
+        """Encode what became of a passage by a scale."""
+        domain = [gettext(WORDS[change]) for change in reversed(DRAWN)]
+        scale = {"domain": domain, "range": [values[change] for change in reversed(DRAWN)]}
+        return {"field": "change", "type": "nominal", "scale": scale}
+
+    @property
+    def colour(self) -> dict[str, Any]:
+        """The colour of what is written of a passage; muted where it is not read."""
+        return {"condition": when_read(self.palette), "value": self.palette["muted"]}
+
+
+def when_read(values: dict[Any, Any]) -> list[dict[str, Any]]:
+    """Return the conditions that give what is read by either its value."""
+    return [
+        {"test": f"datum.change === {json.dumps(gettext(WORDS[change]))}", "value": values[change]}
+        for change in DRAWN
+        if change != "neither"
+    ]
+
+
+def draw_cut(style: Style, top: int) -> list[dict[str, Any]]:
+    """Shade what is read, and draw the line below it."""
+    one, across = {"values": [{}]}, {"x": {"value": 0}, "x2": {"value": "width"}}
+    head, below = _datum(style.y, 0.5), _datum(style.y, top + 0.5)
+    muted = style.palette["muted"]
+    return [
+        {
+            "data": one,
+            "mark": {"type": "rect", "color": style.palette["soft"], "cornerRadius": 6},
+            "encoding": {**across, "y": head, "y2": {"datum": top + 0.5}},
+        },
+        {
+            "data": one,
+            "mark": {"type": "rule", "color": muted, "strokeDash": [2, 3], "strokeWidth": 1.5},
+            "encoding": {**across, "y": below},
+        },
+        {
+            "data": one,
+            "mark": {
+                "type": "text",
+                "align": "right",
+                "baseline": "bottom",
+                "dx": -6,
+                "dy": -4,
+                "color": muted,
+                "opacity": {"expr": "width < 500 ? 0 : 1"},
+            },
+            "encoding": {"x": {"value": "width"}, "y": below, "text": {"value": gettext("{top} read", top=top)}},
+        },
+    ]
+
+
+def _datum(channel: dict[str, Any], value: float) -> dict[str, Any]:
+    return {**{key: part for key, part in channel.items() if key != "field"}, "datum": value}
+
+
+def draw_headings(style: Style, headings: Headings) -> dict[str, Any]:
+    """Write the name of each list above it."""
+    values = [{"column": number, "text": text} for number, text in enumerate(headings.texts)]
+    return {
+        "data": {"values": values},
+        "mark": {
+            "type": "text",
+            "baseline": "top",
+            "lineBreak": "\n",
+            "lineHeight": HEADING_LINE,
+            "fontWeight": 600,
+            "fontSize": {"expr": "width < 500 ? 10 : 12"},
+            "color": style.palette["text"],
+        },
+        "encoding": {
+            "x": style.x,
+            "y": {"value": -HEADING_LINE * headings.lines - 6},
+            "text": {"field": "text"},
+        },
+    }
+
+
+def draw_missing(style: Style, columns: Sequence[Column], row: int) -> dict[str, Any]:
+    """Name the place below all ranks, from which what a search did not recall enters."""
+    values = [
+        {"column": number, "place": row, "text": gettext("not\nrecalled")}
+        for number, column in enumerate(columns)
+        if None in column.ranks.values()
+    ]
+    return {
+        "data": {"values": values},
+        "mark": {
+            "type": "text",
+            "baseline": "top",
+            "lineBreak": "\n",
+            "dy": 7,
+            "fontSize": 10,
+            "color": style.palette["muted"],
+        },
+        "encoding": {"x": style.x, "y": style.y, "text": {"field": "text"}},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """The names of the columns, broken into the same number of lines."""
+
+    texts: tuple[str, ...]
+    lines: int
+
+
+def wrap_headings(names: Sequence[str]) -> Headings:
+    """Break names at spaces and hyphens, the sooner the more there are; short ones are pushed down."""
+    characters = min(14, max(8, 70 // len(names)))
+    broken = [_broken(name, characters) for name in names]
+    lines = max(map(len, broken))
+    return Headings(tuple("\n".join([""] * (lines - len(one)) + one) for one in broken), lines)
+
+
+def _broken(name: str, characters: int) -> list[str]:
+    lines = [""]
+    for word in re.findall(r"[^\s-]+[\s-]?|[\s-]", name):
+        if lines[-1] and len(lines[-1] + word) > characters:
+            lines.append("")
+        lines[-1] += word
+    return [line.strip() for line in lines[:3]]
