@@ -141,6 +141,11 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path
     pytest.fail(f"Streamlit did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
+def at_rest(page: Page) -> None:
+    """Wait until the page is drawn to its end: what a click finds before may be replaced in the same moment."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
 def chat_input(page: Page) -> Locator:
     """Return the field that questions are written into."""
     return page.get_by_test_id("stChatInput").locator("textarea")

@@ -16,7 +16,7 @@ from rag.evaluation.labelled import NewQuestion
 from rag.evaluation.runner import KIND as RUN
 from rag.evaluation.targets import Target
 from rag.lock import DataFolderLock
-from tests.browser import REPOSITORY, WORK_MS, Running, ask, serve, visit
+from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import assemble
 
@@ -52,10 +52,6 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             pass
     with serve(REPOSITORY / "app.py", folder, {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1"}) as address:
         yield Running(chromium, address)
-
-
-def at_rest(page: Page) -> None:
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def violations(page: Page) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import REPOSITORY, serve, visit
+from tests.browser import REPOSITORY, at_rest, serve, visit
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 
@@ -52,10 +52,6 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
 
 def box(page: Page) -> Locator:
     return page.get_by_test_id("stChatInput").locator("textarea")
-
-
-def at_rest(page: Page) -> None:
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def begin_to_write(page: Page) -> None:

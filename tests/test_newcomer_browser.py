@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ingest.jobs import Jobs
-from tests.browser import REPOSITORY, WORK_MS, Running, ask, chat_input, serve, visit
+from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, chat_input, serve, visit
 from tests.files import pdf
 
 
@@ -42,7 +42,7 @@ def open_collection(page: Page, name: str) -> None:
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("combobox", name="Collection")).to_have_value(name)
     # Not before the page is at rest is the uploader that of the new collection.
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    at_rest(page)
 
 
 def upload(page: Page, name: str, content: bytes) -> None:

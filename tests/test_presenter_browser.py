@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import REPOSITORY, serve, visit
+from tests.browser import REPOSITORY, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from tests.test_panel_browser import CONTRASTS
 from ui.lab.scenes import prepared_scenes
@@ -72,7 +72,7 @@ def test_a_link_opens_a_step_and_keys_walk_and_glide_without_asking_the_server(c
         expect(page.get_by_text("Step 3 of 6", exact=True)).to_be_visible(timeout=WORK_MS)
         expect(page.locator(".row").nth(1).locator(".move")).to_have_text("9 → 2 entered")
         expect(page.get_by_test_id("stHeader")).to_be_hidden()
-        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        at_rest(page)
         page.wait_for_load_state("networkidle")
         page.evaluate("""() => {
             window.sent = [];

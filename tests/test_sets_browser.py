@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import REPOSITORY, serve, visit
+from tests.browser import REPOSITORY, at_rest, serve, visit
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 
@@ -86,6 +86,7 @@ def test_a_click_makes_gold_that_is_measured_drafted_and_uploaded_beside(chromiu
         page.get_by_text("Upload a set").click()
         page.locator("input[type=file]").set_input_files(table)
         expect(page.get_by_text("Documents that the collection does not have")).to_be_visible(timeout=WORK_MS)
+        at_rest(page)
         page.get_by_role("button", name="Take this set").click()
         expect(page.get_by_text("stale: the document is not in the collection")).to_be_visible(timeout=WORK_MS)
         # The preview's table and the offer to undo have the question too.

@@ -10,6 +10,7 @@ from ui.chat.conversations import current_conversation, is_gone, open_conversati
 from ui.chat.keyboard import listen_to_keys
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
+from ui.chat.writing import being_written
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
 from ui.language import gettext
@@ -18,6 +19,8 @@ from ui.resources import App
 
 def show_chat(app: App) -> None:
     """Draw the chat page."""
+    # Before the conversation is read: an answer that is kept in between is in what is read, or drawn once more.
+    written_now = being_written()
     conversation = current_conversation(app)
     options = show_sidebar(app, conversation)
     if conversation is None and options is None:
@@ -30,7 +33,15 @@ def show_chat(app: App) -> None:
         ratings = app.feedback.of_conversation(conversation.id)
         for turn in turns:
             latest = turn is conversation.turns[-1]
-            show_turn(app, turn, ratings, latest=latest, reveal=latest and found is None, askable=usable is not None)
+            show_turn(
+                app,
+                turn,
+                ratings,
+                being_written=turn.id in written_now,
+                latest=latest,
+                reveal=latest and found is None,
+                askable=usable is not None,
+            )
     if usable is None:
         _show_collection_gone()
     elif asking is not None:

@@ -23,10 +23,13 @@ from ui.resources import App
 WAIT = "500ms"
 
 
-def show_turn(app: App, turn: Turn, ratings: Ratings, *, latest: bool, reveal: bool, askable: bool) -> None:
+def show_turn(
+    app: App, turn: Turn, ratings: Ratings, *, being_written: bool, latest: bool, reveal: bool, askable: bool
+) -> None:
     """Draw a turn; the panel of an earlier one is drawn when it is asked for.
 
-    With `reveal` the page scrolls to it once. `askable` says whether its collection is there to be asked again.
+    `being_written` says whether its answer was on its way when the turn was read. With `reveal` the page scrolls to it
+    once. `askable` says whether its collection is there to be asked again.
     """
     key = turn_key(turn.id)
     with st.chat_message("user", avatar=":material/person:"):
@@ -42,7 +45,7 @@ def show_turn(app: App, turn: Turn, ratings: Ratings, *, latest: bool, reveal: b
             st.error(label_sentence(turn.error), icon=":material/error:")
         if turn.answer is not None:
             _show_answer(app, turn, turn.answer, ratings, key)
-        if turn.answer is None and is_being_written(turn.id):
+        if turn.answer is None and not turn.error and being_written:
             fragment(_wait_for_answer, run_every=WAIT)(turn.id)
         elif turn.error or turn.answer is None or not turn.answer.complete:
             _offer_again(turn, key, askable=askable)
