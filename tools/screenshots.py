@@ -190,7 +190,7 @@ def _answers(page: Page, address: str) -> Shot:
     if begin.count():
         begin.click()
     vote = page.get_by_role("button", name="Left is better")
-    expect(vote.or_(page.get_by_text("Sources").first)).to_be_visible(timeout=WORK_MS)
+    expect(vote.or_(page.get_by_text("Sources cited by")).first).to_be_visible(timeout=WORK_MS)
     if vote.count():
         vote.click()
     _rest(page)

@@ -59,8 +59,8 @@ def show_pane(pair: Pair, side: Side, text: str) -> None:
                 _show_source(pair, side, citation)
     if answer.mode == "extractive" and answer.citations and not answer.warnings:
         st.caption(gettext("Quoted from the passages: no language model is set up (LLM_MODEL)."))
-    if pair.revealed:
-        st.caption(f":material/timer: {_times(pair.side(side).retrieval, answer)}")
+    if pair.revealed and (times := _times(pair.side(side).retrieval, answer)):
+        st.caption(f":material/timer: {times}")
 
 
 def _show_source(pair: Pair, side: Side, citation: Citation) -> None:
