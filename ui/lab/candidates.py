@@ -22,6 +22,9 @@ PASSAGE = "lab_passage"
 SUGGESTED = "lab_suggested_passage"
 """The id of the chunk that was opened by the lab, not by a person: on a phone it stays below the chart."""
 
+DRAWN = "lab_drawn_passage"
+"""The passage that was open when it was last drawn: a view below draws itself alone."""
+
 CHARTS = "lab_charts"
 """How many times a passage was opened or closed elsewhere than in the chart, which is then drawn anew."""
 
@@ -51,6 +54,11 @@ def open_passage(chunk_id: str | None) -> None:
     st.session_state[CHARTS] = st.session_state.get(CHARTS, 0) + 1
 
 
+def opened_since() -> bool:
+    """Tell whether a passage was opened in a view below since the passage was last drawn."""
+    return bool(st.session_state.get(PASSAGE) != st.session_state.get(DRAWN))
+
+
 def show_chart(comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     """Draw the rank-move chart, whose lines open passages."""
     state, top = st.session_state, len(after.kept)
@@ -69,7 +77,7 @@ def show_chart(comparison: Comparison, before: Retrieval, after: Retrieval) -> N
 
 def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     """Draw the passage that is open: its text, its ranks, and what can be said and done about it."""
-    opened = st.session_state.get(PASSAGE)
+    opened = st.session_state[DRAWN] = st.session_state.get(PASSAGE)
     hit = next((hit for hit in comparison.fused.hits if hit.chunk.id == opened), None)
     if hit is None:
         st.caption(gettext("Click a line or its label to read the passage here."))

@@ -16,7 +16,7 @@ from ui.engine_texts import clause
 from ui.fragment import fragment
 from ui.lab.address import take_address, write_address
 from ui.lab.answers import show_answers
-from ui.lab.candidates import open_passage, show_chart, show_passage, show_table, suggest_passage
+from ui.lab.candidates import open_passage, opened_since, show_chart, show_passage, show_table, suggest_passage
 from ui.lab.curve import show_curve
 from ui.lab.duel import duel_verdict, show_duel
 from ui.lab.options import PREFIX, QUESTION, TOP, LabOptions, choose_lab_options, choose_top, predict
@@ -179,6 +179,13 @@ def _show_result(app: App, whole: Comparison) -> None:
         show_chart(comparison, before, after)
     with passage:
         show_passage(app, comparison, before, after)
+    fragment(_show_sections)(app, comparison, before, after)
+
+
+def _show_sections(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the views; a fragment of its own, so that choosing another leaves the chart alone."""
+    if opened_since():
+        st.rerun()
     section = st.segmented_control(
         gettext("View"),
         list(SECTIONS),
