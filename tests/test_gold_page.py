@@ -9,37 +9,19 @@ from streamlit.testing.v1 import AppTest
 
 from rag.evaluation.scores import FEWEST_QUESTIONS
 from rag.evaluation.targets import Target, target_of
-from rag.lock import DataFolderLock
-from tests.parts import ingest, offline_settings, open_library
+from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
 from ui.lab.gold import figures
 from ui.lab.score_chart import describe_scores, score_chart_spec
-from ui.resources import App, assemble
+from ui.resources import App
 
-TEXTS = {
-    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
-    "sugar.md": "Sugary drinks raise blood sugar quickly.",
-    "pump.md": "Let the pump cool down for twenty minutes.",
-}
 QUESTION = "How do I cool a hot phone?"
-
-
-def draw_lab(app: object) -> None:
-    # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.lab.page import show_lab
-
-    show_lab(app)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    data = tmp_path_factory.mktemp("data")
-    settings = offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2)
-    with open_library(settings) as library:
-        for name, text in TEXTS.items():
-            ingest(library, "notes", name, text)
-        ingest(library, "one", "heat.md", TEXTS["heat.md"])
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+    with lab_app(tmp_path_factory.mktemp("data")) as app:
+        yield app
 
 
 @pytest.fixture

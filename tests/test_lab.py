@@ -12,22 +12,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.comparison import Comparison, moves
-from rag.lock import DataFolderLock
 from rag.types import Retrieval
-from tests.parts import ingest, offline_settings, open_library
+from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
 from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_chart, describe_move, order_name, rank_columns
 from ui.lab.rank_chart import LEGEND_ROOM, chart_spec
 from ui.lab.rank_frame import HEADING_LINE
-from ui.resources import App, assemble
+from ui.resources import App
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
-TEXTS = {
-    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
-    "sugar.md": "Sugary drinks raise blood sugar quickly.",
-    "pump.md": "Let the pump cool down for twenty minutes.",
-}
 
 
 def reranked(name: str, *order: int, ms: float = 640.2, **more: Any) -> Retrieval:
@@ -147,22 +141,10 @@ def test_the_chart_is_told_in_words_too() -> None:
     )
 
 
-def draw_lab(app: object) -> None:
-    # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.lab.page import show_lab
-
-    show_lab(app)  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    data = tmp_path_factory.mktemp("data")
-    settings = offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2)
-    with open_library(settings) as library:
-        for name, text in TEXTS.items():
-            ingest(library, "notes", name, text)
-        ingest(library, "one", "heat.md", TEXTS["heat.md"])
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+    with lab_app(tmp_path_factory.mktemp("data")) as app:
+        yield app
 
 
 @pytest.fixture

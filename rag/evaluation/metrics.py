@@ -50,7 +50,6 @@ class Measurer:
     """Measures rankings against judgments; raises UnavailableError where the library that does it is missing."""
 
     def __init__(self, judgments: Mapping[str, Mapping[str, int]]) -> None:
-        self._judgments = judgments
         self._first_ten = _evaluator(judgments, ["recip_rank"])
         self._whole = _evaluator(judgments, [name for name in MEASURES.values() if name != "recip_rank"])
 

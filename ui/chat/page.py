@@ -10,7 +10,7 @@ from ui.chat.conversations import current_conversation, is_gone, open_conversati
 from ui.chat.keyboard import listen_to_keys
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
-from ui.chat.writing import being_written
+from ui.chat.writing import turns_being_written
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
 from ui.language import gettext
@@ -20,7 +20,7 @@ from ui.resources import App
 def show_chat(app: App) -> None:
     """Draw the chat page."""
     # Before the conversation is read: an answer that is kept in between is in what is read, or drawn once more.
-    written_now = being_written()
+    written_now = turns_being_written()
     conversation = current_conversation(app)
     options = show_sidebar(app, conversation)
     if conversation is None and options is None:

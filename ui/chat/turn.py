@@ -13,7 +13,7 @@ from ui.chat.export import show_question_takeaway
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
-from ui.chat.writing import is_being_written
+from ui.chat.writing import turns_being_written
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext
@@ -127,7 +127,7 @@ def _show_source(app: App, turn: Turn, citation: Citation, ratings: Ratings, key
 
 def _wait_for_answer(turn_id: int) -> None:
     """Say that an answer is on its way, and draw the page anew when it is kept; a fragment."""
-    if not is_being_written(turn_id):
+    if turn_id not in turns_being_written():
         st.rerun()
     st.caption(f":material/pending: {gettext('The answer is being written…')}")
 

@@ -28,14 +28,9 @@ _written_now: set[int] = set()
 """The turns whose answers are being written by this process."""
 
 
-def being_written() -> frozenset[int]:
+def turns_being_written() -> frozenset[int]:
     """Return the turns whose answers are being written now, in any tab, or were stopped and are not yet kept."""
     return frozenset(_written_now)
-
-
-def is_being_written(turn_id: int) -> bool:
-    """Return whether a turn's answer is still being written, in any tab, or stopped and not yet kept."""
-    return turn_id in _written_now
 
 
 class Writing:

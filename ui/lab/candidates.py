@@ -34,7 +34,7 @@ CHART = "lab_chart"
 RANK_WIDTH = 105
 
 
-def most_telling(comparison: Comparison) -> str | None:
+def _most_telling(comparison: Comparison) -> str | None:
     """Return the id of the passage to show first: the best that entered with the first reranker, else its best."""
     if len(comparison.orders) < 2:
         return None
@@ -44,7 +44,7 @@ def most_telling(comparison: Comparison) -> str | None:
 
 def suggest_passage(comparison: Comparison) -> None:
     """Show the most telling passage of a new comparison."""
-    open_passage(most_telling(comparison))
+    open_passage(_most_telling(comparison))
     st.session_state[SUGGESTED] = st.session_state[PASSAGE]
 
 
