@@ -216,9 +216,34 @@ def _child(source: Path, folder: Path) -> None:
         folder / FOLDER / MODEL_FILE,
         op_types_to_quantize=QUANTISED,
         per_channel=True,
-        weight_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8 if multiplies_signed_bytes() else QuantType.QUInt8,
         use_external_data_format=bool(data),
     )
+
+
+def multiplies_signed_bytes() -> bool:
+    """Tell whether this processor adds up products of unsigned with signed bytes exactly.
+
+    Without instructions for it (VNNI on x86) two products are added in 16 bits, in which large ones do not fit;
+    products of unsigned bytes are then added another way, exactly and about as fast.
+    """
+    import numpy as np
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    width = 64  # wide enough for the kernels that real models run on
+    weights = helper.make_tensor("weights", TensorProto.INT8, [width, width], np.full(width**2, 127, np.int8))
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["inputs", "weights"], ["sums"])],
+        "products",
+        [helper.make_tensor_value_info("inputs", TensorProto.UINT8, [1, width])],
+        [helper.make_tensor_value_info("sums", TensorProto.INT32, [1, width])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (sums,) = session.run(None, {"inputs": np.full((1, width), 255, np.uint8)})
+    return bool((sums == width * 255 * 127).all())
 
 
 def external_data(source: Path) -> set[str]:

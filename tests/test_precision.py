@@ -27,6 +27,7 @@ from rag.precision import (
     external_data,
     int8_files,
     make_int8,
+    multiplies_signed_bytes,
     needed_space,
     read_agreement,
     write_agreement,
@@ -132,6 +133,15 @@ def test_int8_is_a_smaller_model_whose_scores_are_near(making: Making, files: Mo
     assert weights < len(making.before["weights.bin"])
     assert is_quantised(made.folder / made.model_file)
     assert relevance(made) == pytest.approx(relevance(files), abs=0.02)
+
+
+def test_int8_weights_are_such_that_this_processor_adds_up_their_products_exactly(making: Making) -> None:
+    import onnx
+
+    model = onnx.load(making.made[0].folder / making.made[0].model_file, load_external_data=False)
+    multiplied = {node.input[1] for node in model.graph.node if node.op_type == "MatMulInteger"}
+    kinds = {tensor.data_type for tensor in model.graph.initializer if tensor.name in multiplied}
+    assert kinds == {onnx.TensorProto.INT8 if multiplies_signed_bytes() else onnx.TensorProto.UINT8}
 
 
 def test_int8_scores_of_a_passage_do_not_depend_on_the_others(making: Making) -> None:
