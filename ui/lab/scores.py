@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor
 from statistics import median
 
 import streamlit as st
@@ -29,6 +30,8 @@ KEPT = "lab_scores_kept"
 """What was last put into the log of scores: it is put there once."""
 
 THRESHOLD = "lab-threshold-"
+STEPS = 100
+"""The places of the slider's thumb between 0 and 1."""
 
 Scored = tuple[float, bool]
 """A passage's relevance, and whether it is labelled as an answer."""
@@ -126,13 +129,13 @@ def _say_unscored(after: Retrieval, name: str) -> None:
 def _choose_threshold(reranker: str, first: float) -> float:
     key = f"{THRESHOLD}{reranker}"
     if key not in st.session_state:
-        st.session_state[key] = round(first, 2)
+        st.session_state[key] = _on_slider(first)
     return float(
         st.slider(
             gettext("Threshold"),
             0.0,
             1.0,
-            step=0.01,
+            step=1 / STEPS,
             key=key,
             persist_state="session",
             help=gettext("Passages with a lower relevance would be dropped."),
@@ -177,7 +180,7 @@ def _show_suggestion(reranker: str, count: int, suggestion: Suggestion | None) -
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            gettext("Use the suggested {threshold}", threshold=f"{suggestion.threshold:.2f}"),
+            gettext("Use the suggested {threshold}", threshold=f"{_on_slider(suggestion.threshold):.2f}"),
             icon=":material/lightbulb:",
             key="use-threshold",
             on_click=_use,
@@ -198,7 +201,12 @@ def _show_suggestion(reranker: str, count: int, suggestion: Suggestion | None) -
 
 
 def _use(reranker: str, threshold: float) -> None:
-    st.session_state[f"{THRESHOLD}{reranker}"] = round(threshold, 2)
+    st.session_state[f"{THRESHOLD}{reranker}"] = _on_slider(threshold)
+
+
+def _on_slider(threshold: float) -> float:
+    """Return the place of a threshold on the slider: the next lower, which drops nothing that the threshold keeps."""
+    return floor(round(threshold * STEPS, 6)) / STEPS
 
 
 def _show_all(by_question: Sequence[Sequence[Scored]], threshold: float) -> None:
