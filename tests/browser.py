@@ -152,7 +152,8 @@ def chat_input(page: Page) -> Locator:
 
 
 def ask(page: Page, question: str) -> None:
-    """Ask in the chat and wait until the answer is whole."""
+    """Ask in the chat and wait until the answer is whole, and the page drawn with it."""
     chat_input(page).fill(question)
     chat_input(page).press("Enter")
     expect(page.get_by_role("button", name="Timings")).to_be_visible(timeout=WORK_MS)
+    at_rest(page)
