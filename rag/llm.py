@@ -164,6 +164,14 @@ class OpenAiChat:
         return f", {words[:200]}" if words else ""
 
 
+def import_client() -> None:
+    """Import the library now: a thread beside a busy page takes many times as long for it as the second it takes alone.
+
+    Imports give Python's lock away thousands of times, and wait for it each time.
+    """
+    import openai  # noqa: F401
+
+
 def polled(chat: ChatModel, messages: Sequence[Message], seconds: float) -> Generator[str, None, None]:
     """Yield the text piece by piece, and "" as often as none comes for a moment, so that the reader can turn to else.
 

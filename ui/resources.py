@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +23,7 @@ from rag.evaluation.runner import KIND as RUN
 from rag.evaluation.runner import Runs
 from rag.feedback import Feedback
 from rag.history import History
+from rag.llm import import_client
 from rag.lock import DataFolderLock
 from rag.pipeline import Pipeline, open_pipeline
 from rag.task_store import TaskStore
@@ -81,6 +84,9 @@ def open_app(settings: Settings) -> App:
         lock.release()
         raise
     pipeline.make_ready()
+    if settings.llm_configured:
+        threading.Thread(target=import_client, daemon=True, name="import-client").start()
+    gc.freeze()  # what the libraries hold stays, and need not be looked through again and again
     return app
 
 
