@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -125,11 +125,10 @@ def test_the_budget_and_the_timeout_are_told_where_they_fall() -> None:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_charts_are_json_and_shade_what_is_over_the_budget(scheme: Literal["light", "dark"]) -> None:
+def test_the_charts_are_json_and_shade_what_is_over_the_budget() -> None:
     points = curve({0: 0.5, 5: 0.8, 10: 0.9}).points
     for spec_of in (quality_spec, time_spec):
-        spec, free = (spec_of(points, Marks(24, 5, budget, 750.0), scheme) for budget in (7.5, None))
+        spec, free = (spec_of(points, Marks(24, 5, budget, 750.0)) for budget in (7.5, None))
         assert json.loads(json.dumps(spec)) == spec
         (shade,) = (layer for layer in spec["layer"] if layer["mark"]["type"] == "rect")
         assert (shade["encoding"]["x"]["datum"], shade["encoding"]["x2"]["datum"]) == (7.5, 10)

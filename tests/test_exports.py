@@ -48,7 +48,7 @@ from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
 from ui.lab.takeaway import written_answers
-from ui.palette import PALETTES
+from ui.palette import SCHEMES
 from ui.resources import assemble
 
 ROOT = Path(__file__).parents[1]
@@ -483,7 +483,7 @@ def test_the_report_has_the_colours_of_the_lab() -> None:
     light, dark = style.split("prefers-color-scheme: dark")
     for scheme, part in (("light", light), ("dark", dark)):
         for change in ("entered", "left", "both", "neither"):
-            assert f"--{change}: {PALETTES[scheme][change]};" in part
+            assert f"--{change}: {SCHEMES[scheme][change]};" in part
 
 
 def test_every_text_of_the_reports_is_listed_and_nothing_else_is() -> None:

@@ -15,8 +15,9 @@ from rag.comparison import Comparison, moves
 from rag.types import Retrieval
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
+from ui.choices import choice_name
 from ui.lab.duel import duel_verdict
-from ui.lab.orders import describe_chart, describe_move, order_name, rank_columns
+from ui.lab.orders import describe_chart, describe_crossings, describe_move, order_name, rank_columns
 from ui.lab.rank_chart import LEGEND_ROOM, chart_spec
 from ui.lab.rank_frame import HEADING_LINE
 from ui.resources import App
@@ -105,7 +106,7 @@ def test_an_order_is_named_by_what_made_it_and_unlike_the_others() -> None:
 
 def test_what_was_not_recalled_enters_from_below_all_ranks() -> None:
     spec = chart_spec(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), top=2)
-    points = spec["data"]["values"]
+    points = spec["datasets"]["points"]
     assert [(point["place"], point["rank"]) for point in points if point["id"] == "c6"] == [
         (8, ""),
         (8, ""),
@@ -116,11 +117,11 @@ def test_what_was_not_recalled_enters_from_below_all_ranks() -> None:
 
 
 def test_the_chart_is_json_and_its_colours_follow_the_scheme() -> None:
-    columns, moved = rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST)
-    light, dark = (chart_spec(columns, moved, 2, scheme) for scheme in ("light", "dark"))
-    assert json.loads(json.dumps(light)) == light
-    assert "#0067a3" in json.dumps(light)
-    assert "#0067a3" not in json.dumps(dark)
+    spec = chart_spec(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), 2)
+    assert json.loads(json.dumps(spec)) == spec
+    drawn = json.dumps(spec)
+    assert "light-dark(#0067a3, #5cb8f0)" in drawn
+    assert drawn.count("#") == 2 * drawn.count("light-dark(")
 
 
 @pytest.mark.parametrize(("candidates", "row_height"), [(3, 23), (30, 23), (40, 19), (100, 13)])
@@ -134,11 +135,25 @@ def test_the_more_candidates_the_closer_are_the_lines(candidates: int, row_heigh
 
 
 def test_the_chart_is_told_in_words_too() -> None:
-    told = describe_chart(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), top=2)
-    assert told == (
-        "The ranks of 6 passages in these lists: dense, BM25, fused, quick, slow. Across the line after rank 2: "
-        "指南.pdf, p. 6 6 → 1 entered; 指南.pdf, p. 2 2 → 3 left. The table has every rank."
+    assert describe_chart(rank_columns(BOTH, FUSED, LAST_FIRST), 6) == (
+        "The ranks of 6 passages in these lists: dense, BM25, fused, quick, slow. The table has every rank."
     )
+    assert describe_crossings(moves(FUSED, LAST_FIRST), top=2) == (
+        "Across the line after rank 2: 指南.pdf, p. 6 6 → 1 entered; 指南.pdf, p. 2 2 → 3 left."
+    )
+    assert describe_crossings(moves(FUSED, FUSED), top=2) == "Nothing crosses rank 2."
+
+
+def test_the_line_and_the_open_passage_change_the_charts_data_only() -> None:
+    columns, lower = rank_columns(BOTH, FUSED, LAST_FIRST), BOTH.cut(3)
+    first = chart_spec(columns, moves(FUSED, LAST_FIRST), 2, opened="c1", turn=0)
+    second = chart_spec(columns, moves(lower.fused, lower.reranked[0]), 3, opened="c6", turn=1)
+    assert {**first, "datasets": None} == {**second, "datasets": None}
+    assert second["datasets"]["line"] == [{"place": 3.5, "text": "3 read"}]
+    assert [(point["id"], point["column"]) for point in second["datasets"]["opened"]] == [
+        ("c6", column) for column in range(5)
+    ]
+    assert len(second["datasets"]["points"]) == 30
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +201,16 @@ def test_a_question_is_compared_and_judged_in_one_sentence(page: AppTest) -> Non
     ]
 
 
+def follow_link(page: AppTest, rerankers: list[str]) -> None:
+    """Open a comparison by its address: what is typed cannot be, for AppTest sends names as they are shown."""
+    page.query_params["question"] = "How do I cool a hot phone?"
+    page.query_params["reranker"] = rerankers
+    page.run()
+    assert not page.exception
+
+
 def test_two_rerankers_are_set_against_each_other(page: AppTest, word_overlap_folder: Path) -> None:
-    page.multiselect[0].set_value(["bundled", str(word_overlap_folder)])
-    ask(page, "How do I cool a hot phone?")
+    follow_link(page, ["bundled", str(word_overlap_folder)])
     name = page.selectbox(key="lab-after").options[1]
     page.selectbox(key="lab-before").set_value(name).run()
     assert not page.exception
@@ -199,8 +221,7 @@ def test_two_rerankers_are_set_against_each_other(page: AppTest, word_overlap_fo
 
 
 def test_other_rerankers_are_chosen_between_once_the_earlier_are_gone(page: AppTest, word_overlap_folder: Path) -> None:
-    page.multiselect[0].set_value(["bundled", str(word_overlap_folder)])
-    ask(page, "How do I cool a hot phone?")
+    follow_link(page, ["bundled", str(word_overlap_folder)])
     name = page.selectbox(key="lab-after").options[1]
     page.selectbox(key="lab-after").set_value(name).run()
     page.multiselect[0].set_value(["bundled"])
@@ -291,3 +312,16 @@ def test_what_a_link_says_wrongly_is_left_as_it_was(app: App) -> None:
     assert not page.exception
     assert page.slider(key="lab-candidates").value == 10
     assert page.slider(key="lab-top").value == 2
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        ("BAAI/bge-reranker-base", "BAAI/bge-reranker-base"),
+        ("/srv/models/my-reranker", "my-reranker"),
+        ("funnel:/srv/models/my-reranker", "funnel:my-reranker"),
+        ("cohere:rerank-v3.5", "cohere:rerank-v3.5"),
+    ],
+)
+def test_a_folder_is_named_by_its_last_part(choice: str, name: str) -> None:
+    assert choice_name(choice) == name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from ui.scorecard.charts import measure_spec, outcome_spec
 from ui.scorecard.names import names_of, verdict
 from ui.scorecard.questions_changed import lab_address
 from ui.scorecard.trade_chart import trade_spec
+from ui.scorecard.trend_chart import trend_points, trend_spec
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
@@ -153,10 +155,13 @@ def test_every_view_of_a_run_is_drawn(app: App, set_id: int) -> None:
     for view in ("figures", "costs", "overtime", "provenance"):
         page.segmented_control(key=f"run-view-{task.id}-5").set_value(view).run()
         assert not page.exception
+        if view == "overtime":
+            trend = page.get("vega_lite_chart")[-1].proto.alt
         found[view] = [column for frame in page.dataframe for column in frame.value.columns]
     assert found["figures"][:3] == ["Configuration", "nDCG@10", "MRR@10"]
     assert "Requests to rerank" in found["costs"]
     assert "Best configuration" in found["overtime"]
+    assert re.fullmatch(r"nDCG@10 from run to run: no reranking, a run .*: \d\.\d{3}; .*, another .*", trend)
     assert "Tokens in a chunk" in found["provenance"]
 
 
@@ -301,6 +306,33 @@ def test_what_is_slower_and_no_better_is_left_unnamed() -> None:
     assert found is not None
     points = values(trade_spec(found, ["none", "quick", "slow", "best"], "ndcg@10"))
     assert [point["label"] for point in points] == ["none", "quick", "", "best"]
+
+
+def test_each_configuration_is_followed_from_run_to_run() -> None:
+    shown = card([0.0, 1.0], [1.0, 1.0])
+    other = replace(RAN, configuration=Configuration("none", 20))  # without a reranker candidates change nothing
+    slow = replace(RERANKED, configuration=Configuration("slow", 10))
+    about = replace(shown.about, corpus="other documents", ran=(other, slow))
+    earlier = replace(shown, about=about, scores=(replace(shown.scores[0], ran=other), shown.scores[1]))
+    earlier = replace(earlier, scores=(earlier.scores[0], replace(earlier.scores[1], ran=slow)))
+    points = trend_points([earlier, shown], shown, 1)
+    assert [(point.run, point.name, point.same, point.chosen) for point in points] == [
+        (0, "no reranking", False, False),
+        (1, "no reranking", True, False),
+        (1, "late interaction", True, True),
+    ]
+    drawn = values(trend_spec(points, ["first", "second"], "ndcg@10"))
+    assert [(one["run"], one["name"], one["value"], one["named"]) for one in drawn] == [
+        (0, "no reranking", 0.5, False),
+        (1, "no reranking", 0.5, True),
+        (1, "late interaction", 1.0, True),
+    ]
+
+
+def test_lines_that_end_at_the_same_place_are_named_once_and_the_chosen_one_is() -> None:
+    shown = card([1.0], [1.0])
+    drawn = values(trend_spec(trend_points([shown], shown, 1), ["first"], "ndcg@10"))
+    assert [(one["name"], one["named"]) for one in drawn] == [("no reranking", False), ("late interaction", True)]
 
 
 def test_a_question_opens_in_the_lab_with_both_configurations() -> None:

@@ -14,9 +14,11 @@ from ui.plain import label_sentence
 P = ParamSpec("P")
 
 
-def fragment(draw: Callable[P, None], run_every: float | str | None = None) -> Callable[P, None]:
+def fragment(
+    draw: Callable[P, None], run_every: float | str | None = None, key: str | None = None
+) -> Callable[P, None]:
     """Return what draws a part as st.fragment does, and says what fails."""
-    return st.fragment(saying_errors(draw), run_every=run_every)
+    return st.fragment(saying_errors(draw), run_every=run_every, key=key)
 
 
 def saying_errors(draw: Callable[P, None]) -> Callable[P, None]:

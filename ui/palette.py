@@ -1,14 +1,8 @@
-"""The colours of all charts, in light and dark."""
+"""The colours of all charts, each in light and in dark."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-import streamlit as st
-
-Scheme = Literal["light", "dark"]
-
-PALETTES: dict[Scheme, dict[str, str]] = {
+SCHEMES = {
     "light": {
         "entered": "#0067a3",
         "left": "#b34700",
@@ -32,7 +26,5 @@ PALETTES: dict[Scheme, dict[str, str]] = {
 }
 """Blue and orange keep apart also for those who do not tell red from green (Okabe and Ito, 2008)."""
 
-
-def scheme_now() -> Scheme:
-    """Return whether the page is light or dark."""
-    return "dark" if st.context.theme.type == "dark" else "light"
+PALETTE = {name: f"light-dark({light}, {SCHEMES['dark'][name]})" for name, light in SCHEMES["light"].items()}
+"""Each colour by its name, as CSS that follows the page from light to dark and back by itself."""

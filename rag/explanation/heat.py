@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:[-./'’][^\W\u3040-\u30ff\u3400-\u9fff]+)*"
 )
 """An ideograph, or letters and digits with the marks within them: HP-220, isn't."""
+
+KEPT_WORDS = 20_000
+"""Of how many words it is kept whether they have content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Heat:
 def match_words(tokens: PassageTokens, words: Bm25Encoder, question: str, chunk: Chunk) -> Heat:
     """Compare a question with a passage as the late interaction of `tokens` does, and lay the match out by words."""
     encoder, passage = tokens.encoder, chunk.passage
-    asked = encoder.question(question)
+    asked = tokens.question(question)
     (read,) = encoder.passages([passage])
     cosines, own = _cosines(asked, read, tokens.stored([chunk])[0])
     question_spans, passage_spans = encoder.question_spans(question), encoder.passage_spans(passage)
@@ -155,6 +159,7 @@ def _grouped(words: Sequence[tuple[Span, list[int]]]) -> tuple[list[int], list[i
     return [token for _, members in words for token in members], np.cumsum([0, *sizes[:-1]]).tolist()
 
 
+@lru_cache(maxsize=KEPT_WORDS)
 def _has_content(words: Bm25Encoder, word: str) -> bool:
     return bool(words.question(word).indices)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,22 @@ from rag.tokens.compression import compress
 from rag.tokens.store import StoredPassage, TokenStore
 from rag.types import Chunk
 
+KEPT_QUESTIONS = 16
+
 log = logging.getLogger(__name__)
 
 
 class PassageTokens:
-    """The compressed token vectors of passages, from one encoder; every method may be called from any thread."""
+    """The token vectors of questions and passages from one encoder; every method may be called from any thread."""
 
     def __init__(self, encoder: TokenEncoder, store: TokenStore) -> None:
         self.encoder = encoder
         self.store = store
+        self._question = lru_cache(KEPT_QUESTIONS)(encoder.question)
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        """Return a question's vectors, which are kept for a while: do not change them."""
+        return self._question(text)
 
     def stored(self, chunks: Sequence[Chunk]) -> list[bytes | None]:
         """Return the vectors that are stored, None for others; a store that cannot be read has none."""

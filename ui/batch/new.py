@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ingest.parse.decoding import decode
 from rag.batch.questions import MOST_QUESTIONS, QUESTION_COLUMNS, Questions, Table, missing_column, read_questions
@@ -10,7 +11,7 @@ from rag.batch.questions import read_table as read_csv
 from rag.batch.records import KIND, BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
-from ui.choices import MOST_CANDIDATES, MOST_TOP, reranker_choices
+from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_name, reranker_choices
 from ui.collection import current_collection
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
@@ -22,6 +23,9 @@ PREFIX = "batch-"
 
 ROUND = "batch_round"
 """Counts the uploads that were taken, each of which leaves an empty uploader."""
+
+READ = "batch_read"
+"""The upload that was read last, by its id, and its table."""
 
 MOST_MEGABYTES = 10
 PREVIEWED = 3
@@ -49,7 +53,7 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
             )
             return None
         try:
-            table = read_csv(decode(upload.getvalue(), upload.name), upload.name)
+            table = _read(upload)
             heading = _choose_column(table)
             if heading is None:
                 return None
@@ -65,7 +69,17 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
             return None
         # A new key makes a new, empty uploader: the old one would hand the same file over on every rerun.
         st.session_state[ROUND] = round_number + 1
+        st.session_state.pop(READ, None)
         return app.tasks.add(KIND, upload.name, spec.to_json()).id
+
+
+def _read(upload: UploadedFile) -> Table:
+    """Return the table of an upload, read once however often the page is drawn."""
+    held: tuple[str, Table] | None = st.session_state.get(READ)
+    if held is None or held[0] != upload.file_id:
+        table = read_csv(decode(upload.getvalue(), upload.name), upload.name)
+        held = st.session_state[READ] = upload.file_id, table
+    return held[1]
 
 
 def _choose_column(table: Table) -> str | None:
@@ -126,7 +140,7 @@ def _choose_options(app: App, collections: list[str], file: str, heading: str, q
     reranker = second.selectbox(
         gettext("Reranker"),
         list(named),
-        format_func=lambda choice: named.get(choice, choice),
+        format_func=lambda choice: named.get(choice, choice_name(choice)),
         key=f"{PREFIX}reranker",
         persist_state="session",
     )

@@ -10,6 +10,7 @@ from rag.comparison import Comparison, moves
 from rag.types import Hit, RankedHit, Retrieval
 from ui.lab.gold import show_gold
 from ui.lab.orders import describe_move, order_name, rank_columns
+from ui.lab.parts import Part, draw_anew
 from ui.lab.rank_chart import OPENED, show_rank_chart
 from ui.lab.why import show_why
 from ui.language import gettext
@@ -22,14 +23,10 @@ PASSAGE = "lab_passage"
 SUGGESTED = "lab_suggested_passage"
 """The id of the chunk that was opened by the lab, not by a person: on a phone it stays below the chart."""
 
-DRAWN = "lab_drawn_passage"
-"""The passage that was open when it was last drawn: a view below draws itself alone."""
+TURN = "lab_turn"
+"""How many times a passage was opened or closed elsewhere than in the chart and the table, which then begin anew."""
 
-CHARTS = "lab_charts"
-"""How many times a passage was opened or closed elsewhere than in the chart, which is then drawn anew."""
-
-CHART = "lab_chart"
-"""What the chart is known by, and the passage that was open when it was drawn."""
+CHART = "lab-rank-chart"
 
 RANK_WIDTH = 105
 
@@ -44,40 +41,32 @@ def _most_telling(comparison: Comparison) -> str | None:
 
 def suggest_passage(comparison: Comparison) -> None:
     """Show the most telling passage of a new comparison."""
-    open_passage(_most_telling(comparison))
+    _begin_anew(_most_telling(comparison))
     st.session_state[SUGGESTED] = st.session_state[PASSAGE]
 
 
 def open_passage(chunk_id: str | None) -> None:
-    """Show a passage that was chosen elsewhere than in the chart, or none."""
-    _choose(chunk_id)
-    st.session_state[CHARTS] = st.session_state.get(CHARTS, 0) + 1
-
-
-def opened_since() -> bool:
-    """Tell whether a passage was opened in a view below since the passage was last drawn."""
-    return bool(st.session_state.get(PASSAGE) != st.session_state.get(DRAWN))
+    """Show a passage that was chosen with a button, or none; draws anew what shows which is open."""
+    _begin_anew(chunk_id)
+    draw_anew(Part.PASSAGE, Part.CHART, Part.VIEW)
 
 
 def show_chart(comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     """Draw the rank-move chart, whose lines open passages."""
-    state, top = st.session_state, len(after.kept)
-    key = f"rank-chart-{state[CHARTS]}-{before.reranker.name}-{after.reranker.name}-{top}"
-    if state.get(CHART, ("", None))[0] != key:
-        state[CHART] = key, state[PASSAGE]
     show_rank_chart(
         rank_columns(comparison, before, after),
         moves(before, after),
-        top,
-        opened=state[CHART][1],
-        key=key,
-        on_open=partial(_take_click, key),
+        len(after.kept),
+        opened=st.session_state[PASSAGE],
+        turn=st.session_state[TURN],
+        key=CHART,
+        on_open=_take_click,
     )
 
 
 def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     """Draw the passage that is open: its text, its ranks, and what can be said and done about it."""
-    opened = st.session_state[DRAWN] = st.session_state.get(PASSAGE)
+    opened = st.session_state.get(PASSAGE)
     hit = next((hit for hit in comparison.fused.hits if hit.chunk.id == opened), None)
     if hit is None:
         st.caption(gettext("Click a line or its label to read the passage here."))
@@ -112,7 +101,7 @@ def show_table(app: App, comparison: Comparison, before: Retrieval, after: Retri
         }
         for move in moved
     ]
-    key = f"rank-table-{st.session_state[CHARTS]}"
+    key = f"rank-table-{st.session_state[TURN]}"
     st.dataframe(
         rows,
         hide_index=True,
@@ -152,16 +141,24 @@ def _result(ranked: RankedHit) -> str:
     return gettext("rank {rank}, relevance {relevance}", rank=ranked.rank, relevance=f"{ranked.score.relevance:z.2f}")
 
 
+def _begin_anew(chunk_id: str | None) -> None:
+    """Choose a passage, and let the chart and the table forget what was last clicked in them."""
+    _choose(chunk_id)
+    st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+
+
 def _choose(chunk_id: str | None) -> None:
     st.session_state[PASSAGE] = chunk_id
     st.session_state[SUGGESTED] = None
 
 
-def _take_click(key: str) -> None:
-    chosen = st.session_state[key].selection.get(OPENED) or [{}]
+def _take_click() -> None:
+    chosen = st.session_state[CHART].selection.get(OPENED) or [{}]
     _choose(chosen[0].get("id"))
+    draw_anew(Part.PASSAGE, Part.CHART)
 
 
 def _take_row(key: str, chunk_ids: list[str]) -> None:
     rows = st.session_state[key].selection.rows
     _choose(chunk_ids[rows[0]] if rows else None)
+    draw_anew(Part.PASSAGE, Part.CHART)

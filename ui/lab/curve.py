@@ -10,7 +10,7 @@ from rag.evaluation.curve import KIND, Curve, CurveSpec, predicted_ms, read_curv
 from rag.evaluation.labelled import QuestionSet
 from rag.task_store import RESUMABLE, Task
 from rag.types import Retrieval
-from ui.choices import reranker_choices
+from ui.choices import choice_name, reranker_choices
 from ui.fragment import fragment
 from ui.lab.curve_chart import FORESEEN, MEASURED, Marks, show_curve_charts
 from ui.lab.curve_verdict import describe_budget, describe_curve
@@ -109,7 +109,7 @@ def _choose_reranker(app: App, after: Retrieval) -> str:
             gettext("Reranker"),
             choices,
             index=choices.index(same[0]) if same else 0,
-            format_func=lambda choice: named.get(choice, choice),
+            format_func=lambda choice: named.get(choice, choice_name(choice)),
             key=f"{PREFIX}curve-reranker-{after.reranker.name}",
         )
     )

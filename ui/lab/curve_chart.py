@@ -11,7 +11,7 @@ import streamlit as st
 
 from rag.evaluation.curve import Point
 from ui.language import gettext, mark
-from ui.palette import PALETTES, Scheme, scheme_now
+from ui.palette import PALETTE
 from ui.verdict import format_duration
 
 QUALITY_HEIGHT, TIME_HEIGHT = 360, 270
@@ -38,17 +38,14 @@ class Marks:
 
 def show_curve_charts(points: Sequence[Point], marks: Marks, *, key: str) -> None:
     """Draw both charts."""
-    scheme = scheme_now()
     with st.container(gap=None):
         st.vega_lite_chart(
-            spec=quality_spec(points, marks, scheme),
+            spec=quality_spec(points, marks),
             width="stretch",
             key=f"{key}-quality",
             alt=describe_quality(points),
         )
-        st.vega_lite_chart(
-            spec=time_spec(points, marks, scheme), width="stretch", key=f"{key}-time", alt=describe_time(points)
-        )
+        st.vega_lite_chart(spec=time_spec(points, marks), width="stretch", key=f"{key}-time", alt=describe_time(points))
 
 
 def describe_quality(points: Sequence[Point]) -> str:
@@ -69,9 +66,8 @@ def describe_time(points: Sequence[Point]) -> str:
     return gettext("Reranking time by the number of candidates: {points}.", points=told)
 
 
-def quality_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light") -> dict[str, Any]:
+def quality_spec(points: Sequence[Point], marks: Marks) -> dict[str, Any]:
     """Return the upper chart as Vega-Lite."""
-    palette = PALETTES[scheme]
     measures = {"nDCG@10": "entered", "hit@1": "both"}
     values = [
         {"candidates": point.candidates, "measure": name, "value": value}
@@ -80,14 +76,14 @@ def quality_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light"
     ]
     lowest = min(value["value"] for value in values)
     scale = {"domain": [max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.0]}
-    y = {"field": "value", "type": "quantitative", "scale": scale, "axis": _axis(palette, format=".2f")}
+    y = {"field": "value", "type": "quantitative", "scale": scale, "axis": _axis(format=".2f")}
     colour = {
         "field": "measure",
         "type": "nominal",
-        "scale": {"domain": list(measures), "range": [palette[colour] for colour in measures.values()]},
-        "legend": {"symbolType": "stroke", "labelColor": palette["text"]},
+        "scale": {"domain": list(measures), "range": [PALETTE[colour] for colour in measures.values()]},
+        "legend": {"symbolType": "stroke", "labelColor": PALETTE["text"]},
     }
-    encoding = {"x": _x(points, palette, ""), "y": y, "color": colour}
+    encoding = {"x": _x(points, ""), "y": y, "color": colour}
     tooltip = [
         {"field": "candidates", "title": gettext("Candidates")},
         {"field": "measure", "title": gettext("Measure")},
@@ -98,8 +94,8 @@ def quality_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light"
     return {
         **_frame(QUALITY_HEIGHT, top=3 * LABEL_LINE + 6),
         "layer": [
-            *_over_budget(points, marks, palette),
-            *_rules(points, marks, palette),
+            *_over_budget(points, marks),
+            *_rules(points, marks),
             {
                 "data": data,
                 "mark": {"type": "line", "strokeWidth": 2.5},
@@ -114,9 +110,8 @@ def quality_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light"
     }
 
 
-def time_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light") -> dict[str, Any]:
+def time_spec(points: Sequence[Point], marks: Marks) -> dict[str, Any]:
     """Return the lower chart as Vega-Lite; a hollow point was foreseen and not measured."""
-    palette = PALETTES[scheme]
     how = [gettext(MEASURED), gettext(FORESEEN)]
     timed = [point for point in points if point.ms is not None]
     values = [
@@ -130,29 +125,29 @@ def time_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light") -
     ]
     slowest = max((value["seconds"] for value in values), default=0.0)
     in_seconds, in_milliseconds = "datum.label + ' s'", "format(datum.value * 1000, '.3~r') + ' ms'"
-    axis = _axis(palette, labelExpr=in_milliseconds if slowest < 1 else in_seconds, format="~g")
+    axis = _axis(labelExpr=in_milliseconds if slowest < 1 else in_seconds, format="~g")
     encoding = {
-        "x": _x(points, palette, gettext("Candidates that are reranked")),
+        "x": _x(points, gettext("Candidates that are reranked")),
         "y": {"field": "seconds", "type": "quantitative", "axis": axis, "scale": {"zero": True}},
     }
     shown = [name for name in how if any(value["how"] == name for value in values)]
-    fill = {name: palette["both"] if name == how[0] else palette["page"] for name in how}
+    fill = {name: PALETTE["both"] if name == how[0] else PALETTE["page"] for name in how}
     layers: list[dict[str, Any]] = [
         {
             "data": {"values": values},
-            "mark": {"type": "line", "color": palette["both"], "strokeWidth": 2},
+            "mark": {"type": "line", "color": PALETTE["both"], "strokeWidth": 2},
             "encoding": encoding,
         },
         {
             "data": {"values": values},
-            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "stroke": palette["both"]},
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "stroke": PALETTE["both"]},
             "encoding": {
                 **encoding,
                 "fill": {
                     "field": "how",
                     "type": "nominal",
                     "scale": {"domain": shown, "range": [fill[name] for name in shown]},
-                    "legend": {"labelColor": palette["text"], "symbolStrokeColor": palette["both"], "labelLimit": 300},
+                    "legend": {"labelColor": PALETTE["text"], "symbolStrokeColor": PALETTE["both"], "labelLimit": 300},
                 },
                 "tooltip": [
                     {"field": "candidates", "title": gettext("Candidates")},
@@ -163,15 +158,15 @@ def time_spec(points: Sequence[Point], marks: Marks, scheme: Scheme = "light") -
         },
     ]
     if marks.budget is not None and values:
-        rule = {"type": "rule", "color": palette["left"], "strokeWidth": 1.5, "strokeDash": [6, 4]}
+        rule = {"type": "rule", "color": PALETTE["left"], "strokeWidth": 1.5, "strokeDash": [6, 4]}
         # One that is far above the curve would flatten it.
         if marks.budget_ms / 1000 <= 1.5 * slowest:
             layers.insert(0, {"data": _one(), "mark": rule, "encoding": {"y": {"datum": marks.budget_ms / 1000}}})
-    title = {"text": gettext("Reranking time"), "anchor": "start", "color": palette["text"], "fontWeight": "normal"}
+    title = {"text": gettext("Reranking time"), "anchor": "start", "color": PALETTE["text"], "fontWeight": "normal"}
     return {
         **_frame(TIME_HEIGHT, top=6),
         "title": {**title, "fontSize": 12},
-        "layer": [*_over_budget(points, marks, palette), *layers],
+        "layer": [*_over_budget(points, marks), *layers],
     }
 
 
@@ -184,11 +179,11 @@ def _frame(height: int, top: int) -> dict[str, Any]:
     }
 
 
-def _axis(palette: dict[str, str], **more: Any) -> dict[str, Any]:
+def _axis(**more: Any) -> dict[str, Any]:
     return {
         "title": None,
-        "labelColor": palette["muted"],
-        "gridColor": palette["soft"],
+        "labelColor": PALETTE["muted"],
+        "gridColor": PALETTE["soft"],
         "domain": False,
         "tickCount": 5,
         "minExtent": AXIS_ROOM,
@@ -197,11 +192,11 @@ def _axis(palette: dict[str, str], **more: Any) -> dict[str, Any]:
     }
 
 
-def _x(points: Sequence[Point], palette: dict[str, str], title: str) -> dict[str, Any]:
+def _x(points: Sequence[Point], title: str) -> dict[str, Any]:
     axis = {
         "title": title or None,
-        "labelColor": palette["muted"],
-        "titleColor": palette["muted"],
+        "labelColor": PALETTE["muted"],
+        "titleColor": PALETTE["muted"],
         "grid": False,
         "values": [point.candidates for point in points],
         "labelOverlap": "greedy",
@@ -221,14 +216,14 @@ def _datum(points: Sequence[Point], value: float) -> dict[str, Any]:
     return {"datum": value, "type": "quantitative", "scale": _domain(points)}
 
 
-def _over_budget(points: Sequence[Point], marks: Marks, palette: dict[str, str]) -> list[dict[str, Any]]:
+def _over_budget(points: Sequence[Point], marks: Marks) -> list[dict[str, Any]]:
     """Shade what takes longer than the budget."""
     if marks.budget is None or math.isinf(marks.budget):
         return []
     return [
         {
             "data": _one(),
-            "mark": {"type": "rect", "color": palette["soft"]},
+            "mark": {"type": "rect", "color": PALETTE["soft"]},
             "encoding": {
                 "x": _datum(points, marks.budget),
                 "x2": {"datum": points[-1].candidates},
@@ -239,7 +234,7 @@ def _over_budget(points: Sequence[Point], marks: Marks, palette: dict[str, str])
     ]
 
 
-def _rules(points: Sequence[Point], marks: Marks, palette: dict[str, str]) -> list[dict[str, Any]]:
+def _rules(points: Sequence[Point], marks: Marks) -> list[dict[str, Any]]:
     """Draw an upright line for each mark, with its name above the chart."""
     last = points[-1].candidates
     named: list[tuple[float, str, str]] = [
@@ -256,7 +251,7 @@ def _rules(points: Sequence[Point], marks: Marks, palette: dict[str, str]) -> li
         layers += [
             {
                 "data": _one(),
-                "mark": {"type": "rule", "color": palette[colour], "strokeDash": [2, 3], "strokeWidth": 1.5},
+                "mark": {"type": "rule", "color": PALETTE[colour], "strokeDash": [2, 3], "strokeWidth": 1.5},
                 "encoding": {"x": x, "y": {"value": above - 4}, "y2": {"value": "height"}},
             },
             {
@@ -267,7 +262,7 @@ def _rules(points: Sequence[Point], marks: Marks, palette: dict[str, str]) -> li
                     "baseline": "bottom",
                     "dx": -5 if right else 5,
                     "fontWeight": 600,
-                    "color": palette[colour],
+                    "color": PALETTE[colour],
                 },
                 "encoding": {"x": x, "y": {"value": above - 2}, "text": {"value": name}},
             },

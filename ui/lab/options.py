@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.errors import ResiftError
-from ui.choices import MOST_CANDIDATES, MOST_TOP, reranker_choices
+from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_name, reranker_choices
 from ui.collection import current_collection
+from ui.lab.parts import Part, draw_anew
 from ui.language import gettext, mark
 from ui.plain import label
 from ui.resources import App
@@ -51,7 +52,7 @@ def choose_lab_options(app: App, collections: list[str]) -> LabOptions:
     rerankers = second.multiselect(
         gettext("Rerankers"),
         list(dict.fromkeys([*named, *state[RERANKERS]])),
-        format_func=lambda choice: named.get(choice, choice),
+        format_func=lambda choice: named.get(choice, choice_name(choice)),
         accept_new_options=True,
         placeholder=gettext("Choose one or more, or type a name"),
         key=RERANKERS,
@@ -69,18 +70,18 @@ def choose_lab_options(app: App, collections: list[str]) -> LabOptions:
     return LabOptions(collection, tuple(choice.strip() for choice in rerankers if choice.strip()), candidates)
 
 
-def choose_top(app: App) -> int:
-    """Draw where the line is, which needs no run to be moved, and return how many passages are above it."""
-    return int(
-        st.slider(
-            gettext("Passages to read"),
-            1,
-            max(MOST_TOP, app.settings.rerank_top),
-            key=TOP,
-            help=gettext("Where the line is drawn: what is above it would be read for an answer."),
-            persist_state="session",
-            width=200,
-        )
+def choose_top(app: App) -> None:
+    """Draw where the line is: how many passages are above it, in TOP. It needs no run to be moved."""
+    st.slider(
+        gettext("Passages to read"),
+        1,
+        max(MOST_TOP, app.settings.rerank_top),
+        key=TOP,
+        help=gettext("Where the line is drawn: what is above it would be read for an answer."),
+        persist_state="session",
+        width=200,
+        on_change=draw_anew,
+        args=(Part.CHART, Part.VERDICT, Part.PASSAGE, Part.VIEW),
     )
 
 

@@ -66,22 +66,23 @@ def describe_move(move: Move) -> str:
     return f"{path} {gettext(WORDS[move.change])}" if move.change in ("entered", "left") else path
 
 
-def describe_chart(columns: Sequence[Column], moved: Sequence[Move], top: int) -> str:
+def describe_chart(columns: Sequence[Column], passages: int) -> str:
     """Say what the chart shows, for those who do not see it."""
-    names = ", ".join(column.name for column in columns)
+    return ngettext(
+        "The ranks of {number} passage in these lists: {names}. The table has every rank.",
+        "The ranks of {number} passages in these lists: {names}. The table has every rank.",
+        passages,
+        names=", ".join(column.name for column in columns),
+    )
+
+
+def describe_crossings(moved: Sequence[Move], top: int) -> str:
+    """Say which passages the chart shows to cross the line."""
     told = [
         f"{place(move.hit.chunk.document, move.hit.chunk.page)} {describe_move(move)}"
         for move in moved
         if move.change in ("entered", "left")
     ]
     if told:
-        changes = gettext("Across the line after rank {top}: {changes}.", top=top, changes="; ".join(told))
-    else:
-        changes = gettext("Nothing crosses rank {top}.", top=top)
-    return ngettext(
-        "The ranks of {number} passage in these lists: {names}. {changes} The table has every rank.",
-        "The ranks of {number} passages in these lists: {names}. {changes} The table has every rank.",
-        len(moved),
-        names=names,
-        changes=changes,
-    )
+        return gettext("Across the line after rank {top}: {changes}.", top=top, changes="; ".join(told))
+    return gettext("Nothing crosses rank {top}.", top=top)

@@ -16,11 +16,12 @@ from ui.engine_texts import clause
 from ui.fragment import fragment
 from ui.lab.address import take_address, write_address
 from ui.lab.answers import show_answers
-from ui.lab.candidates import open_passage, opened_since, show_chart, show_passage, show_table, suggest_passage
+from ui.lab.candidates import open_passage, show_chart, show_passage, show_table, suggest_passage
 from ui.lab.curve import show_curve
 from ui.lab.duel import duel_verdict, show_duel
 from ui.lab.options import PREFIX, QUESTION, TOP, LabOptions, choose_lab_options, choose_top, predict
 from ui.lab.orders import order_name
+from ui.lab.parts import Part
 from ui.lab.presenter import present_button, scenes_button, show_presenter
 from ui.lab.scores import show_scores
 from ui.lab.takeaway import show_comparison_takeaway
@@ -33,11 +34,14 @@ SUGGESTION = "lab_suggestion"
 ASKED = "lab_asked"
 """Set when a question is to be compared in the next run of the script: a suggestion, or that of a link."""
 
+AFTER, BEFORE = f"{PREFIX}after", f"{PREFIX}before"
+"""The names of the two orders that are set against each other."""
+
 RESULT = "lab_result"
 """The last comparison: what is drawn until the next one, and after another page was shown."""
 
 Section = Callable[[App, Comparison, Retrieval, Retrieval], None]
-"""Draws one view of a comparison, with the two orders that are set against each other: before, after."""
+"""Draws a part or a view of a comparison, with the two orders that are set against each other: before, after."""
 
 
 def _show_agreement(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
@@ -156,36 +160,49 @@ def _run(app: App, options: LabOptions, known: Comparison | None) -> Comparison:
 
 def _show_result(app: App, whole: Comparison) -> None:
     """Draw a comparison; a fragment, so that what is chosen in it runs nothing else again."""
-    pair = None
     with st.container(horizontal=True, vertical_alignment="bottom", key="lab_pool"):
         with st.container(gap=None):
             st.text(f"“{whole.fused.question}”")
             st.caption(_pool(whole))
         if len(whole.orders) > 1:
-            names = _choose_pair(whole)
-            comparison = whole.cut(choose_top(app))
-            orders = {order_name(one, comparison.orders): one for one in comparison.orders}
-            pair = orders[names[0]], orders[names[1]]
+            _choose_pair(whole)
+            choose_top(app)
     _show_notes(whole)
-    if pair is None:
+    if len(whole.orders) == 1:
         return
-    before, after = pair
+    _show_part(Part.VERDICT, _show_verdict, app, whole)
+    chart, passage = st.columns([2, 1], gap="medium")
+    with chart:
+        _show_part(Part.CHART, _show_chart, app, whole)
+    with passage:
+        _show_part(Part.PASSAGE, show_passage, app, whole)
+    _show_part(Part.VIEW, _show_view, app, whole)
+
+
+def _show_part(part: Part, draw: Section, app: App, whole: Comparison) -> None:
+    """Draw a part of a comparison in a fragment of its own, which looks anew what is compared and where the line is."""
+
+    def drawn() -> None:
+        comparison = whole.cut(st.session_state[TOP])
+        orders = {order_name(one, comparison.orders): one for one in comparison.orders}
+        draw(app, comparison, orders[st.session_state[BEFORE]], orders[st.session_state[AFTER]])
+
+    fragment(drawn, key=part.value)()
+
+
+def _show_verdict(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
         st.header(label(duel_verdict(before, after)), anchor=False)
         present_button(app, before, after)
         show_comparison_takeaway(app, comparison, before, after)
-    chart, passage = st.columns([2, 1], gap="medium")
-    with chart:
-        show_chart(comparison, before, after)
-    with passage:
-        show_passage(app, comparison, before, after)
-    fragment(_show_sections)(app, comparison, before, after)
 
 
-def _show_sections(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
-    """Draw the views; a fragment of its own, so that choosing another leaves the chart alone."""
-    if opened_since():
-        st.rerun()
+def _show_chart(_: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    show_chart(comparison, before, after)
+
+
+def _show_view(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
+    """Draw the choice of a view, and the view."""
     section = st.segmented_control(
         gettext("View"),
         list(SECTIONS),
@@ -229,12 +246,9 @@ def _show_notes(comparison: Comparison) -> None:
             )
 
 
-def _choose_pair(comparison: Comparison) -> tuple[str, str]:
-    """Draw which two orders are set against each other, and return their names: before, after."""
+def _choose_pair(comparison: Comparison) -> None:
+    """Draw which two orders are set against each other, by their names in BEFORE and AFTER."""
     names = [order_name(one, comparison.orders) for one in comparison.orders]
-    after = st.selectbox(
-        gettext("What changed with"), names[1:], key=f"{PREFIX}after", persist_state="session", width=230
-    )
+    after = st.selectbox(gettext("What changed with"), names[1:], key=AFTER, persist_state="session", width=230)
     others = [name for name in names if name != after]
-    before = st.selectbox(gettext("against"), others, key=f"{PREFIX}before", persist_state="session", width=230)
-    return before, after
+    st.selectbox(gettext("against"), others, key=BEFORE, persist_state="session", width=230)

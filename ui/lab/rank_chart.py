@@ -9,7 +9,7 @@ import streamlit as st
 
 from rag.comparison import Move
 from rag.types import Hit
-from ui.lab.orders import WORDS, Column, describe_chart, describe_move
+from ui.lab.orders import WORDS, Column, describe_chart, describe_crossings, describe_move
 from ui.lab.rank_frame import (
     DRAWN,
     HEADING_LINE,
@@ -22,18 +22,25 @@ from ui.lab.rank_frame import (
     wrap_headings,
 )
 from ui.language import gettext
-from ui.palette import PALETTES, Scheme, scheme_now
+from ui.palette import PALETTE
 from ui.plain import place
 
 OPENED = "opened"
-"""The name of the chart's selection: a list of one datum whose `id` is the chunk that was clicked."""
+"""The name of the chart's selection, a list of one datum whose `id` is the chunk that was clicked; and of the data of
+the passage that is open."""
 
 DASHES = {"entered": [1, 0], "left": [5, 4], "both": [1, 0], "neither": [1, 0]}
 WIDTHS = {"entered": 3.5, "left": 2.5, "both": 2.0, "neither": 1.25}
 
+LIT = 5
+"""The width of the line that is pointed at, and of that whose passage is open."""
+
 POINTED = "pointed"
 FADED = {"condition": {"param": POINTED, "empty": True, "value": 1}, "value": 0.2}
 """What is not pointed at steps back while something is."""
+
+POINTS, LINE = "points", "line"
+"""The names of data: a datum for each passage in each list, and the line below what is read."""
 
 READ = "datum.read"
 """Tells of a datum whether its passage is read in either order."""
@@ -48,46 +55,60 @@ def show_rank_chart(
     top: int,
     *,
     opened: str | None,
+    turn: int,
     key: str,
     on_open: Callable[[], None],
 ) -> None:
-    """Draw the chart with one passage `opened`; `on_open` is called when another is clicked, which is then in `key`."""
-    st.vega_lite_chart(
-        spec=chart_spec(columns, moved, top, scheme_now(), opened),
-        width="stretch",
-        key=key,
-        on_select=on_open,
-        selection_mode=OPENED,
-        alt=describe_chart(columns, moved, top),
-    )
+    """Draw the chart with one passage `opened`; `on_open` is called when another is clicked, which is then in `key`.
+
+    A click on the line that was clicked last says nothing new, unless `turn` is another number by now.
+    """
+    spec = chart_spec(columns, moved, top, opened=opened, turn=turn)
+    with st.container(gap=None, key="rank-chart"):
+        st.vega_lite_chart(
+            spec=spec,
+            width="stretch",
+            key=key,
+            on_select=on_open,
+            selection_mode=OPENED,
+            alt=describe_chart(columns, len(moved)),
+        )
+        # Not in the alternative text: with another one, the page would draw the whole chart anew.
+        with st.container(key="rank-chart-told"):
+            st.text(describe_crossings(moved, top))
 
 
 def chart_spec(
-    columns: Sequence[Column],
-    moved: Sequence[Move],
-    top: int,
-    scheme: Scheme = "light",
-    opened: str | None = None,
+    columns: Sequence[Column], moved: Sequence[Move], top: int, *, opened: str | None = None, turn: int = 0
 ) -> dict[str, Any]:
-    """Return the chart as Vega-Lite; texts from documents are in its data only."""
-    palette = PALETTES[scheme]
+    """Return the chart as Vega-Lite; texts from documents are in its data only.
+
+    So is all that depends on the line, on the order of the passages and on which is open: with the rest the same, the
+    page changes the chart that is there, in a third of the time that drawing it takes.
+    """
     bottom = max(rank or 1 for column in columns for rank in column.ranks.values())
     unrecalled = any(rank is None for column in columns for rank in column.ranks.values())
     rows = bottom + 2 if unrecalled else bottom
     row_height = 23 if rows <= 32 else 19 if rows <= 50 else 13
-    style = Style(palette, row_height, rows, last=len(columns) - 1)
+    style = Style(row_height, rows, last=len(columns) - 1)
     headings = wrap_headings([column.heading for column in columns])
+    points = [{**point, "turn": turn} for point in _points(columns, moved, missing=rows)]
     return {
         # Headings and legend are fitted into the height too.
         "height": rows * row_height + headings.lines * HEADING_LINE + LEGEND_ROOM,
         "padding": {"left": 4, "right": 4, "top": 8, "bottom": 8},
         "view": {"stroke": None},
-        "data": {"values": _points(columns, moved, missing=rows)},
+        "datasets": {
+            POINTS: points,
+            LINE: [{"place": top + 0.5, "text": gettext("{top} read", top=top)}],
+            OPENED: [point for point in points if point["id"] == opened],
+        },
+        "data": {"name": POINTS},
         "layer": [
-            *draw_cut(style, top),
+            *draw_cut(style, LINE),
             draw_headings(style, headings),
             *([draw_missing(style, columns, rows)] if unrecalled else []),
-            *_lines(style, opened),
+            *_lines(style),
             *_ranks(style),
             *_labels(style),
         ],
@@ -128,30 +149,35 @@ def _name(hit: Hit) -> str:
     return place(hit.chunk.document, hit.chunk.page)
 
 
-def _lines(style: Style, opened: str | None) -> list[dict[str, Any]]:
+def _lines(style: Style) -> list[dict[str, Any]]:
     """Draw a line for each passage, and a broad unseen one to point at."""
     place = {"x": style.x, "y": style.y, "detail": {"field": "id"}}
-    colour = {**style.by_change(style.palette), "legend": {"symbolType": "stroke", "labelColor": style.palette["text"]}}
-    lit = [{"param": name, "empty": False, "value": 5} for name in (POINTED, OPENED)]
+    colour = {**style.by_change(PALETTE), "legend": {"symbolType": "stroke", "labelColor": PALETTE["text"]}}
+    lit = {"param": POINTED, "empty": False, "value": LIT}
     seen = {
         **place,
         "color": colour,
         "strokeDash": style.by_change(DASHES),
-        "strokeWidth": {"condition": [*lit, *when_read(WIDTHS)], "value": WIDTHS["neither"]},
+        "strokeWidth": {"condition": [lit, *when_read(WIDTHS)], "value": WIDTHS["neither"]},
         "opacity": FADED,
     }
     line: dict[str, Any] = {"type": "line", "interpolate": "monotone"}
-    by_id = {"type": "point", "fields": ["id"]}
+    click = {"type": "point", "fields": ["id", "turn"], "on": "click", "toggle": False}
     params = [
-        {
-            "name": OPENED,
-            "select": {**by_id, "on": "click", "toggle": False},
-            "value": [{"id": opened}] if opened else [],
-        },
-        {"name": POINTED, "select": {**by_id, "on": "pointerover", "clear": "pointerout"}},
+        {"name": OPENED, "select": click},
+        {"name": POINTED, "select": {"type": "point", "fields": ["id"], "on": "pointerover", "clear": "pointerout"}},
     ]
     return [
         {"mark": {**line, "strokeCap": "round"}, "encoding": seen},
+        {
+            "data": {"name": OPENED},
+            "mark": {**line, "strokeWidth": LIT, "strokeCap": "round"},
+            "encoding": {
+                **place,
+                "color": {"condition": when_read(PALETTE), "value": PALETTE["neither"]},
+                "opacity": FADED,
+            },
+        },
         {
             "params": params,
             "mark": {**line, "strokeWidth": 12, "opacity": 0, "cursor": "pointer"},
@@ -164,7 +190,7 @@ def _ranks(style: Style) -> list[dict[str, Any]]:
     """Write the rank of what is read in each list, and mark the others with a dot."""
     place = {"x": style.x, "y": style.y, "opacity": FADED, "tooltip": _tooltip()}
     size = (style.row_height - 4) ** 2 if style.numbered else 60
-    colour = {**style.colour, "value": style.palette["neither"]}
+    colour = {**style.colour, "value": PALETTE["neither"]}
     circles = {
         "transform": [{"filter": "datum.rank"}],
         "mark": {"type": "circle", "cursor": "pointer"},
@@ -173,7 +199,7 @@ def _ranks(style: Style) -> list[dict[str, Any]]:
     numbers = {
         "transform": [{"filter": f"datum.rank && {READ}"}],
         "mark": {"type": "text", "fontSize": 10.5, "fontWeight": 600, "cursor": "pointer", "dy": 0.5},
-        "encoding": {**place, "text": {"field": "rank"}, "color": {"value": style.palette["page"]}},
+        "encoding": {**place, "text": {"field": "rank"}, "color": {"value": PALETTE["page"]}},
     }
     return [circles, numbers] if style.numbered else [circles]
 

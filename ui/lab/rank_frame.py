@@ -11,6 +11,7 @@ from typing import Any
 from rag.comparison import Change
 from ui.lab.orders import WORDS, Column
 from ui.language import gettext
+from ui.palette import PALETTE
 
 DRAWN: tuple[Change, ...] = ("neither", "both", "left", "entered")
 """From the back to the front."""
@@ -26,7 +27,6 @@ HEADING_LINE = 14
 class Style:
     """What the layers of one chart have in common; `rows` are its places from top to bottom, `last` its last column."""
 
-    palette: dict[str, str]
     row_height: int
     rows: int
     last: int
@@ -58,7 +58,7 @@ class Style:
     @property
     def colour(self) -> dict[str, Any]:
         """The colour of what is written of a passage; muted where it is not read."""
-        return {"condition": when_read(self.palette), "value": self.palette["muted"]}
+        return {"condition": when_read(PALETTE), "value": PALETTE["muted"]}
 
 
 def when_read(values: dict[Any, Any]) -> list[dict[str, Any]]:
@@ -70,24 +70,23 @@ def when_read(values: dict[Any, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def draw_cut(style: Style, top: int) -> list[dict[str, Any]]:
-    """Shade what is read, and draw the line below it."""
-    one, across = {"values": [{}]}, {"x": {"value": 0}, "x2": {"value": "width"}}
-    head, below = _datum(style.y, 0.5), _datum(style.y, top + 0.5)
-    muted = style.palette["muted"]
+def draw_cut(style: Style, data: str) -> list[dict[str, Any]]:
+    """Shade what is read, and draw the line below it: one datum of the data of this name, its place and its text."""
+    line, across = {"name": data}, {"x": {"value": 0}, "x2": {"value": "width"}}
+    muted = PALETTE["muted"]
     return [
         {
-            "data": one,
-            "mark": {"type": "rect", "color": style.palette["soft"], "cornerRadius": 6},
-            "encoding": {**across, "y": head, "y2": {"datum": top + 0.5}},
+            "data": line,
+            "mark": {"type": "rect", "color": PALETTE["soft"], "cornerRadius": 6},
+            "encoding": {**across, "y": style.y, "y2": {"datum": 0.5}},
         },
         {
-            "data": one,
+            "data": line,
             "mark": {"type": "rule", "color": muted, "strokeDash": [2, 3], "strokeWidth": 1.5},
-            "encoding": {**across, "y": below},
+            "encoding": {**across, "y": style.y},
         },
         {
-            "data": one,
+            "data": line,
             "mark": {
                 "type": "text",
                 "align": "right",
@@ -97,13 +96,9 @@ def draw_cut(style: Style, top: int) -> list[dict[str, Any]]:
                 "color": muted,
                 "opacity": {"expr": "width < 500 ? 0 : 1"},
             },
-            "encoding": {"x": {"value": "width"}, "y": below, "text": {"value": gettext("{top} read", top=top)}},
+            "encoding": {"x": {"value": "width"}, "y": style.y, "text": {"field": "text"}},
         },
     ]
-
-
-def _datum(channel: dict[str, Any], value: float) -> dict[str, Any]:
-    return {**{key: part for key, part in channel.items() if key != "field"}, "datum": value}
 
 
 def draw_headings(style: Style, headings: Headings) -> dict[str, Any]:
@@ -118,7 +113,7 @@ def draw_headings(style: Style, headings: Headings) -> dict[str, Any]:
             "lineHeight": HEADING_LINE,
             "fontWeight": 600,
             "fontSize": {"expr": "width < 500 ? 10 : 12"},
-            "color": style.palette["text"],
+            "color": PALETTE["text"],
         },
         "encoding": {
             "x": style.x,
@@ -143,7 +138,7 @@ def draw_missing(style: Style, columns: Sequence[Column], row: int) -> dict[str,
             "lineBreak": "\n",
             "dy": 7,
             "fontSize": 10,
-            "color": style.palette["muted"],
+            "color": PALETTE["muted"],
         },
         "encoding": {"x": style.x, "y": style.y, "text": {"field": "text"}},
     }

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from ui.language import gettext, mark
-from ui.palette import PALETTES, Scheme, scheme_now
+from ui.palette import PALETTE
 
 State = Literal["answers", "kept", "dropped"]
 
@@ -28,7 +28,7 @@ HEIGHT = 240
 def show_score_chart(passages: Sequence[tuple[float, bool]], threshold: float, *, key: str) -> None:
     """Draw the relevance of passages, each with whether it is labelled as an answer."""
     st.vega_lite_chart(
-        spec=score_chart_spec(passages, threshold, scheme_now()),
+        spec=score_chart_spec(passages, threshold),
         width="stretch",
         key=key,
         alt=describe_scores(passages, threshold),
@@ -50,11 +50,8 @@ def describe_scores(passages: Sequence[tuple[float, bool]], threshold: float) ->
     )
 
 
-def score_chart_spec(
-    passages: Sequence[tuple[float, bool]], threshold: float, scheme: Scheme = "light"
-) -> dict[str, Any]:
+def score_chart_spec(passages: Sequence[tuple[float, bool]], threshold: float) -> dict[str, Any]:
     """Return the chart as Vega-Lite."""
-    palette = PALETTES[scheme]
     # Counted here: all questions of a collection can have 100,000 passages, which need not go to the browser.
     counts = Counter((_bin(relevance), _state(relevance, answering, threshold)) for relevance, answering in passages)
     values = []
@@ -77,11 +74,11 @@ def score_chart_spec(
         "type": "nominal",
         "scale": {
             "domain": [gettext(words) for words in WORDS.values()],
-            "range": [palette[COLOURS[state]] for state in WORDS],
+            "range": [PALETTE[COLOURS[state]] for state in WORDS],
         },
-        "legend": {"labelColor": palette["text"]},
+        "legend": {"labelColor": PALETTE["text"]},
     }
-    axis = {"labelColor": palette["muted"], "titleColor": palette["muted"], "gridColor": palette["soft"]}
+    axis = {"labelColor": PALETTE["muted"], "titleColor": PALETTE["muted"], "gridColor": PALETTE["soft"]}
     x = {
         "field": "from",
         "type": "quantitative",
@@ -98,7 +95,7 @@ def score_chart_spec(
             {
                 "data": {"values": values},
                 # Placed here, not by Vega's bins, which draw bars of no width beside the rule.
-                "mark": {"type": "rect", "stroke": palette["page"], "strokeWidth": 2},
+                "mark": {"type": "rect", "stroke": PALETTE["page"], "strokeWidth": 2},
                 "encoding": {
                     "x": x,
                     "x2": {"field": "to"},
@@ -117,7 +114,7 @@ def score_chart_spec(
                 "mark": {
                     "type": "rule",
                     "aria": False,
-                    "color": palette["left"],
+                    "color": PALETTE["left"],
                     "strokeWidth": 2,
                     "strokeDash": [5, 4],
                 },
@@ -127,7 +124,7 @@ def score_chart_spec(
                 "data": {"values": [{}]},
                 "mark": {
                     "type": "text",
-                    "color": palette["left"],
+                    "color": PALETTE["left"],
                     "fontWeight": 600,
                     "align": "left" if threshold < 0.8 else "right",
                     "dx": 5 if threshold < 0.8 else -5,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from rag.evaluation.scorecard import Score, Scorecard
 from ui.language import gettext
-from ui.palette import PALETTES, Scheme, scheme_now
+from ui.palette import PALETTE
 from ui.scorecard.names import MEASURE_NAMES, chance, p_text
 
 ROW, BAR, LEGEND = 52, 18, 32
@@ -26,7 +26,7 @@ def show_measure(card: Scorecard, names: Sequence[str], measure: str) -> None:
         for name, score in zip(names, card.scores, strict=True)
     )
     st.vega_lite_chart(
-        spec=measure_spec(card, names, measure, scheme_now()),
+        spec=measure_spec(card, names, measure),
         width="stretch",
         key=f"run-measure-{measure}",
         alt=gettext(
@@ -41,16 +41,15 @@ def show_outcomes(card: Scorecard, names: Sequence[str]) -> None:
         f"{names[score.number]} {_outcomes(score)}" for score in card.scores if score.number != card.baseline
     )
     st.vega_lite_chart(
-        spec=outcome_spec(card, names, scheme_now()),
+        spec=outcome_spec(card, names),
         width="stretch",
         key="run-outcomes",
         alt=gettext("Questions worse, as good and better by nDCG@10: {told}", told=told),
     )
 
 
-def measure_spec(card: Scorecard, names: Sequence[str], measure: str, scheme: Scheme = "light") -> dict[str, Any]:
+def measure_spec(card: Scorecard, names: Sequence[str], measure: str) -> dict[str, Any]:
     """Return a dot with an interval for each configuration."""
-    palette = PALETTES[scheme]
     values = [
         {
             "name": name,
@@ -69,9 +68,9 @@ def measure_spec(card: Scorecard, names: Sequence[str], measure: str, scheme: Sc
         {"field": "low", "title": gettext("from")},
         {"field": "high", "title": gettext("to")},
     ]
-    drawn = {"color": colour(palette), "tooltip": tooltip}
+    drawn = {"color": colour(), "tooltip": tooltip}
     return {
-        **frame(palette, len(names)),
+        **frame(len(names)),
         "data": {"values": values},
         "encoding": {"y": _rows(names)},
         "layer": [
@@ -83,18 +82,17 @@ def measure_spec(card: Scorecard, names: Sequence[str], measure: str, scheme: Sc
                 "mark": {"type": "point", "filled": True, "size": 120, "opacity": 1},
                 "encoding": {**drawn, "x": {**x, "field": "value"}},
             },
-            *_captions(palette, 50),
+            *_captions(50),
         ],
     }
 
 
-def outcome_spec(card: Scorecard, names: Sequence[str], scheme: Scheme = "light") -> dict[str, Any]:
+def outcome_spec(card: Scorecard, names: Sequence[str]) -> dict[str, Any]:
     """Return a bar for each configuration but the baseline: questions worse, as good, better."""
-    palette = PALETTES[scheme]
     kinds = [
-        (gettext("worse"), "losses", palette["left"], palette["page"]),
-        (gettext("as good"), "ties", palette["neither"], palette["text"]),
-        (gettext("better"), "wins", palette["entered"], palette["page"]),
+        (gettext("worse"), "losses", PALETTE["left"], PALETTE["page"]),
+        (gettext("as good"), "ties", PALETTE["neither"], PALETTE["text"]),
+        (gettext("better"), "wins", PALETTE["entered"], PALETTE["page"]),
     ]
     others = [score for score in card.scores if score.number != card.baseline]
     values = []
@@ -121,21 +119,21 @@ def outcome_spec(card: Scorecard, names: Sequence[str], scheme: Scheme = "light"
         "field": "outcome",
         "type": "nominal",
         "scale": {"domain": [word for word, *_ in kinds], "range": [colour for _, _, colour, _ in kinds]},
-        "legend": {"orient": "top", "title": None, "labelColor": palette["text"], "symbolStrokeWidth": 0},
+        "legend": {"orient": "top", "title": None, "labelColor": PALETTE["text"], "symbolStrokeWidth": 0},
     }
     scale = {"domain": [0, card.questions], "nice": False}
     x = {
         "type": "quantitative",
         "title": gettext("questions"),
         "scale": scale,
-        "axis": {**axis(palette), "tickMinStep": 1, "tickCount": 6},
+        "axis": {**axis(), "tickMinStep": 1, "tickCount": 6},
     }
     tooltip = [
         {"field": "name", "title": gettext("Configuration")},
         {"field": "outcome", "title": gettext("Against the other")},
         {"field": "questions", "title": gettext("Questions")},
     ]
-    framed = frame(palette, len(others))
+    framed = frame(len(others))
     return {
         **framed,
         "height": framed["height"] + LEGEND,
@@ -150,29 +148,29 @@ def outcome_spec(card: Scorecard, names: Sequence[str], scheme: Scheme = "light"
                 "mark": {"type": "text", "fontSize": 11, "fontWeight": 600, "color": {"expr": "datum.ink"}},
                 "encoding": {"x": {**x, "field": "middle"}, "text": {"field": "count"}},
             },
-            *({**caption, "transform": [{"filter": "datum.first"}]} for caption in _captions(palette, 170)),
+            *({**caption, "transform": [{"filter": "datum.first"}]} for caption in _captions(170)),
         ],
     }
 
 
-def frame(palette: dict[str, str], rows: int) -> dict[str, Any]:
+def frame(rows: int) -> dict[str, Any]:
     """Return what all charts of so many rows have in common."""
     return {
         "height": ROW * rows + 56,
         "padding": {"left": 4, "right": 12, "top": 8, "bottom": 4},
         "view": {"stroke": None},
-        "config": {"axis": axis(palette)},
+        "config": {"axis": axis()},
     }
 
 
-def axis(palette: dict[str, str]) -> dict[str, Any]:
+def axis() -> dict[str, Any]:
     """Return how an axis looks."""
     return {
-        "labelColor": palette["muted"],
-        "titleColor": palette["muted"],
-        "gridColor": palette["soft"],
-        "domainColor": palette["neither"],
-        "tickColor": palette["neither"],
+        "labelColor": PALETTE["muted"],
+        "titleColor": PALETTE["muted"],
+        "gridColor": PALETTE["soft"],
+        "domainColor": PALETTE["neither"],
+        "tickColor": PALETTE["neither"],
         "labelFontSize": 11,
         "titleFontSize": 11,
         "titleFontWeight": "normal",
@@ -184,9 +182,9 @@ def _rows(names: Sequence[str]) -> dict[str, Any]:
     return {"field": "name", "type": "nominal", "sort": list(names), "axis": None, "scale": {"padding": 0}}
 
 
-def _captions(palette: dict[str, str], room: int) -> list[dict[str, Any]]:
+def _captions(room: int) -> list[dict[str, Any]]:
     """Write above each row its name on the left and its text on the right, which has so many pixels."""
-    common = {"type": "text", "dy": -19, "baseline": "middle", "color": palette["text"], "fontSize": 12}
+    common = {"type": "text", "dy": -19, "baseline": "middle", "color": PALETTE["text"], "fontSize": 12}
     return [
         {
             "mark": {**common, "align": "left", "limit": {"expr": f"max(60, width - {room})"}},
@@ -199,9 +197,9 @@ def _captions(palette: dict[str, str], room: int) -> list[dict[str, Any]]:
     ]
 
 
-def colour(palette: dict[str, str]) -> dict[str, Any]:
+def colour() -> dict[str, Any]:
     """Step the configuration back that the others are compared with."""
-    return {"condition": {"test": "datum.base", "value": palette["muted"]}, "value": palette["entered"]}
+    return {"condition": {"test": "datum.base", "value": PALETTE["muted"]}, "value": PALETTE["entered"]}
 
 
 def _outcomes(score: Score) -> str:

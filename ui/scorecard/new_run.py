@@ -10,7 +10,7 @@ from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.quality import MOST_CALLS
 from rag.evaluation.runner import KIND
 from rag.inventory import list_models
-from ui.choices import MOST_CANDIDATES, reranker_choices
+from ui.choices import MOST_CANDIDATES, choice_name, reranker_choices
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
@@ -102,7 +102,7 @@ def _choose_rerankers(app: App) -> list[str]:
     chosen = st.multiselect(
         gettext("Rerankers"),
         list(dict.fromkeys([*choices, *st.session_state[f"{PREFIX}rerankers"]])),
-        format_func=lambda choice: choices.get(choice, choice),
+        format_func=lambda choice: choices.get(choice, choice_name(choice)),
         accept_new_options=True,
         placeholder=gettext("Choose one or more, or type a name"),
         key=f"{PREFIX}rerankers",

@@ -17,13 +17,16 @@ from ui.plain import label
 from ui.resources import App
 from ui.scorecard.names import MEASURE_NAMES, chance, names_of, p_text, title_of, when
 from ui.scorecard.questions_changed import show_change_table
+from ui.scorecard.trend_chart import show_trend
 
 HELD = "run_overtime"
 """The other runs' figures, read once for each state of the runs."""
 
 
-def show_overtime(app: App, task: Task, card: Scorecard, names: Sequence[str], rows: Sequence[Row]) -> None:
-    """Draw all runs on the set, and what changed from another one to this."""
+def show_overtime(
+    app: App, task: Task, card: Scorecard, names: Sequence[str], rows: Sequence[Row], *, measure: str
+) -> None:
+    """Draw all runs on the set, a measure from run to run, and what changed from another run to this."""
     cards = _cards(app, card.about.set_id)
     st.dataframe(
         [
@@ -71,6 +74,7 @@ def show_overtime(app: App, task: Task, card: Scorecard, names: Sequence[str], r
     )
     earlier = [row for row in read_rows(app.tasks.store.rows(other.id)) if row.configuration == before]
     found = overtime(earlier, [row for row in rows if row.configuration == after])
+    show_trend(cards, card, after, measure)
     _show_found(found)
     if found.versus is not None:
         ran = [other_card.about.ran[before], card.about.ran[after]]

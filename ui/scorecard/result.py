@@ -78,7 +78,7 @@ def show_result(
         show_trade(card, names, measure)
     if len(names) > 1:
         show_outcomes(card, names)
-    _show_view(app, task, card, names, rows)
+    _show_view(app, task, card, names, rows, measure=measure)
 
 
 def _show_takeaway(app: App, task: Task, card: Scorecard, sentence: str) -> None:
@@ -96,7 +96,9 @@ def _say_how_many(card: Scorecard) -> None:
     st.caption(told)
 
 
-def _show_view(app: App, task: Task, card: Scorecard, names: Sequence[str], rows: Sequence[Row]) -> None:
+def _show_view(
+    app: App, task: Task, card: Scorecard, names: Sequence[str], rows: Sequence[Row], *, measure: str
+) -> None:
     views = [view for view in VIEWS if view != "answers" or any(score.quality for score in card.scores)]
     if len(names) == 1:
         views.remove("changes")
@@ -119,6 +121,6 @@ def _show_view(app: App, task: Task, card: Scorecard, names: Sequence[str], rows
     elif view == "answers":
         show_answers(card, names, rows)
     elif view == "overtime":
-        show_overtime(app, task, card, names, rows)
+        show_overtime(app, task, card, names, rows, measure=measure)
     else:
         show_provenance(app, card, names)

@@ -9,7 +9,6 @@ import streamlit as st
 
 from rag.evaluation.scorecard import Scorecard
 from ui.language import gettext
-from ui.palette import PALETTES, Scheme, scheme_now
 from ui.scorecard.charts import axis, colour, frame
 from ui.scorecard.names import MEASURE_NAMES
 from ui.verdict import format_duration
@@ -28,7 +27,7 @@ def show_trade(card: Scorecard, names: Sequence[str], measure: str) -> None:
         for name, score in zip(names, card.scores, strict=True)
     )
     st.vega_lite_chart(
-        spec=trade_spec(card, names, measure, scheme_now()),
+        spec=trade_spec(card, names, measure),
         width="stretch",
         key=f"run-trade-{measure}",
         alt=gettext(
@@ -37,12 +36,11 @@ def show_trade(card: Scorecard, names: Sequence[str], measure: str) -> None:
     )
 
 
-def trade_spec(card: Scorecard, names: Sequence[str], measure: str, scheme: Scheme = "light") -> dict[str, Any]:
+def trade_spec(card: Scorecard, names: Sequence[str], measure: str) -> dict[str, Any]:
     """Return a point for each configuration: its median time across, on a logarithmic scale, the measure up.
 
     Of many, only those that nothing quicker reaches have their name beside them, and the one compared with.
     """
-    palette = PALETTES[scheme]
     numbers = [score.number for score in sorted(card.scores, key=lambda score: score.ms[0])]
     named = numbers if len(numbers) <= ALL_NAMED else [*_unbeaten(card, measure), card.baseline]
     above = _sides({number: card.scores[number].metrics[measure] for number in named})
@@ -58,7 +56,7 @@ def trade_spec(card: Scorecard, names: Sequence[str], measure: str, scheme: Sche
         }
         for name, score in zip(names, card.scores, strict=True)
     ]
-    look = {**axis(palette), "grid": True}
+    look = {**axis(), "grid": True}
     x = {
         "field": "ms",
         "type": "quantitative",
@@ -85,9 +83,9 @@ def trade_spec(card: Scorecard, names: Sequence[str], measure: str, scheme: Sche
         "limit": {"expr": "width * 0.6"},
     }
     return {
-        **frame(palette, max(len(names), 5)),
+        **frame(max(len(names), 5)),
         "data": {"values": values},
-        "encoding": {"x": x, "y": y, "color": colour(palette), "tooltip": tooltip},
+        "encoding": {"x": x, "y": y, "color": colour(), "tooltip": tooltip},
         "layer": [
             {"mark": {"type": "point", "filled": True, "size": 120, "opacity": 1}},
             *(
