@@ -30,7 +30,7 @@ format: $(VENV)/.test ## put the code into its format
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: $(VENV)/.test ## run the benchmarks and write docs/benchmarks.md (about 12 minutes)
+bench: $(VENV)/.test ## run the benchmarks and write docs/benchmarks.md (about 14 minutes)
 	$(BIN)/python -m bench
 
 clean: ## remove what the commands above have made, but not your data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bench import ask, embed, funnel, rerank, store
+from bench import ask, embed, funnel, page, rerank, store
 from bench.harness import ROOT, machine, run
 
 INTRODUCTION = """\
@@ -18,13 +18,13 @@ compare the ratios, which carry over to other machines better than the times do.
 
 def main() -> None:
     started = time.perf_counter()
-    sections = [run(module.BENCHMARK, module.BENCHMARK.size) for module in (embed, rerank, funnel, store, ask)]
+    sections = [run(module.BENCHMARK, module.BENCHMARK.size) for module in (embed, rerank, funnel, store, ask, page)]
     minutes = (time.perf_counter() - started) / 60
     measured = f"Measured on {machine()}, in {minutes:.0f} minutes.\n\n"
-    page = ROOT / "docs" / "benchmarks.md"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(INTRODUCTION + measured + "\n\n".join(sections) + "\n", encoding="utf-8")
-    print(page.relative_to(ROOT))
+    document = ROOT / "docs" / "benchmarks.md"
+    document.parent.mkdir(exist_ok=True)
+    document.write_text(INTRODUCTION + measured + "\n\n".join(sections) + "\n", encoding="utf-8")
+    print(document.relative_to(ROOT))
 
 
 if __name__ == "__main__":

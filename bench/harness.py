@@ -31,7 +31,8 @@ Figures = dict[str, Any]
 class Benchmark:
     """A measurement: `cases` take the size and return figures, `section` writes them as markdown.
 
-    `prepare` runs before the cases and outside their processes, so that its memory is not counted with theirs.
+    `prepare` runs before the cases and outside their processes, so that its memory is not counted with theirs. With
+    `helpers`, a case starts processes of its own, such as a browser, which cannot be told from others on the machine.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Benchmark:
     cases: Mapping[str, Callable[[int], Figures]]
     section: Callable[[Mapping[str, Figures], int], str]
     prepare: Callable[[], object] = lambda: None
+    helpers: bool = False
 
 
 def run(benchmark: Benchmark, size: int) -> str:
@@ -48,7 +50,7 @@ def run(benchmark: Benchmark, size: int) -> str:
     results = {case: _run_case(benchmark, case, size) for case in benchmark.cases}
     section = benchmark.section(results, size)
     most = max(figures["others"] for figures in results.values())
-    if most < DISTURBED_FROM:
+    if benchmark.helpers or most < DISTURBED_FROM:
         return section
     return (
         f"{section}\n\n**Other processes took up to {most:.0%} of the machine meanwhile: measure again without them.**"

@@ -118,6 +118,8 @@ def test_two_answers_are_streamed_stopped_broken_off_voted_on_blind_and_found_ag
         expect(page.get_by_text("You preferred the left answer")).to_be_visible(timeout=WORK_MS)
         assert len(site.llm.requests) == 6
         page.get_by_text("1 vote", exact=True).click()
+        # The tables are drawn after the rest, and move the buttons below them.
+        expect(page.locator(".st-key-votes canvas").last).to_be_visible(timeout=WORK_MS)
         with page.expect_download() as download:
             page.get_by_role("button", name="Votes as CSV").click()
         assert QUESTION in Path(download.value.path()).read_text(encoding="utf-8-sig")

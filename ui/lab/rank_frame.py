@@ -19,6 +19,9 @@ DRAWN: tuple[Change, ...] = ("neither", "both", "left", "entered")
 LABELS = "clamp(width * 0.41, 130, 340)"
 """The room for the labels in pixels, by the chart's width."""
 
+START, END = "clamp(width * 0.06, 22, 50)", f"width - {LABELS}"
+"""Where the first and the last list stand, in pixels from the left."""
+
 HEADING_LINE = 14
 """Pixels for a line of the lists' names."""
 
@@ -39,7 +42,7 @@ class Style:
     @property
     def x(self) -> dict[str, Any]:
         """The columns leave room for the labels on their right."""
-        ends = [{"expr": "clamp(width * 0.06, 22, 50)"}, {"expr": f"width - {LABELS}"}]
+        ends = [{"expr": START}, {"expr": END}]
         scale = {"domain": [0, self.last], "range": ends, "nice": False, "zero": False}
         return {"field": "column", "type": "quantitative", "axis": None, "scale": scale}
 
@@ -112,7 +115,8 @@ def draw_headings(style: Style, headings: Headings) -> dict[str, Any]:
             "lineBreak": "\n",
             "lineHeight": HEADING_LINE,
             "fontWeight": 600,
-            "fontSize": {"expr": "width < 500 ? 10 : 12"},
+            "fontSize": {"expr": f"width < 500 ? {10 if style.last < 4 else 9} : 12"},
+            "limit": {"expr": f"({END} - {START}) / {max(1, style.last)} - 4"},  # so that no two touch
             "color": PALETTE["text"],
         },
         "encoding": {
