@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ui.lab.page import show_lab
 from ui.language import choose_language, gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
+from ui.palette import chart_style
 from ui.plain import label_sentence
 from ui.resources import App, open_app
 from ui.scorecard.page import show_scorecard
@@ -37,7 +39,10 @@ log = logging.getLogger("ui")
 def shared_app(_settings: Settings) -> App:
     """Open the parts that all sessions share; a failure is not kept, so that the next run tries again."""
     set_up_logging(_settings.log_level)
-    return open_app(_settings)
+    app = open_app(_settings)
+    gc.collect()
+    gc.freeze()  # what the libraries hold stays, and need not be looked through again and again
+    return app
 
 
 def main() -> None:
@@ -47,6 +52,7 @@ def main() -> None:
         app = shared_app(load_settings())
         keep_options()
         st.html(STYLE)
+        st.html(f"<style>{chart_style()}</style>")
         if st.context.theme.type == "dark":
             st.html(DARK_STYLE)
 

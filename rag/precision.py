@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from rag.models import TOKENIZER_FILES, ModelFiles
 FOLDER = "int8"
 MODEL_FILE = "model.onnx"
 AGREEMENT = "agreement.json"
+UNSIGNED = "unsigned"
+"""Marks a model whose weights are unsigned, for processors that do not add up products of signed ones exactly."""
+
 MAKING = "making-"
 """Begins the names of the folders that int8 models are made in."""
 
@@ -98,6 +102,11 @@ def make_int8(files: ModelFiles, settings: Settings) -> ModelFiles:
             "writable, or set RERANK_PRECISION=fp32."
         ) from error
     return replace(files, folder=place, model_file=MODEL_FILE)
+
+
+def fits_this_processor(made: ModelFiles) -> bool:
+    """Tell whether an int8 model is the one that would be made here: a folder may have come from another machine."""
+    return (made.folder / UNSIGNED).exists() != multiplies_signed_bytes()
 
 
 def discard(made: ModelFiles) -> None:
@@ -211,16 +220,20 @@ def _child(source: Path, folder: Path) -> None:
     _link(source, copies / MODEL_FILE)
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    signed = multiplies_signed_bytes()
+    if not signed:
+        (folder / FOLDER / UNSIGNED).touch()
     quantize_dynamic(
         copies / MODEL_FILE,
         folder / FOLDER / MODEL_FILE,
         op_types_to_quantize=QUANTISED,
         per_channel=True,
-        weight_type=QuantType.QInt8 if multiplies_signed_bytes() else QuantType.QUInt8,
+        weight_type=QuantType.QInt8 if signed else QuantType.QUInt8,
         use_external_data_format=bool(data),
     )
 
 
+@lru_cache(maxsize=1)
 def multiplies_signed_bytes() -> bool:
     """Tell whether this processor adds up products of unsigned with signed bytes exactly.
 

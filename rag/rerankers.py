@@ -23,6 +23,7 @@ from rag.precision import (
     Agreement,
     agreement_of,
     discard,
+    fits_this_processor,
     int8_files,
     make_int8,
     read_agreement,
@@ -317,6 +318,9 @@ class Rerankers:
             return
         try:
             made = int8_files(files, settings)
+            if made is not None and not fits_this_processor(made):
+                discard(made)
+                made = None
             if made is None:
                 self._set_fetch(state="quantising")
                 made = make_int8(files, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ from rag.comparison import Comparison, moves
 from rag.types import Retrieval
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
-from ui.choices import choice_name
+from ui.choices import choice_names
 from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_chart, describe_crossings, describe_move, order_name, rank_columns
 from ui.lab.rank_chart import LEGEND_ROOM, chart_spec
 from ui.lab.rank_frame import HEADING_LINE
+from ui.palette import chart_style
 from ui.resources import App
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
@@ -119,9 +121,11 @@ def test_what_was_not_recalled_enters_from_below_all_ranks() -> None:
 def test_the_chart_is_json_and_its_colours_follow_the_scheme() -> None:
     spec = chart_spec(rank_columns(BOTH, FUSED, LAST_FIRST), moves(FUSED, LAST_FIRST), 2)
     assert json.loads(json.dumps(spec)) == spec
-    drawn = json.dumps(spec)
-    assert "light-dark(#0067a3, #5cb8f0)" in drawn
-    assert drawn.count("#") == 2 * drawn.count("light-dark(")
+    used = set(re.findall(r"#[0-9a-f]{6}", json.dumps(spec)))
+    assert "#0067a3" in used
+    # The style has a rule for each, so that a page that turns dark has no light chart left.
+    assert all(f'[fill="{colour}"]' in chart_style() for colour in used)
+    assert "fill:light-dark(#0067a3, #5cb8f0)" in chart_style()
 
 
 @pytest.mark.parametrize(("candidates", "row_height"), [(3, 23), (30, 23), (40, 19), (100, 13)])
@@ -314,14 +318,13 @@ def test_what_a_link_says_wrongly_is_left_as_it_was(app: App) -> None:
     assert page.slider(key="lab-top").value == 2
 
 
-@pytest.mark.parametrize(
-    ("choice", "name"),
-    [
-        ("BAAI/bge-reranker-base", "BAAI/bge-reranker-base"),
-        ("/srv/models/my-reranker", "my-reranker"),
-        ("funnel:/srv/models/my-reranker", "funnel:my-reranker"),
-        ("cohere:rerank-v3.5", "cohere:rerank-v3.5"),
-    ],
-)
-def test_a_folder_is_named_by_its_last_part(choice: str, name: str) -> None:
-    assert choice_name(choice) == name
+def test_a_folder_is_named_by_its_last_part_where_no_other_has_it(app: App) -> None:
+    typed = ["/srv/a/onnx", "/srv/b/onnx", "/srv/mine", "funnel:/srv/mine", "BAAI/bge-reranker-base"]
+    names = choice_names(app, typed)
+    assert [names[choice] for choice in typed] == [
+        "/srv/a/onnx",
+        "/srv/b/onnx",
+        "mine",
+        "funnel:mine",
+        "BAAI/bge-reranker-base",
+    ]

@@ -12,6 +12,7 @@ from tests.parts import ingest, offline_settings, open_library
 
 WORK_MS = 30_000
 HOSTILE = '<img src=x onerror="window.harmed=1"> **bold** [a](javascript:harm())'
+DARK_MUTED = "rgb(163, 173, 170)"
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
     "sugar.txt": f"Sugary drinks raise blood sugar quickly. {HOSTILE}",
@@ -53,6 +54,21 @@ def test_a_comparison_is_drawn_and_its_lines_open_passages(
         assert page.evaluate("window.harmed") is None
         page.get_by_role("button", name="Close").click()
         expect(passage).to_have_count(0)
+        label.click()  # the line that was clicked last
+        expect(passage).to_contain_text(TEXTS["sugar.txt"])
+
+        line, verdict = chart.locator("text", has_text=re.compile(r"^\d read$")), page.locator(".st-key-verdict h2")
+        expect(line).to_have_text("3 read")
+        expect(verdict).to_contain_text("3 passages")
+        slider = page.get_by_role("slider", name="Passages to read")
+        slider.press("Home")
+        expect(line).to_have_text("1 read")
+        expect(verdict).not_to_contain_text("3 passages")
+        expect(passage).to_contain_text(TEXTS["sugar.txt"])
+
+        page.emulate_media(color_scheme="dark")
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", "dark")
+        expect(label).to_have_css("fill", DARK_MUTED)
 
         page.get_by_role("link", name="Library").click()
         expect(page.get_by_text("3 documents")).to_be_visible(timeout=WORK_MS)

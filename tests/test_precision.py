@@ -21,10 +21,12 @@ from rag.models import ModelFiles, folder_model
 from rag.precision import (
     AGREEMENT,
     MODEL_FILE,
+    UNSIGNED,
     Agreement,
     agreement_of,
     discard,
     external_data,
+    fits_this_processor,
     int8_files,
     make_int8,
     multiplies_signed_bytes,
@@ -142,6 +144,23 @@ def test_int8_weights_are_such_that_this_processor_adds_up_their_products_exactl
     multiplied = {node.input[1] for node in model.graph.node if node.op_type == "MatMulInteger"}
     kinds = {tensor.data_type for tensor in model.graph.initializer if tensor.name in multiplied}
     assert kinds == {onnx.TensorProto.INT8 if multiplies_signed_bytes() else onnx.TensorProto.UINT8}
+
+
+def test_an_int8_model_from_another_kind_of_processor_is_made_anew(
+    settings: Settings, files: ModelFiles, made: ModelFiles
+) -> None:
+    (made.folder / "old").touch()
+    mark = made.folder / UNSIGNED
+    if mark.exists():
+        mark.unlink()
+    else:
+        mark.touch()
+    assert not fits_this_processor(made)
+    assert made_ready(rerankers(settings), samples).state == "ready"
+    again = int8_files(files, settings)
+    assert again is not None
+    assert fits_this_processor(again)
+    assert not (made.folder / "old").exists()
 
 
 def test_int8_scores_of_a_passage_do_not_depend_on_the_others(making: Making) -> None:

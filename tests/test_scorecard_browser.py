@@ -1,4 +1,4 @@
-"""The scorecard in a real browser: a run is started, left, found again, and a regression opens in the lab."""
+"""The scorecard in a real browser: a run is left, found again, and compared; a regression opens in the lab."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def address(tmp_path_factory: pytest.TempPathFactory, word_overlap_folder: Path)
         yield served
 
 
-def test_a_run_is_left_found_again_and_its_regressions_open_in_the_lab(chromium: Browser, address: str) -> None:
+def test_a_run_is_left_found_again_compared_and_its_regressions_open_in_the_lab(
+    chromium: Browser, address: str
+) -> None:
     with visit(chromium, f"{address}/scorecard", viewport={"width": 1280, "height": 1500}) as page:
         page.get_by_role("radio", name="Runs").or_(page.get_by_role("button", name="Runs")).click(timeout=WORK_MS)
         page.get_by_role("button", name="Start the run").click(timeout=WORK_MS)
@@ -73,3 +75,15 @@ def test_a_run_is_left_found_again_and_its_regressions_open_in_the_lab(chromium:
         expect(lab.get_by_text("All read the same 3 candidates")).to_be_visible(timeout=WORK_MS)
         expect(lab.get_by_role("textbox", name="Question")).to_have_value(REGRESSION)
         assert lab.evaluate("window.harmed") is None
+
+        page.get_by_text("New run", exact=True).click()
+        page.get_by_role("button", name="Start the run").click()
+        expect(page).to_have_url(re.compile(r"run=2"), timeout=WORK_MS)
+        page.get_by_role("radio", name="Compared with other runs").click(timeout=WORK_MS)
+        expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_text("No question changed.")).to_be_visible()
+        trend = page.get_by_test_id("stVegaLiteChart").last
+        expect(trend).to_have_attribute(
+            "aria-label", re.compile("nDCG@10 from run to run: no reranking, .*: 1.000; no")
+        )
+        expect(trend.locator("text", has_text="word-overlap")).to_be_visible()

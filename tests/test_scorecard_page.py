@@ -311,7 +311,7 @@ def test_what_is_slower_and_no_better_is_left_unnamed() -> None:
 def test_each_configuration_is_followed_from_run_to_run() -> None:
     shown = card([0.0, 1.0], [1.0, 1.0])
     other = replace(RAN, configuration=Configuration("none", 20))  # without a reranker candidates change nothing
-    slow = replace(RERANKED, configuration=Configuration("slow", 10))
+    slow = replace(RERANKED, reranker="slow")  # what "auto" came to then, say
     about = replace(shown.about, corpus="other documents", ran=(other, slow))
     earlier = replace(shown, about=about, scores=(replace(shown.scores[0], ran=other), shown.scores[1]))
     earlier = replace(earlier, scores=(earlier.scores[0], replace(earlier.scores[1], ran=slow)))

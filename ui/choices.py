@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rag.inventory import list_models
@@ -14,22 +15,27 @@ MOST_CANDIDATES = 100
 MOST_TOP = 10
 
 
-def choice_name(choice: str) -> str:
-    """Name a reranker as it was chosen, a folder by its last part: the whole path would fill the page."""
-    funnel = FUNNEL if choice.startswith(FUNNEL) else ""
-    path = Path(choice.removeprefix(funnel))
-    return f"{funnel}{path.name}" if path.is_absolute() else choice
+def choice_names(app: App, typed: Sequence[str] = ()) -> dict[str, str]:
+    """Return what can be compared, with the names to show: what is on this machine or set up, and what was typed.
 
-
-def reranker_choices(app: App) -> dict[str, str]:
-    """Return what can be compared without typing, with the name to show: what is on this machine or set up."""
+    A folder has its last part as its name, for a whole path would fill the page; not where two would be named alike.
+    """
     choices = {"bundled": gettext("Late interaction"), "auto": gettext("Automatic")}
     configured = app.settings.rerank_model
     if configured not in (*choices, "none"):
-        choices[configured] = gettext("{name} (as set)", name=choice_name(configured))
+        choices[configured] = gettext("{name} (as set)", name=_short(configured))
     for entry in list_models(app.settings):
         if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder"):
             choices.setdefault(entry.name, entry.name)
     if app.pipeline.chat is not None:
         choices.setdefault(LANGUAGE_MODEL, gettext("Language model"))
-    return choices
+    for choice in typed:
+        choices.setdefault(choice, _short(choice))
+    names = list(choices.values())
+    return {choice: name if names.count(name) == 1 else choice for choice, name in choices.items()}
+
+
+def _short(choice: str) -> str:
+    funnel = FUNNEL if choice.startswith(FUNNEL) else ""
+    path = Path(choice.removeprefix(funnel))
+    return f"{funnel}{path.name}" if path.is_absolute() else choice

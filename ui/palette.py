@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+import streamlit as st
+
 SCHEMES = {
     "light": {
         "entered": "#0067a3",
@@ -26,5 +30,31 @@ SCHEMES = {
 }
 """Blue and orange keep apart also for those who do not tell red from green (Okabe and Ito, 2008)."""
 
-PALETTE = {name: f"light-dark({light}, {SCHEMES['dark'][name]})" for name, light in SCHEMES["light"].items()}
-"""Each colour by its name, as CSS that follows the page from light to dark and back by itself."""
+PAIRS = {name: f"light-dark({light}, {SCHEMES['dark'][name]})" for name, light in SCHEMES["light"].items()}
+"""Each colour by its name as CSS that follows the page from light to dark and back by itself."""
+
+
+class _Palette(Mapping[str, str]):
+    """The colours of the scheme that the page has now, for what does not read CSS: charts, which also become PNGs."""
+
+    def __getitem__(self, name: str) -> str:
+        return SCHEMES["dark" if st.context.theme.type == "dark" else "light"][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PAIRS)
+
+    def __len__(self) -> int:
+        return len(PAIRS)
+
+
+PALETTE = _Palette()
+
+
+def chart_style() -> str:
+    """Return the style that lets drawn charts follow the page too, whose scheme may change without any run."""
+    return "".join(
+        f'[data-testid="stVegaLiteChart"] :is([{kind}="{light}"], [{kind}="{SCHEMES["dark"][name]}"])'
+        f"{{{kind}:{PAIRS[name]}}}"
+        for name, light in SCHEMES["light"].items()
+        for kind in ("fill", "stroke")
+    )

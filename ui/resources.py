@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -86,7 +85,6 @@ def open_app(settings: Settings) -> App:
     pipeline.make_ready()
     if settings.llm_configured:
         threading.Thread(target=import_client, daemon=True, name="import-client").start()
-    gc.freeze()  # what the libraries hold stays, and need not be looked through again and again
     return app
 
 

@@ -143,7 +143,7 @@ class ColbertReranker:
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return MaxSim as `order` and as `relevance`."""
-        similarities, note = self._matcher.similarities(self.tokens.question(question), hits, deadline)
+        similarities, note = self._matcher.similarities(self.tokens.encoder.question(question), hits, deadline)
         scores = (None if each is None else RerankScore(each, clip(each)) for each in similarities)
         return Scored(tuple(scores), note=note)
 

@@ -28,11 +28,19 @@ class PassageTokens:
     def __init__(self, encoder: TokenEncoder, store: TokenStore) -> None:
         self.encoder = encoder
         self.store = store
-        self._question = lru_cache(KEPT_QUESTIONS)(encoder.question)
+        self._question = lru_cache(KEPT_QUESTIONS)(self._read_question)
 
     def question(self, text: str) -> NDArray[np.float32]:
-        """Return a question's vectors, which are kept for a while: do not change them."""
+        """Return a question's vectors, which are kept for a while and cannot be changed.
+
+        Not for what is timed: a reranker's time includes that of reading the question.
+        """
         return self._question(text)
+
+    def _read_question(self, text: str) -> NDArray[np.float32]:
+        vectors = self.encoder.question(text)
+        vectors.setflags(write=False)
+        return vectors
 
     def stored(self, chunks: Sequence[Chunk]) -> list[bytes | None]:
         """Return the vectors that are stored, None for others; a store that cannot be read has none."""

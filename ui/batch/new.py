@@ -11,7 +11,7 @@ from rag.batch.questions import read_table as read_csv
 from rag.batch.records import KIND, BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
-from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_name, reranker_choices
+from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
@@ -48,6 +48,7 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
             ),
         )
         if upload is None:
+            st.session_state.pop(READ, None)
             st.caption(
                 gettext("The table needs one column of questions; all other columns come back beside the answers.")
             )
@@ -131,7 +132,7 @@ def _choose_options(app: App, collections: list[str], file: str, heading: str, q
     if state.get(f"{PREFIX}collection") not in collections:
         current = current_collection(app, collections)
         state[f"{PREFIX}collection"] = current if current in collections else collections[0]
-    named = {**reranker_choices(app), "none": gettext("No reranking")}
+    named = {**choice_names(app), "none": gettext("No reranking")}
     state.setdefault(f"{PREFIX}reranker", app.settings.rerank_model)
     state.setdefault(f"{PREFIX}candidates", min(app.settings.rerank_candidates, MOST_CANDIDATES))
     state.setdefault(f"{PREFIX}top", app.settings.rerank_top)
@@ -140,7 +141,7 @@ def _choose_options(app: App, collections: list[str], file: str, heading: str, q
     reranker = second.selectbox(
         gettext("Reranker"),
         list(named),
-        format_func=lambda choice: named.get(choice, choice_name(choice)),
+        format_func=lambda choice: named.get(choice, choice),
         key=f"{PREFIX}reranker",
         persist_state="session",
     )

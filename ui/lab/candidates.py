@@ -23,8 +23,8 @@ PASSAGE = "lab_passage"
 SUGGESTED = "lab_suggested_passage"
 """The id of the chunk that was opened by the lab, not by a person: on a phone it stays below the chart."""
 
-TURN = "lab_turn"
-"""How many times a passage was opened or closed elsewhere than in the chart and the table, which then begin anew."""
+TURN, TABLE_TURN = "lab_turn", "lab_table_turn"
+"""How many times a passage was opened or closed elsewhere than in the chart, or in the table, which then begin anew."""
 
 CHART = "lab-rank-chart"
 
@@ -66,7 +66,7 @@ def show_chart(comparison: Comparison, before: Retrieval, after: Retrieval) -> N
 
 def show_passage(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
     """Draw the passage that is open: its text, its ranks, and what can be said and done about it."""
-    opened = st.session_state.get(PASSAGE)
+    opened = st.session_state[PASSAGE]
     hit = next((hit for hit in comparison.fused.hits if hit.chunk.id == opened), None)
     if hit is None:
         st.caption(gettext("Click a line or its label to read the passage here."))
@@ -101,7 +101,7 @@ def show_table(app: App, comparison: Comparison, before: Retrieval, after: Retri
         }
         for move in moved
     ]
-    key = f"rank-table-{st.session_state[TURN]}"
+    key = _table_key()
     st.dataframe(
         rows,
         hide_index=True,
@@ -144,7 +144,12 @@ def _result(ranked: RankedHit) -> str:
 def _begin_anew(chunk_id: str | None) -> None:
     """Choose a passage, and let the chart and the table forget what was last clicked in them."""
     _choose(chunk_id)
-    st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+    _turn(TURN)
+    _turn(TABLE_TURN)
+
+
+def _turn(name: str) -> None:
+    st.session_state[name] = st.session_state.get(name, 0) + 1
 
 
 def _choose(chunk_id: str | None) -> None:
@@ -155,10 +160,19 @@ def _choose(chunk_id: str | None) -> None:
 def _take_click() -> None:
     chosen = st.session_state[CHART].selection.get(OPENED) or [{}]
     _choose(chosen[0].get("id"))
-    draw_anew(Part.PASSAGE, Part.CHART)
+    table = st.session_state.get(_table_key())
+    if table is None or not table.selection.rows:
+        draw_anew(Part.PASSAGE, Part.CHART)
+    _turn(TABLE_TURN)
+    draw_anew(Part.PASSAGE, Part.CHART, Part.VIEW)
+
+
+def _table_key() -> str:
+    return f"rank-table-{st.session_state[TABLE_TURN]}"
 
 
 def _take_row(key: str, chunk_ids: list[str]) -> None:
     rows = st.session_state[key].selection.rows
     _choose(chunk_ids[rows[0]] if rows else None)
+    _turn(TURN)
     draw_anew(Part.PASSAGE, Part.CHART)

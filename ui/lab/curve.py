@@ -10,7 +10,7 @@ from rag.evaluation.curve import KIND, Curve, CurveSpec, predicted_ms, read_curv
 from rag.evaluation.labelled import QuestionSet
 from rag.task_store import RESUMABLE, Task
 from rag.types import Retrieval
-from ui.choices import choice_name, reranker_choices
+from ui.choices import choice_names
 from ui.fragment import fragment
 from ui.lab.curve_chart import FORESEEN, MEASURED, Marks, show_curve_charts
 from ui.lab.curve_verdict import describe_budget, describe_curve
@@ -100,8 +100,9 @@ def _is_of(task: Task, chosen: QuestionSet, reranker: str) -> bool:
 
 def _choose_reranker(app: App, after: Retrieval) -> str:
     """Draw which reranker is measured, and return it as RERANK_MODEL takes it: at first that of the comparison."""
-    named = reranker_choices(app)
-    choices = list(dict.fromkeys([*st.session_state.get(RERANKERS, []), *named]))
+    chosen = st.session_state.get(RERANKERS, [])
+    named = choice_names(app, chosen)
+    choices = list(dict.fromkeys([*chosen, *named]))
     candidates = len(after.hits)
     same = [choice for choice in choices if _name_of(app, choice, candidates) == after.reranker.name]
     return str(
@@ -109,7 +110,7 @@ def _choose_reranker(app: App, after: Retrieval) -> str:
             gettext("Reranker"),
             choices,
             index=choices.index(same[0]) if same else 0,
-            format_func=lambda choice: named.get(choice, choice_name(choice)),
+            format_func=lambda choice: named.get(choice, choice),
             key=f"{PREFIX}curve-reranker-{after.reranker.name}",
         )
     )

@@ -13,6 +13,7 @@ from rag.evaluation.metrics import Measurer
 from rag.evaluation.targets import Target, answers, judgments, target_of, units
 from rag.types import Hit, Retrieval
 from ui.lab.orders import order_name
+from ui.lab.parts import Part, draw_anew
 from ui.lab.scores import remember_scores
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence
@@ -156,17 +157,17 @@ def _label(app: App, comparison: Comparison, chosen: QuestionSet | None, hit: Hi
         app.question_sets.add_question(chosen.id, comparison.fused.question, [target_of(hit.chunk)])
     except ResiftError as error:
         st.session_state[FAILURE] = str(error)
+    draw_anew(Part.PASSAGE, Part.VIEW)
 
 
 def _unlabel(app: App, comparison: Comparison, chosen: QuestionSet, labelled: Sequence[Target]) -> None:
     """Take a label back, and the question with it where it came by that click alone."""
     try:
         question = app.question_sets.question_of(chosen.id, comparison.fused.question)
-        if question is None:
-            return
-        for target in labelled:
+        for target in labelled if question is not None else ():
             app.question_sets.remove_target(question.id, target)
-        if question.origin == "click" and len(question.targets) == len(labelled):
+        if question is not None and question.origin == "click" and len(question.targets) == len(labelled):
             app.question_sets.remove_question(question.id)
     except ResiftError as error:
         st.session_state[FAILURE] = str(error)
+    draw_anew(Part.PASSAGE, Part.VIEW)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.errors import ResiftError
-from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_name, reranker_choices
+from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.lab.parts import Part, draw_anew
 from ui.language import gettext, mark
@@ -43,16 +43,16 @@ def choose_lab_options(app: App, collections: list[str]) -> LabOptions:
     if state.get(COLLECTION) not in collections:
         current = current_collection(app, collections)
         state[COLLECTION] = current if current in collections else collections[0]
-    named = reranker_choices(app)
     state.setdefault(RERANKERS, _first_choice(app))
+    named = choice_names(app, state[RERANKERS])
     state.setdefault(CANDIDATES, min(app.settings.rerank_candidates, MOST_CANDIDATES))
     state.setdefault(TOP, app.settings.rerank_top)
     first, second, third = st.columns([1, 2, 1])
     collection = first.selectbox(gettext("Collection"), collections, key=COLLECTION, persist_state="session")
     rerankers = second.multiselect(
         gettext("Rerankers"),
-        list(dict.fromkeys([*named, *state[RERANKERS]])),
-        format_func=lambda choice: named.get(choice, choice_name(choice)),
+        list(named),
+        format_func=lambda choice: named.get(choice, choice),
         accept_new_options=True,
         placeholder=gettext("Choose one or more, or type a name"),
         key=RERANKERS,

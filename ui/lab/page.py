@@ -32,7 +32,7 @@ from ui.resources import App
 STYLE = Path(__file__).parent / "page.css"
 SUGGESTION = "lab_suggestion"
 ASKED = "lab_asked"
-"""Set when a question is to be compared in the next run of the script: a suggestion, or that of a link."""
+"""Set when a question is to be compared in the next run of the script."""
 
 AFTER, BEFORE = f"{PREFIX}after", f"{PREFIX}before"
 """The names of the two orders that are set against each other."""
@@ -99,7 +99,9 @@ def _ask(collection: str) -> bool:
         st.text_input(
             gettext("Question"), key=QUESTION, placeholder=gettext("What do you want to know?"), persist_state="session"
         )
-        asked = st.form_submit_button(gettext("Compare"), type="primary", icon=":material/compare_arrows:")
+        st.form_submit_button(
+            gettext("Compare"), type="primary", icon=":material/compare_arrows:", on_click=_take_question
+        )
     if collection == DEMO:
         st.pills(
             gettext("Questions of the demo"),
@@ -108,7 +110,12 @@ def _ask(collection: str) -> bool:
             on_change=_take_suggestion,
             label_visibility="collapsed",
         )
-    return bool(st.session_state.pop(ASKED, False)) or asked
+    return bool(st.session_state.pop(ASKED, False))
+
+
+def _take_question() -> None:
+    """Note that a question was asked: a press on a part of the comparison before must not be all that is heeded."""
+    st.session_state[ASKED] = True
 
 
 def _take_suggestion() -> None:
@@ -185,7 +192,10 @@ def _show_part(part: Part, draw: Section, app: App, whole: Comparison) -> None:
     def drawn() -> None:
         comparison = whole.cut(st.session_state[TOP])
         orders = {order_name(one, comparison.orders): one for one in comparison.orders}
-        draw(app, comparison, orders[st.session_state[BEFORE]], orders[st.session_state[AFTER]])
+        # A press that was made before a comparison of other rerankers was there still has the names of the earlier.
+        after = orders.get(st.session_state[AFTER], comparison.orders[1])
+        before = orders.get(st.session_state[BEFORE], comparison.fused)
+        draw(app, comparison, comparison.fused if before is after else before, after)
 
     fragment(drawn, key=part.value)()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 
 class Part(StrEnum):
@@ -18,4 +20,5 @@ class Part(StrEnum):
 
 def draw_anew(*parts: Part) -> None:
     """End a callback of the page and draw only these parts again, in this order: what was pressed answers sooner."""
-    st.rerun([part.value for part in parts])
+    with suppress(StreamlitAPIException):  # the parts are gone: a comparison that failed meanwhile has none
+        st.rerun([part.value for part in parts])

@@ -33,7 +33,7 @@ from ui.lab.why_texts import (
     why_no_removal,
 )
 from ui.language import gettext
-from ui.palette import PALETTE
+from ui.palette import PAIRS
 from ui.plain import label, label_sentence
 from ui.resources import App
 from ui.verdict import format_duration, reranker_name
@@ -90,7 +90,7 @@ def _show_why(app: App, after: Retrieval, hit: Hit) -> None:
         **heat_data(heat, after.question, hit.chunk, removals),
         **removal_data(removals, ranked.rank, reranker_name(after.reranker)),
         "labels": labels(),
-        "colours": PALETTE,
+        "colours": PAIRS,
     }
     _component(data=data, key="why")
 

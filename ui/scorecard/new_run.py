@@ -10,7 +10,7 @@ from rag.evaluation.labelled import QuestionSet
 from rag.evaluation.quality import MOST_CALLS
 from rag.evaluation.runner import KIND
 from rag.inventory import list_models
-from ui.choices import MOST_CANDIDATES, choice_name, reranker_choices
+from ui.choices import MOST_CANDIDATES, choice_names
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
@@ -96,13 +96,13 @@ def _start(app: App, set_name: str, spec: RunSpec, on_start: str) -> None:
 
 
 def _choose_rerankers(app: App) -> list[str]:
-    choices = reranker_choices(app)
     first = app.settings.rerank_model
     st.session_state.setdefault(f"{PREFIX}rerankers", ["bundled" if first == NO_RERANKER else first])
+    choices = choice_names(app, st.session_state[f"{PREFIX}rerankers"])
     chosen = st.multiselect(
         gettext("Rerankers"),
-        list(dict.fromkeys([*choices, *st.session_state[f"{PREFIX}rerankers"]])),
-        format_func=lambda choice: choices.get(choice, choice_name(choice)),
+        list(choices),
+        format_func=lambda choice: choices.get(choice, choice),
         accept_new_options=True,
         placeholder=gettext("Choose one or more, or type a name"),
         key=f"{PREFIX}rerankers",

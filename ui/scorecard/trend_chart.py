@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add, sub
 from typing import Any
 
 import streamlit as st
@@ -15,7 +16,7 @@ from rag.task_store import Task
 from ui.language import gettext
 from ui.palette import PALETTE
 from ui.scorecard.charts import axis
-from ui.scorecard.names import MEASURE_NAMES, names_of, when
+from ui.scorecard.names import MEASURE_NAMES, names_of, title_of
 
 HEIGHT = 260
 END = "clamp(width * 0.3, 90, 220)"
@@ -27,11 +28,13 @@ CLOSEST = 0.07
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a configuration came to in one run; `same` documents are those of the run that is shown."""
+    """What a configuration came to in one run on so many questions; `same` if on those, and the documents, of the run
+    that is shown."""
 
     run: int
     name: str
     score: Score
+    questions: int
     same: bool
     chosen: bool
 
@@ -43,11 +46,11 @@ def show_trend(runs: Sequence[tuple[Task, Scorecard]], shown: Scorecard, configu
     """
     earliest_first = list(reversed(runs))
     points = trend_points([card for _, card in earliest_first], shown, configuration)
-    titles = [f"{task.title}\n{when(task.created_at)}" for task, _ in earliest_first]
+    if not points:  # of a run that is still at work
+        return
+    titles = [title_of(task) for task, _ in earliest_first]
     told = "; ".join(
-        f"{point.name}, {titles[point.run].replace(chr(10), ' ')}: {point.score.metrics[measure]:.3f}"
-        for point in points
-        if point.chosen
+        f"{point.name}, {titles[point.run]}: {point.score.metrics[measure]:.3f}" for point in points if point.chosen
     )
     st.vega_lite_chart(
         spec=trend_spec(points, titles, measure),
@@ -56,7 +59,7 @@ def show_trend(runs: Sequence[tuple[Task, Scorecard]], shown: Scorecard, configu
         alt=gettext("{measure} from run to run: {told}", measure=MEASURE_NAMES[measure], told=told),
     )
     if any(not point.same for point in points):
-        st.caption(gettext("Hollow: measured on other documents than those of the run shown."))
+        st.caption(gettext("Hollow: measured on other documents or questions than those of the run shown."))
 
 
 def trend_points(cards: Sequence[Scorecard], shown: Scorecard, configuration: int) -> list[Point]:
@@ -64,11 +67,11 @@ def trend_points(cards: Sequence[Scorecard], shown: Scorecard, configuration: in
     names = names_of(shown.about.ran)
     points = []
     for run, card in enumerate(cards):
-        scores = {_alike(score.ran): score for score in card.scores}
+        same = (card.about.corpus, card.questions) == (shown.about.corpus, shown.questions)
+        scores = {_alike(score.ran): score for score in reversed(card.scores)}
         for number, one in enumerate(shown.about.ran):
             if (score := scores.get(_alike(one))) is not None:
-                same = card.about.corpus == shown.about.corpus
-                points.append(Point(run, names[number], score, same, number == configuration))
+                points.append(Point(run, names[number], score, card.questions, same, number == configuration))
     return points
 
 
@@ -78,11 +81,12 @@ def trend_spec(points: Sequence[Point], titles: Sequence[str], measure: str) -> 
     values = [
         {
             "run": point.run,
-            "title": titles[point.run].replace("\n", " · "),
+            "title": titles[point.run],
             "name": point.name,
             "value": round(point.score.metrics[measure], 4),
             "low": round(max(0.0, point.score.metrics[measure] - point.score.intervals[measure]), 4),
             "high": round(min(1.0, point.score.metrics[measure] + point.score.intervals[measure]), 4),
+            "questions": point.questions,
             "same": point.same,
             "chosen": point.chosen,
             "named": point in named,
@@ -107,6 +111,7 @@ def trend_spec(points: Sequence[Point], titles: Sequence[str], measure: str) -> 
         {"field": "value", "title": MEASURE_NAMES[measure]},
         {"field": "low", "title": gettext("from")},
         {"field": "high", "title": gettext("to")},
+        {"field": "questions", "title": gettext("Questions")},
     ]
     drawn = {"x": x, "color": colour}
     value = {**y, "field": "value"}
@@ -156,7 +161,9 @@ def trend_spec(points: Sequence[Point], titles: Sequence[str], measure: str) -> 
 def _named(points: Sequence[Point], measure: str) -> list[Point]:
     """Return the last point of each line that has room for the line's name, the chosen line's always."""
     values = [point.score.metrics[measure] for point in points]
-    room = CLOSEST * (max(values) - min(values)) if values else 0.0
+    reach = [point.score.intervals[measure] if point.chosen else 0.0 for point in points]
+    high, low = max(map(add, values, reach)), min(map(sub, values, reach))
+    room = CLOSEST * (high - low)
     last = {point.name: point for point in points}
     named: list[Point] = []
     for point in sorted(last.values(), key=lambda point: not point.chosen):
@@ -170,4 +177,4 @@ def _alike(ran: Ran) -> tuple[object, ...]:
     """Return what a configuration is known by in other runs: how it was asked for, and what ran."""
     one = ran.configuration
     candidates = None if one.reranker == NO_RERANKER else one.candidates  # which change nothing without a reranker
-    return one.reranker, candidates, ran.embedder, ran.chunk_tokens, ran.chunk_overlap
+    return ran.reranker, candidates, ran.embedder, ran.chunk_tokens, ran.chunk_overlap
