@@ -92,8 +92,9 @@ def prepare(data: Path) -> None:
             if one["relevant"]
         ]
         question_set = app.question_sets.create_with("Demo questions", COLLECTION, labelled, "upload")
-        run = RunSpec(question_set.id, combine(["none", "bundled"], [12, 24, 40]))
-        app.tasks.add(RUN, "Candidates", run.to_json())
+        for title, candidates in (("A first look", [24]), ("Candidates", [12, 24, 40])):
+            run = RunSpec(question_set.id, combine(["none", "bundled"], candidates))
+            app.tasks.add(RUN, title, run.to_json())
         app.tasks.add(BATCH, "questions.csv", _batch(app, [one["question"] for one in questions[:8]]))
         while app.tasks.run_next():
             pass
@@ -209,6 +210,16 @@ def _curve(page: Page, address: str) -> Shot:
     return None
 
 
+def _trend(page: Page, address: str) -> Shot:
+    _page("scorecard", "nDCG@10")(page, address)
+    chosen = page.get_by_role("radio", name="Compared with other runs")
+    chosen.click()
+    page.get_by_text("runs, the earliest first").wait_for(timeout=WORK_MS)
+    _rest(page)
+    chosen.evaluate("element => element.scrollIntoView()")
+    return None
+
+
 def _scene(scene: str, step: int) -> Callable[[Page, str], Shot]:
     def show(page: Page, address: str) -> Shot:
         page.goto(f"{address}/lab?scene={scene}&step={step}")
@@ -232,6 +243,7 @@ VIEWS = {
     "presenter-answers": View(_scene("fed-a-shares", 5), PROJECTOR),
     "presenter-verdict": View(_scene("fed-a-shares", 6), PROJECTOR),
     "scorecard": View(_page("scorecard", "nDCG@10"), SIZES),
+    "scorecard-trend": View(_trend, SIZES),
     "batch": View(_page("batch", "Download the answers"), SIZES),
     "library": View(_page("library", "documents, "), SIZES),
     "models": View(_page("models", "models? downloaded"), SIZES),
