@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("__main__.py", "rag/shell/", "rag/evaluation/report.py", "rag/evaluation/progress.py", "rag/exports/")
 """What only the shell says, and the exports, whose texts are those of rag.exports.texts."""
 
+CONVERSATION = ROOT / "rag" / "exports" / "conversation.py"
+"""The export whose sentences are read from its source, as those of rag and ingest are."""
+
 UNSHOWN_CALLS = {"log", "re", "say", "Progress"}
 """Calls of these, or of what they hold, get what no page shows: log lines, patterns, progress of the shell."""
 
@@ -26,6 +29,7 @@ PLACE = re.compile(r"\{[^{}]*\}")
 JOINTS = {
     "Chinese",
     "English",
+    "Note",
     "embedder",
     "first_token",
     "generate",
@@ -82,7 +86,7 @@ def written_texts() -> set[str]:
 
 def _sources() -> Iterator[Path]:
     for path in chain((ROOT / "rag").rglob("*.py"), (ROOT / "ingest").rglob("*.py")):
-        if not any(part in path.as_posix() for part in ELSEWHERE):
+        if path == CONVERSATION or not any(part in path.as_posix() for part in ELSEWHERE):
             yield path
 
 
@@ -118,7 +122,7 @@ def _texts(node: ast.AST) -> Iterator[str]:
     for text in _spoken(node):
         if SQL.match(text):
             yield from SQL_REASON.findall(text)
-        elif WORDS.search(PLACE.sub("", text)) and "\n" not in text:
+        elif WORDS.search(PLACE.sub("", text)) and "\n" not in text and not text.startswith("<"):
             yield _numbered(text)
 
 

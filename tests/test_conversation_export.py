@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from bs4 import BeautifulSoup
 from rag.exports.conversation import conversation_html, conversation_markdown
 from rag.types import Answer, Conversation, Retrieval, Turn
 from tests.retrievals import make_answer, make_retrieval
+from ui.engine_texts import translate
 
 HOSTILE = "<script>harm()</script> **bold** [a](javascript:harm()) `code` # $x$ &lt; http://harm.example a@harm.example"
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -124,3 +126,20 @@ def test_what_is_not_to_be_given_away_is_taken_out_of_the_programs_sentences_onl
     text = conversation_markdown(held, lambda said: said.replace("/srv/data", "…"))
     assert "The file … is full." in text
     assert "See /srv/data." in text
+
+
+def test_a_conversation_is_written_in_the_language_of_the_page() -> None:
+    say = partial(translate, code="zh")
+    held = conversation(answer=answered("Fruit. [1]", 1, complete=False))
+    page, markdown = conversation_html(held, say, "zh"), conversation_markdown(held, say)
+    assert '<html lang="zh">' in page
+    for text in (
+        "与集合“demo”的对话，开始于 2026-01-02。由 Resift 生成。",
+        "回答在写完之前被停止了。",
+        "重排前第 3 名，重排后第 1 名",
+        "已读但未引用：guide.pdf, p. 1。",
+        "由 test-model 回答。",
+    ):
+        assert text in page
+        assert text in markdown.replace("\\", "")
+    assert re.findall(r"\b(?:Question|Answer|Sources|Note|read|Reranking|cited)\b", page + markdown) == []

@@ -12,7 +12,7 @@ from rag.exports.privacy import model_name
 from rag.types import Answer, Conversation, Retrieval, Turn
 
 Rewrite = Callable[[str], str]
-"""Takes out of the program's own sentences what is not to be given away, for instance rag.exports.privacy.Privacy."""
+"""Gives the program's own sentences as they are to be read: in a language, and without what is not to be given away."""
 
 NUMBERED = "|".join(rf"(?<=^\d{{{digits}}})[.)]" for digits in range(1, 10))
 """What stands behind the number of a list, which has nine digits at the most."""
@@ -55,35 +55,36 @@ class _Source:
 
     @property
     def place(self) -> str:
-        return f"{self.document}, p. {self.page}" if self.page is not None else self.document
+        return _place(self.document, self.page)
 
 
-def conversation_markdown(conversation: Conversation, rewrite: Rewrite = str) -> str:
+def conversation_markdown(conversation: Conversation, say: Rewrite = str) -> str:
     """Return a conversation as Markdown in which no text of documents, models and people is markup."""
-    lines = [f"# {_plain(' '.join(conversation.title.split()))}", "", _plain(_about(conversation)), ""]
+    lines = [f"# {_plain(' '.join(conversation.title.split()))}", "", _plain(say(_about(conversation))), ""]
     for turn in conversation.turns:
-        lines += ["---", "", "**Question**", "", _quoted(turn.question), ""]
+        lines += ["---", "", f"**{_plain(say('Question'))}**", "", _quoted(turn.question), ""]
         if turn.answer is not None and turn.answer.text:
-            lines += ["**Answer**", "", _plain(turn.answer.text), ""]
+            lines += [f"**{_plain(say('Answer'))}**", "", _plain(turn.answer.text), ""]
         for warning in _warnings(turn):
-            lines += [f"*Note:* {_plain(rewrite(warning))}", ""]
+            lines += [f"*{_plain(say('Note'))}:* {_plain(say(warning))}", ""]
         for number, source in enumerate(_sources(turn)):
             if number == 0:
-                lines += ["**Sources**", ""]
+                lines += [f"**{_plain(say('Sources'))}**", ""]
             heading = f" ({_plain(source.heading)})" if source.heading else ""
-            lines += [f"\\[{source.number}\\] **{_plain(source.place)}**{heading}, {source.ranks}", ""]
+            place, ranks = _plain(say(source.place)), _plain(say(source.ranks))
+            lines += [f"\\[{source.number}\\] **{place}**{heading}, {ranks}", ""]
             lines += [_quoted(source.passage), ""]
         for note in _notes(turn):
-            lines += [_plain(rewrite(note)), ""]
+            lines += [_plain(say(note)), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def conversation_html(conversation: Conversation, rewrite: Rewrite = str) -> str:
+def conversation_html(conversation: Conversation, say: Rewrite = str, language: str = "en") -> str:
     """Return a conversation as one HTML page that needs nothing else, in light and dark."""
     title = escape(conversation.title)
-    articles = "\n".join(_article(turn, rewrite) for turn in conversation.turns)
+    articles = "\n".join(_article(turn, say) for turn in conversation.turns)
     return f"""<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -93,7 +94,7 @@ def conversation_html(conversation: Conversation, rewrite: Rewrite = str) -> str
 </head>
 <body>
 <main>
-<header><h1 dir="auto">{title}</h1><p>{escape(_about(conversation))}</p></header>
+<header><h1 dir="auto">{title}</h1><p>{escape(say(_about(conversation)))}</p></header>
 {articles}
 </main>
 </body>
@@ -101,27 +102,28 @@ def conversation_html(conversation: Conversation, rewrite: Rewrite = str) -> str
 """
 
 
-def _article(turn: Turn, rewrite: Rewrite) -> str:
+def _article(turn: Turn, say: Rewrite) -> str:
     sources = list(_sources(turn))
     parts = [f'<h2 dir="auto">{escape(turn.question)}</h2>']
     if turn.answer is not None and turn.answer.text:
         parts.append(f'<p class="answer" dir="auto">{_linked(turn, {source.number for source in sources})}</p>')
-    parts += [f'<p class="note warning">{escape(rewrite(warning))}</p>' for warning in _warnings(turn)]
+    parts += [f'<p class="note warning">{escape(say(warning))}</p>' for warning in _warnings(turn)]
     for source in sources:
         heading = f'<p class="note">{escape(source.heading)}</p>' if source.heading else ""
         parts.append(
-            f'<details id="{_anchor(turn, source.number)}" open><summary>[{source.number}] {escape(source.place)}'
-            f' <span class="note">{source.ranks}</span></summary>'
+            f'<details id="{_anchor(turn, source.number)}" open>'
+            f"<summary>[{source.number}] {escape(say(source.place))}"
+            f' <span class="note">{escape(say(source.ranks))}</span></summary>'
             f'{heading}<p class="passage" dir="auto">{escape(source.passage)}</p></details>'
         )
-    parts += [f'<p class="note">{escape(rewrite(note))}</p>' for note in _notes(turn)]
+    parts += [f'<p class="note">{escape(say(note))}</p>' for note in _notes(turn)]
     return "<article>\n" + "\n".join(parts) + "\n</article>"
 
 
 def _about(conversation: Conversation) -> str:
     when = conversation.turns[0].asked_at if conversation.turns else conversation.updated_at
-    begun = f"begun on {when:%Y-%m-%d}"
-    return f"A conversation with the collection “{conversation.collection}”, {begun}. Made with Resift."
+    collection, day = conversation.collection, f"{when:%Y-%m-%d}"
+    return f"A conversation with the collection “{collection}”, begun on {day}. Made with Resift."
 
 
 def _warnings(turn: Turn) -> Iterator[str]:
@@ -164,12 +166,15 @@ def _change(retrieval: Retrieval) -> str:
     name = " then ".join(filter(None, (report.first_pass, model_name(report.name.removeprefix("funnel:")))))
     before = [hit.chunk.id for hit in retrieval.hits[: len(kept)]]
     after = [ranked.hit.chunk.id for ranked in kept]
-    passages = "1 passage" if len(kept) == 1 else f"{len(kept)} passages"
+    count = len(kept)
     if entered := len(set(after) - set(before)):
-        return f"Reranking ({name}) changed {entered} of the {passages} read."
+        return f"Reranking ({name}) changed {entered} of the {count} {'passage' if count == 1 else 'passages'} read."
     if after != before:
-        return f"Reranking ({name}) changed only the order of the {passages} read."
-    return f"Reranking ({name}) changed nothing: the same {passages}, in the same order."
+        return f"Reranking ({name}) changed only the order of the {count} passages read."
+    return (
+        f"Reranking ({name}) changed nothing: the same {count} {'passage' if count == 1 else 'passages'}, in the same "
+        "order."
+    )
 
 
 def _sources(turn: Turn) -> Iterator[_Source]:
@@ -192,9 +197,14 @@ def _also_read(retrieval: Retrieval, answer: Answer | None) -> str:
     others = [one.hit.chunk for one in retrieval.kept if one.hit.chunk.id not in cited]
     if not others:
         return ""
-    places = [f"{chunk.document}, p. {chunk.page}" if chunk.page is not None else chunk.document for chunk in others]
-    said = "Read, not cited" if retrieval.supported else "Nearest, though not near enough to answer from"
-    return f"{said}: {'; '.join(dict.fromkeys(places))}."
+    places = "; ".join(dict.fromkeys(_place(chunk.document, chunk.page) for chunk in others))
+    if retrieval.supported:
+        return f"Read, not cited: {places}."
+    return f"Nearest, though not near enough to answer from: {places}."
+
+
+def _place(document: str, page: int | None) -> str:
+    return f"{document}, p. {page}" if page is not None else document
 
 
 def _linked(turn: Turn, known: set[int]) -> str:

@@ -15,20 +15,28 @@ from rag.exports.privacy import Privacy
 from rag.exports.provenance import Record
 from rag.exports.table import comparison_csv
 from rag.types import Answer, Conversation, Retrieval
-from ui.language import gettext
+from ui.engine_texts import translate
+from ui.language import gettext, language
 from ui.resources import App
 from ui.takeaway import show_takeaway
 from ui.verdict import verdict
 
 
 def show_export(app: App, conversation: Conversation) -> None:
-    """Draw the files that a conversation can be taken away as; each is written when it is asked for."""
-    privacy, day = Privacy(app.settings), datetime.now(UTC).date()
+    """Draw the files that a conversation can be taken away as; each is written when it is asked for.
+
+    They are written in a thread that knows no session, so the language is looked up here.
+    """
+    privacy, code, day = Privacy(app.settings), language(), datetime.now(UTC).date()
+
+    def say(sentence: str) -> str:
+        return translate(privacy(sentence), code)
+
     with st.popover(gettext("Export"), icon=":material/download:", type="tertiary", key="export"):
         st.caption(gettext("The questions and answers as they are shown, with the sources of each."))
         st.download_button(
             gettext("HTML, opens in any browser"),
-            partial(conversation_html, conversation, privacy),
+            partial(conversation_html, conversation, say, code),
             file_name(conversation.title, "html", day),
             "text/html",
             icon=":material/html:",
@@ -37,7 +45,7 @@ def show_export(app: App, conversation: Conversation) -> None:
         )
         st.download_button(
             gettext("Markdown, for notes and wikis"),
-            partial(conversation_markdown, conversation, privacy),
+            partial(conversation_markdown, conversation, say),
             file_name(conversation.title, "md", day),
             "text/markdown",
             icon=":material/markdown:",
