@@ -160,11 +160,12 @@ def _choose(chunk_id: str | None) -> None:
 def _take_click() -> None:
     chosen = st.session_state[CHART].selection.get(OPENED) or [{}]
     _choose(chosen[0].get("id"))
+    changed = [Part.PASSAGE, Part.CHART]
     table = st.session_state.get(_table_key())
-    if table is None or not table.selection.rows:
-        draw_anew(Part.PASSAGE, Part.CHART)
-    _turn(TABLE_TURN)
-    draw_anew(Part.PASSAGE, Part.CHART, Part.VIEW)
+    if table is not None and table.selection.rows:
+        _turn(TABLE_TURN)
+        changed.append(Part.VIEW)
+    draw_anew(*changed)
 
 
 def _table_key() -> str:

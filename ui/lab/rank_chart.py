@@ -84,7 +84,7 @@ def chart_spec(
     """Return the chart as Vega-Lite; texts from documents are in its data only.
 
     So is all that depends on the line, on the order of the passages and on which is open: with the rest the same, the
-    page changes the chart that is there, in a third of the time that drawing it takes.
+    page changes the chart that is there, which takes less time than to draw another.
     """
     bottom = max(rank or 1 for column in columns for rank in column.ranks.values())
     unrecalled = any(rank is None for column in columns for rank in column.ranks.values())
