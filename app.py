@@ -18,7 +18,7 @@ from ui.lab.page import show_lab
 from ui.language import choose_language, gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
-from ui.palette import chart_style
+from ui.palette import CHART_STYLE
 from ui.plain import label_sentence
 from ui.resources import App, open_app
 from ui.scorecard.page import show_scorecard
@@ -52,7 +52,7 @@ def main() -> None:
         app = shared_app(load_settings())
         keep_options()
         st.html(STYLE)
-        st.html(f"<style>{chart_style()}</style>")
+        st.html(f"<style>{CHART_STYLE}</style>")
         if st.context.theme.type == "dark":
             st.html(DARK_STYLE)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from bench.harness import WORK, Benchmark, Figures, main, table
-from tests.browser import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES, REPOSITORY, ask, at_rest, serve, visit
+from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, at_rest, find_chromium, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from ui.demo import COLLECTION
 from ui.demo import FOLDER as DEMO
@@ -54,9 +54,8 @@ WATCH = """([event, condition]) => {
 def measure(rounds: int) -> Figures:
     """Time each kind of press, so many times, on the lab with 40 candidates and in the chat; times are milliseconds."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    executable = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
         times = _plain(browser, FOLDER / "plain", rounds)
         with _app(FOLDER / "app") as address:
             times |= _lab(browser, address, rounds) | _chat(browser, address, rounds)
@@ -83,11 +82,10 @@ def _plain(browser: Browser, folder: Path, rounds: int) -> dict[str, list[float]
     with serve(script, folder) as address, visit(browser, address, viewport=WINDOW) as page:
         button = page.get_by_role("button", name="Press")
         button.wait_for(timeout=WORK_MS)
-        presses = range(1, rounds + 1)
         return {
             "Streamlit alone: a button and a line": [
                 _timed(page, "pointerdown", f"document.body.innerText.includes('Pressed {number}')", button.click)
-                for number in presses
+                for number in range(1, rounds + 1)
             ]
         }
 

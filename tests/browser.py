@@ -38,13 +38,18 @@ CHROMIUM_ARGUMENTS = [
 expect.set_options(timeout=20_000)
 
 
+def find_chromium() -> str | None:
+    """Return the Chromium of the PATH, None where there is none."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Start Chromium for a module's tests; skip them where there is none.
 
     Not for the whole session: Playwright keeps an event loop running, which would be in the way of other tests.
     """
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    path = find_chromium()
     if path is None:
         pytest.skip("no Chromium on the PATH: install it (Debian: apt-get install chromium) to run the browser tests")
     with sync_playwright() as playwright:

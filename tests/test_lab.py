@@ -21,7 +21,7 @@ from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_chart, describe_crossings, describe_move, order_name, rank_columns
 from ui.lab.rank_chart import LEGEND_ROOM, chart_spec
 from ui.lab.rank_frame import HEADING_LINE
-from ui.palette import chart_style
+from ui.palette import CHART_STYLE
 from ui.resources import App
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
@@ -124,8 +124,8 @@ def test_the_chart_is_json_and_its_colours_follow_the_scheme() -> None:
     used = set(re.findall(r"#[0-9a-f]{6}", json.dumps(spec)))
     assert "#0067a3" in used
     # The style has a rule for each, so that a page that turns dark has no light chart left.
-    assert all(f'[fill="{colour}"]' in chart_style() for colour in used)
-    assert "fill:light-dark(#0067a3, #5cb8f0)" in chart_style()
+    assert all(f'[fill="{colour}"]' in CHART_STYLE for colour in used)
+    assert "fill: light-dark(#0067a3, #5cb8f0)" in CHART_STYLE
 
 
 @pytest.mark.parametrize(("candidates", "row_height"), [(3, 23), (30, 23), (40, 19), (100, 13)])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from rag.evaluation.labelled import NewQuestion
 from rag.evaluation.runner import KIND as RUN
 from rag.evaluation.targets import Target
 from rag.lock import DataFolderLock
-from tests.browser import CHROMIUM_ARGUMENTS, CHROMIUM_NAMES, REPOSITORY, ask, serve
+from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, find_chromium, serve
 from tests.parts import offline_settings, open_library
 from ui.demo import COLLECTION, FOLDER, load_demo
 from ui.resources import App, assemble
@@ -55,10 +54,9 @@ class View:
 
 def main() -> None:
     wanted = sys.argv[1:] or list(VIEWS)
-    executable = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
         if "welcome" in wanted:
             with served(Path(folder, "empty")) as address:
                 _take(browser, address, "welcome")

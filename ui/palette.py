@@ -49,12 +49,9 @@ class _Palette(Mapping[str, str]):
 
 PALETTE = _Palette()
 
-
-def chart_style() -> str:
-    """Return the style that lets drawn charts follow the page too, whose scheme may change without any run."""
-    return "".join(
-        f'[data-testid="stVegaLiteChart"] :is([{kind}="{light}"], [{kind}="{SCHEMES["dark"][name]}"])'
-        f"{{{kind}:{PAIRS[name]}}}"
-        for name, light in SCHEMES["light"].items()
-        for kind in ("fill", "stroke")
-    )
+CHART_STYLE = "".join(
+    f'[data-testid="stVegaLiteChart"] :is([{kind}="{light}"], [{kind}="{dark}"]) {{ {kind}: {pair}; }}'
+    for light, dark, pair in zip(SCHEMES["light"].values(), SCHEMES["dark"].values(), PAIRS.values(), strict=True)
+    for kind in ("fill", "stroke")
+)
+"""Lets drawn charts follow the page too, whose scheme may change without any run."""

@@ -92,7 +92,7 @@ def chart_spec(
     row_height = 23 if rows <= 32 else 19 if rows <= 50 else 13
     style = Style(row_height, rows, last=len(columns) - 1)
     headings = wrap_headings([column.heading for column in columns])
-    points = [{**point, "turn": turn} for point in _points(columns, moved, missing=rows)]
+    points = _points(columns, moved, turn, missing=rows)
     return {
         # Headings and legend are fitted into the height too.
         "height": rows * row_height + headings.lines * HEADING_LINE + LEGEND_ROOM,
@@ -120,13 +120,14 @@ def chart_spec(
     }
 
 
-def _points(columns: Sequence[Column], moved: Sequence[Move], missing: int) -> list[dict[str, Any]]:
+def _points(columns: Sequence[Column], moved: Sequence[Move], turn: int, missing: int) -> list[dict[str, Any]]:
     """Return a datum for each passage in each list, those drawn at the back first."""
     points = []
     for move in (move for change in DRAWN for move in reversed(moved) if move.change == change):
         chunk_id, way, name = move.hit.chunk.id, describe_move(move), _name(move.hit)
         told = {
             "id": chunk_id,
+            "turn": turn,
             "change": gettext(WORDS[move.change]),
             "read": move.change != "neither",
             "move": way,
