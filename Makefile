@@ -22,6 +22,7 @@ check: lint types test ## lint, types and tests
 lint: $(VENV)/.test
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache
 
 types: $(VENV)/.test
 	$(BIN)/python -m mypy

@@ -11,7 +11,7 @@ import numpy as np
 from bench.harness import WORK, Benchmark, Figures, main, megabytes, table
 from bench.texts import CHUNKS_PER_DOCUMENT, random_documents
 from rag.config import Settings
-from rag.pipeline import open_pipeline
+from rag.retrieval.pipeline import open_pipeline
 
 COLLECTION = "documents"
 WORDS = 200
@@ -27,9 +27,9 @@ def settings() -> Settings:
 
 def build(count: int) -> Figures:
     """Fill the collection."""
-    from rag.embed import Embedder
-    from rag.models import bundled_model
-    from rag.shelf import new_spec
+    from rag.embed.local import Embedder
+    from rag.embed.shelf import new_spec
+    from rag.models.files import bundled_model
 
     shutil.rmtree(FOLDER, ignore_errors=True)
     pipeline = open_pipeline(settings())

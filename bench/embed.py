@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.harness import WORK, Benchmark, Figures, main, megabytes, model_folder, table
 from bench.texts import random_texts
-from rag.models import ModelFiles, bundled_model, folder_model
+from rag.models.files import ModelFiles, bundled_model, folder_model
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
@@ -48,7 +48,7 @@ def default_call(model: Callable[[], ModelFiles]) -> Embed:
 
 def our_call(model: Callable[[], ModelFiles]) -> Embed:
     """Return our embedder."""
-    from rag.embed import Embedder
+    from rag.embed.local import Embedder
 
     return Embedder(model()).passages
 

@@ -15,7 +15,7 @@ import numpy as np
 from bench.harness import Benchmark, Figures, main, table
 from bench.rerank import as_hits, int8_model, model
 from bench.texts import random_question, random_texts
-from rag.models import ModelFiles, bundled_model
+from rag.models.files import ModelFiles, bundled_model
 from rag.rerank.base import Deadline
 
 ARCHITECTURES = ("tinybert-l-2", "minilm-l-6", "bge-reranker-base")
@@ -34,11 +34,11 @@ def prepare() -> None:
 
 def case(architecture: str, files: Callable[[str], ModelFiles], count: int) -> Figures:
     """Time the first pass, the cross-encoder and the funnel in turn, each on questions of its own; in seconds."""
-    from rag.embed import Embedder
+    from rag.embed.local import Embedder
+    from rag.embed.sparse import Bm25Encoder
     from rag.rerank.cross_encoder import CrossEncoderReranker
     from rag.rerank.funnel import FunnelReranker
     from rag.rerank.late_interaction import LateInteractionReranker
-    from rag.sparse import Bm25Encoder
     from rag.tokens.store import TokenStore
 
     random = np.random.default_rng(5)

@@ -21,8 +21,8 @@ from bench.peers import SYSTEMS as PEERS
 from bench.rounds import Score, measure
 from bench.texts import random_question, random_texts
 from rag.config import Settings
-from rag.models import ModelFiles, folder_model, load_tokenizer
-from rag.precision import agreement_of, int8_files, make_int8
+from rag.models.files import ModelFiles, folder_model, load_tokenizer
+from rag.models.precision import agreement_of, int8_files, make_int8
 from rag.types import Chunk, Hit
 from tools.random_model import PRESETS, Architecture
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bench.harness import WORK, Benchmark, Figures, main, megabytes, table
 from bench.texts import SyntheticDocument, random_documents, random_question, random_vectors
-from rag.retrieve import recall
-from rag.sparse import Bm25Encoder
+from rag.embed.sparse import Bm25Encoder
+from rag.retrieval.recall import recall
 from rag.timing import Stopwatch
 from rag.types import CollectionSpec, SparseVector
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rag.chunk import chunk_document
 from rag.config import Settings
-from rag.pipeline import Pipeline, open_pipeline
-from rag.shelf import new_spec
+from rag.embed.shelf import new_spec
+from rag.retrieval.chunk import chunk_document
+from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tokens.passages import embed_chunks
 from rag.types import Document, DocumentEntry, Section, document_id
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.sparse import Bm25Encoder
+from rag.embed.sparse import Bm25Encoder
 from rag.types import Chunk, DocumentEntry, SparseVector, chunk_id, document_id
 from tools.random_model import common_words
 

@@ -19,10 +19,10 @@ from ingest.jobs import Job
 from ingest.library import Library
 from ingest.parse import FORMATS
 from rag.config import Settings, check_collection_name, load_settings
+from rag.database.lock import DataFolderLock
 from rag.errors import ResiftError
-from rag.lock import DataFolderLock
 from rag.log import print_in_utf8, set_up_logging
-from rag.pipeline import open_pipeline
+from rag.retrieval.pipeline import open_pipeline
 
 POLL_SECONDS = 0.2
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from ingest.files import Files
 from ingest.jobs import Job, Jobs
 from ingest.parse import parse_in_child
-from rag.chunk import chunk_document
 from rag.config import Settings
-from rag.embed import Embedder
+from rag.embed.local import Embedder
+from rag.embed.shelf import ModelShelf, new_spec
+from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, CollectionError, ModelError, RerankError, ResiftError
-from rag.rerankers import Rerankers
-from rag.shelf import ModelShelf, new_spec
-from rag.sparse import Bm25Encoder
+from rag.rerank.shelf import Rerankers
+from rag.retrieval.chunk import chunk_document
 from rag.store.base import Index, VectorStore
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry

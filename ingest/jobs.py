@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from rag.database import Database, now
+from rag.database.connection import Database, now
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")

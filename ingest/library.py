@@ -15,7 +15,7 @@ from ingest.inbox import Inbox
 from ingest.ingestor import Ingestor
 from ingest.jobs import RUNNING, Job
 from rag.errors import CollectionError, ResiftError, UnavailableError
-from rag.pipeline import Pipeline
+from rag.retrieval.pipeline import Pipeline
 from rag.types import DocumentEntry
 
 POLL_SECONDS = 0.5

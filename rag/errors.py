@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from rag.language.message import Message, message
+
 
 class ResiftError(Exception):
-    """A failure whose message is fit to be shown to the user."""
+    """A failure whose message is fit to be shown to the user: a text with the values at its {places}, or a message."""
+
+    def __init__(self, text: str | Message, /, **values: object) -> None:
+        self.message = text if isinstance(text, Message) else message(text, **values)
+        super().__init__(self.message)
 
 
 class SettingError(ResiftError):

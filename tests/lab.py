@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import App, assemble
 

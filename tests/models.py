@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from rag.models import DEFAULTS
+from rag.models.files import DEFAULTS
 from tools.random_model import PRESETS, build_random_model, build_word_overlap_model
 
 API = "api"

@@ -11,7 +11,7 @@ from typing import Any
 from ingest.jobs import Job
 from ingest.library import Library
 from rag.config import Settings
-from rag.pipeline import open_pipeline
+from rag.retrieval.pipeline import open_pipeline
 from rag.types import Chunk, Hit, chunk_id
 
 

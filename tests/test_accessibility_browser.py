@@ -12,11 +12,11 @@ from playwright.sync_api import Browser, Page, expect
 from rag.batch.questions import read_questions, read_table
 from rag.batch.records import KIND as BATCH
 from rag.batch.records import BatchSpec
-from rag.evaluation.configuration import RunSpec, combine
-from rag.evaluation.labelled import NewQuestion
-from rag.evaluation.runner import KIND as RUN
-from rag.evaluation.targets import Target
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
+from rag.evaluation.runs.configuration import RunSpec, combine
+from rag.evaluation.runs.runner import KIND as RUN
+from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.targets import Target
 from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import assemble

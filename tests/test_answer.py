@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from rag.answer import LONGEST_SENTENCE, answer, answer_extractively, answer_with_llm
+from rag.answer.prompt import NOT_FOUND_SENTENCE, NOT_FOUND_SENTENCE_CHINESE
+from rag.answer.writer import LONGEST_SENTENCE, answer, answer_extractively, answer_with_llm
 from rag.errors import UnavailableError
 from rag.llm import Message, OpenAiChat
-from rag.prompt import NOT_FOUND_SENTENCE, NOT_FOUND_SENTENCE_CHINESE
 from rag.types import Retrieval
 from tests.llm_server import LlmServer, Reply
 from tests.retrievals import make_retrieval

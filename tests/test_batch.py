@@ -13,9 +13,9 @@ from rag.batch.questions import MOST_QUESTIONS, missing_column, read_questions, 
 from rag.batch.records import KIND, BatchSpec, count_asked, read_answers, read_batch, read_sources
 from rag.batch.run import Prediction, batch_runner, predict
 from rag.errors import InputError
-from rag.pipeline import Pipeline
-from rag.task_store import Task
-from rag.tasks import Tasks
+from rag.retrieval.pipeline import Pipeline
+from rag.tasks.store import Task
+from rag.tasks.workers import Tasks
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 

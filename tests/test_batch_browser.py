@@ -11,8 +11,8 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect
 
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.targets import Target
+from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.targets import Target
 from tests.browser import REPOSITORY, serve, visit
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library

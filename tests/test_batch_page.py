@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.batch.records import KIND
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import App, assemble
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rag.batching import micro_batches, run_in_micro_batches
+from rag.models.batching import micro_batches, run_in_micro_batches
 
 
 def test_batches_hold_like_lengths_within_the_token_budget() -> None:

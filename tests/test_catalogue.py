@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.catalogue import CATALOGUE, allows_commercial_use, did_you_mean, find, nearest_names
-from rag.inventory import readable_size
-from rag.models import BUNDLED_NAME, DEFAULTS, HUB_NAME
+from rag.models.catalogue import CATALOGUE, allows_commercial_use, did_you_mean, find, nearest_names
+from rag.models.files import BUNDLED_NAME, DEFAULTS, HUB_NAME
+from rag.models.inventory import readable_size
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "rerankers.md"
 
@@ -107,7 +107,8 @@ def test_near_names_are_offered_as_a_question_and_only_if_there_are_any():
 
 
 def test_the_table_costs_no_library():
-    code = "import sys, rag.catalogue; print(*sorted({'fastembed', 'numpy', 'huggingface_hub'} & sys.modules.keys()))"
+    heavy = "{'fastembed', 'numpy', 'huggingface_hub'}"
+    code = f"import sys, rag.models.catalogue; print(*sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

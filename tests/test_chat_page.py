@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.answer import AnswerStream
-from rag.feedback import ANSWER, Rating
-from rag.lock import DataFolderLock
+from rag.answer.writer import AnswerStream
+from rag.database.feedback import ANSWER, Rating
+from rag.database.lock import DataFolderLock
 from rag.types import Answer, Retrieval, SearchOptions, Turn
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer
 
-from rag.chunk import HEADING_TOKENS, chunk_document, split_pieces
-from rag.models import bundled_model, load_tokenizer
+from rag.models.files import bundled_model, load_tokenizer
+from rag.retrieval.chunk import HEADING_TOKENS, chunk_document, split_pieces
 from rag.types import CollectionSpec, Document, Section, chunk_id
 
 SPEC = CollectionSpec("documents", "all-MiniLM-L6-v2-int8", 384, chunk_tokens=200, chunk_overlap=30)

@@ -1,6 +1,6 @@
 import pytest
 
-from rag.citations import check_citations, disarm_marks, strip_marks
+from rag.answer.citations import check_citations, disarm_marks, strip_marks
 from tests.retrievals import make_retrieval
 
 KEPT = make_retrieval([2, 1, 3], kept=3, texts={1: "One.", 2: "Two.", 3: "Three."}).kept

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ingest.library import Library
-from rag.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
 from rag.errors import CollectionError, InputError
-from rag.kendall import kendall_tau
-from rag.models import BUNDLED_FOLDER
-from rag.pipeline import Pipeline
+from rag.lab.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
+from rag.models.files import BUNDLED_FOLDER
+from rag.models.kendall import kendall_tau
+from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.library import Library
-from rag.evaluation.curve import (
+from rag.evaluation.runs.curve import (
     KIND,
     Curve,
     CurveSpec,
@@ -22,13 +22,13 @@ from rag.evaluation.curve import (
     read_curve,
     steps_for,
 )
-from rag.evaluation.labelled import QuestionSet
-from rag.evaluation.metrics import Measurer
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.targets import Target, judgments, target_of, units
-from rag.pipeline import Pipeline
-from rag.task_store import Task
-from rag.tasks import Tasks
+from rag.evaluation.runs.metrics import Measurer
+from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.targets import Target, judgments, target_of, units
+from rag.retrieval.pipeline import Pipeline
+from rag.tasks.store import Task
+from rag.tasks.workers import Tasks
 from tests.parts import ingest, offline_settings, open_library
 from ui.lab.curve_chart import Marks, quality_spec, time_spec
 from ui.lab.curve_verdict import describe_budget, describe_curve

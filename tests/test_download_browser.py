@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from rag.models import DEFAULTS
+from rag.models.files import DEFAULTS
 from tests.browser import REPOSITORY, serve, visit
 from tests.models import HubServer
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rag.config import Settings
-from rag.downloads import Download, Downloads
 from rag.errors import ModelError
-from rag.models import DEFAULTS, find_model
+from rag.models.downloads import Download, Downloads
+from rag.models.files import DEFAULTS, find_model
 from tests.models import HubServer
 from tests.parts import offline_settings
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embed import Embedder
+from rag.embed.local import Embedder
 from rag.errors import ModelError
-from rag.models import BUNDLED_FOLDER, ModelFiles, bundled_model, folder_model
+from rag.models.files import BUNDLED_FOLDER, ModelFiles, bundled_model, folder_model
 
 RECORD = json.loads((BUNDLED_FOLDER / "build.json").read_text(encoding="utf-8"))
 

@@ -8,18 +8,18 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.catalogue import CATALOGUE
-from rag.comparison import compare
+from rag.answer.prompt import NOT_FOUND_SENTENCE
+from rag.database.lock import DataFolderLock
 from rag.exports.comparison import comparison_record
 from rag.exports.comparison_report import comparison_report
-from rag.inventory import BUNDLED
-from rag.lock import DataFolderLock
-from rag.prompt import NOT_FOUND_SENTENCE
+from rag.lab.comparison import compare
+from rag.language.catalogue import LANGUAGES, catalogue
+from rag.models.catalogue import CATALOGUE
+from rag.models.inventory import BUNDLED
 from rag.types import Answer
 from tests.engine_texts import JOINTS, PLACE, UNSHOWN, engine_texts, written_texts
 from tests.parts import ingest, offline_settings, open_library
 from ui.engine_texts import clause, translate
-from ui.language import LANGUAGES, catalogue
 from ui.plain import answer_text
 from ui.resources import App, assemble
 

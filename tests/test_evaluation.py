@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
+from rag.database.lock import DataFolderLock
 from rag.errors import RerankError
-from rag.evaluation.dataset import Dataset, read_dataset
-from rag.evaluation.index import open_index
-from rag.evaluation.report import evaluation_lines, evaluation_record, results
-from rag.evaluation.run import Run, ask, evaluate
-from rag.evaluation.search import Reach, Searcher, reach_of
-from rag.lock import DataFolderLock
-from rag.pipeline import Pipeline, open_pipeline
+from rag.evaluation.figures.report import evaluation_lines, evaluation_record, results
+from rag.evaluation.runs.index import open_index
+from rag.evaluation.runs.run import Run, ask, evaluate
+from rag.evaluation.runs.search import Reach, Searcher, reach_of
+from rag.evaluation.sets.dataset import Dataset, read_dataset
 from rag.rerank.base import Deadline, Scored
+from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Hit, RankedHit, RerankScore
 from tests.beir import write_set
 from tests.parts import offline_settings

@@ -6,7 +6,7 @@ from math import log2
 
 import pytest
 
-from rag.evaluation.metrics import MEASURES, Measurer, best_rank, compare, mean, randomisation_test
+from rag.evaluation.runs.metrics import MEASURES, Measurer, best_rank, compare, mean, randomisation_test
 
 
 def figures(judged: dict[str, int], ranking: list[str]) -> dict[str, float]:

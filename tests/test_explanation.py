@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from rag.embed import Embedder
-from rag.explanation.heat import Heat, match_words
-from rag.explanation.reasons import find_reasons, identifiers
-from rag.explanation.removal import Removals, remove_sentences
-from rag.models import ModelFiles, bundled_model
+from rag.embed.local import Embedder
+from rag.embed.sparse import Bm25Encoder
+from rag.lab.heat import Heat, match_words
+from rag.lab.reasons import find_reasons, identifiers
+from rag.lab.removal import Removals, remove_sentences
+from rag.models.files import ModelFiles, bundled_model
 from rag.rerank.base import Deadline
 from rag.rerank.cross_encoder import CrossEncoderReranker, sigmoid
 from rag.rerank.late_interaction import ColbertReranker, LateInteractionReranker
-from rag.sparse import Bm25Encoder
 from rag.tokens.base import TokenEncoder
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.store import TokenStore

@@ -20,15 +20,13 @@ from xml.etree import ElementTree
 import pytest
 
 from ingest.library import Library
-from rag.comparison import Comparison, compare
 from rag.config import Settings
-from rag.csv_files import write_csv
-from rag.download import download_model
-from rag.evaluation.configuration import Configuration
-from rag.evaluation.metrics import MEASURES
-from rag.evaluation.rows import About, Ran, Row
-from rag.evaluation.scorecard import scorecard
-from rag.evaluation.scorecard_record import scorecard_record
+from rag.database.lock import DataFolderLock
+from rag.evaluation.figures.scorecard import scorecard
+from rag.evaluation.figures.scorecard_record import scorecard_record
+from rag.evaluation.runs.configuration import Configuration
+from rag.evaluation.runs.metrics import MEASURES
+from rag.evaluation.runs.rows import About, Ran, Row
 from rag.exports.chart import Line, bump_chart
 from rag.exports.comparison import Vote, as_comparison, comparison_record, question_record
 from rag.exports.comparison_report import comparison_report
@@ -41,8 +39,10 @@ from rag.exports.run_report import run_report
 from rag.exports.scatter import Point, scatter_chart
 from rag.exports.table import COMPARISON_COLUMNS, comparison_csv
 from rag.exports.texts import BLIND, TEXTS, VALUES
-from rag.lock import DataFolderLock
-from rag.models import DEFAULTS, bundled_model, hub_model
+from rag.lab.comparison import Comparison, compare
+from rag.models.download import download_model
+from rag.models.files import DEFAULTS, bundled_model, hub_model
+from rag.text.tables import write_csv
 from rag.types import Answer, Citation, RerankReport, StageTiming
 from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library

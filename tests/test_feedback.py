@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rag.database.feedback import ANSWER, Feedback, Rating
+from rag.database.history import History
 from rag.errors import InputError
 from rag.exports.feedback import feedback_csv, feedback_json
-from rag.feedback import ANSWER, Feedback, Rating
-from rag.history import History
 from rag.types import RerankReport
 from tests.retrievals import make_answer, make_retrieval
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import RerankError
-from rag.models import folder_model
+from rag.models.files import folder_model
 from rag.rerank.base import Deadline, Scored, rank
 from rag.rerank.blend import BlendReranker
 from rag.rerank.cross_encoder import CrossEncoderReranker

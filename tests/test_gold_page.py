@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.evaluation.scores import FEWEST_QUESTIONS
-from rag.evaluation.targets import Target, target_of
+from rag.evaluation.sets.scores import FEWEST_QUESTIONS
+from rag.evaluation.sets.targets import Target, target_of
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
 from ui.lab.gold import figures

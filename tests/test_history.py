@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rag.database.history import History
+from rag.database.records import answer_from_json, answer_to_json, ask_record, retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
-from rag.history import History
-from rag.records import answer_from_json, answer_to_json, ask_record, retrieval_from_json, retrieval_to_json
 from rag.rerank.base import Scored, rank
 from rag.types import Answer, Citation, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
 from tests.parts import hit

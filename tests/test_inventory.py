@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from rag.__main__ import main
-from rag.catalogue import CATALOGUE
 from rag.config import Settings
-from rag.download import download_model
+from rag.database.lock import DataFolderLock
 from rag.errors import CancelledError, ModelError
-from rag.fetch import download_lock
-from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
-from rag.lock import DataFolderLock
-from rag.models import BUNDLED_NAME, DEFAULTS, find_model, hub_model
+from rag.models.catalogue import CATALOGUE
+from rag.models.download import download_model
+from rag.models.fetch import download_lock
+from rag.models.files import BUNDLED_NAME, DEFAULTS, find_model, hub_model
+from rag.models.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
 from tests.browser import REPOSITORY
 from tests.models import HubServer
 from tests.parts import offline_settings

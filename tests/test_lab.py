@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.comparison import Comparison, moves
+from rag.lab.comparison import Comparison, moves
 from rag.types import Retrieval
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rag.evaluation.configuration import Configuration
-from rag.evaluation.metrics import MEASURES
-from rag.evaluation.rows import ABOUT, About, Ran, Row, to_record
-from rag.evaluation.runner import KIND
-from rag.evaluation.wins import labelled_wins
-from rag.task_store import TaskStore
+from rag.evaluation.figures.wins import labelled_wins
+from rag.evaluation.runs.configuration import Configuration
+from rag.evaluation.runs.metrics import MEASURES
+from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, to_record
+from rag.evaluation.runs.runner import KIND
+from rag.tasks.store import TaskStore
 
 NONE, QUICK, SLOW = ("none", 40), ("quick", 20), ("slow", 20)
 

@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.exports.texts import TEXTS
+from rag.language.catalogue import FOLDER, LANGUAGES
 from tests.engine_texts import engine_texts
-from ui.language import FOLDER, LANGUAGES
 
 ROOT = Path(__file__).parents[1]
 LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1}

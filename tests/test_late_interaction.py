@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embed import Embedder
+from rag.embed.local import Embedder
+from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, RerankError
-from rag.models import ModelFiles, bundled_model
+from rag.models.files import ModelFiles, bundled_model
 from rag.rerank.base import Deadline, rank
 from rag.rerank.blend import standardise
 from rag.rerank.late_interaction import MADE_AT_ONCE, ColbertReranker, LateInteractionReranker, max_sim
-from rag.sparse import Bm25Encoder
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.store import TokenStore
 from rag.types import Hit

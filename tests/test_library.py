@@ -17,7 +17,7 @@ import pytest
 from ingest.jobs import Jobs, JobState
 from ingest.library import Library
 from rag.errors import CollectionError, FileRefusedError, SettingError, UnavailableError
-from rag.models import BUNDLED_NAME
+from rag.models.files import BUNDLED_NAME
 from tests.parts import ingest, offline_settings, open_library
 from tests.qdrant_http import QdrantHttp
 

@@ -83,4 +83,10 @@ def test_the_programs_of_a_clone_that_moved_still_run(tmp_path: Path):
     set_up(tmp_path)
     done = make(tmp_path, "--silent", "test", "lint", "types")
     assert done.returncode == 0, done.stderr
-    assert {line.split()[1] for line in done.stdout.splitlines()} == {"pytest", "ruff", "mypy"}
+    assert [" ".join(line.split()[:3]) for line in done.stdout.splitlines()] == [
+        "-m pytest -n",
+        "-m ruff check",
+        "-m ruff format",
+        "-c from importlinter.cli",
+        "-m mypy",
+    ]

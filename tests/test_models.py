@@ -15,14 +15,12 @@ from pathlib import Path
 import pytest
 from huggingface_hub import snapshot_download
 
-from rag.catalogue import CATALOGUE, ModelRecord, find
 from rag.config import Settings
-from rag.download import download_model
 from rag.errors import CancelledError, DamagedModelError, ModelError
-from rag.fetch import download_lock
-from rag.hub import ask_hub, locate_model
-from rag.loading import LoadedOnce
-from rag.models import (
+from rag.models.catalogue import CATALOGUE, ModelRecord, find
+from rag.models.download import download_model
+from rag.models.fetch import download_lock
+from rag.models.files import (
     BUNDLED_NAME,
     DEFAULTS,
     ModelFiles,
@@ -35,6 +33,8 @@ from rag.models import (
     name_of_copy,
     unusable,
 )
+from rag.models.hub import ask_hub, locate_model
+from rag.models.loading import LoadedOnce
 from tests.models import API, HubServer
 from tests.parts import offline_settings
 
@@ -544,7 +544,7 @@ def test_only_files_that_cannot_be_loaded_are_called_damaged(failure: Exception,
 
 def fetching(endpoint: str, cache: Path) -> subprocess.Popen[str]:
     """Start the process that fetches BGE from a hub."""
-    command = [sys.executable, "-m", "rag.fetch", json.dumps(asdict(hub_model("reranker", BGE))), str(cache)]
+    command = [sys.executable, "-m", "rag.models.fetch", json.dumps(asdict(hub_model("reranker", BGE))), str(cache)]
     environment = os.environ | {"HF_ENDPOINT": endpoint}
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
 

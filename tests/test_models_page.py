@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ingest.library import Library
-from rag.catalogue import CATALOGUE
 from rag.config import Settings
-from rag.lock import DataFolderLock
-from rag.models import BUNDLED_NAME
+from rag.database.lock import DataFolderLock
+from rag.models.catalogue import CATALOGUE
+from rag.models.files import BUNDLED_NAME
 from tests.parts import ingest, offline_settings, open_library
 from ui.models.use import Use
 from ui.resources import assemble

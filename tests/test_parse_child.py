@@ -128,5 +128,5 @@ def test_a_full_disk_is_not_blamed_on_the_file(tmp_path):
 def test_the_child_loads_only_the_parser_it_needs():
     code = "import sys, ingest.parse.child, ingest.parse.text; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"bs4", "docx", "pypdfium2", "numpy", "streamlit", "llama_index", "rag.config", "rag.embed"}
+    heavy = {"bs4", "docx", "pypdfium2", "numpy", "streamlit", "llama_index", "rag.config", "rag.embed.local"}
     assert not heavy & set(loaded)

@@ -14,9 +14,9 @@ from ingest.library import Library
 from rag.config import Settings
 from rag.errors import CollectionError, InputError, UnavailableError
 from rag.llm import make_chat
-from rag.pipeline import Pipeline
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerankers import Rerankers
+from rag.rerank.shelf import Rerankers
+from rag.retrieval.pipeline import Pipeline
 from rag.tokens.store import TokenStore
 from rag.types import Answer, Hit, Turn
 from tests.llm_server import LlmServer, Reply
@@ -308,7 +308,7 @@ def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it
 def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rag.pipeline.CONDENSE_SECONDS", 0.5)
+    monkeypatch.setattr("rag.retrieval.pipeline.CONDENSE_SECONDS", 0.5)
     with LlmServer(Reply(("Late.",), pause=30)) as server:
         began = time.monotonic()
         assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"

@@ -16,9 +16,9 @@ import pytest
 
 from rag.config import Settings
 from rag.errors import ModelError
-from rag.loading import is_quantised
-from rag.models import ModelFiles, folder_model
-from rag.precision import (
+from rag.models.files import ModelFiles, folder_model
+from rag.models.loading import is_quantised
+from rag.models.precision import (
     AGREEMENT,
     MODEL_FILE,
     UNSIGNED,
@@ -35,7 +35,7 @@ from rag.precision import (
     write_agreement,
 )
 from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerankers import Rerankers
+from rag.rerank.shelf import Rerankers
 from rag.types import Hit
 from tests.parts import hit, ingest, offline_settings, open_library
 from tests.test_rerankers import made_ready, rerankers
@@ -227,7 +227,7 @@ def test_quantising_ends_when_nobody_waits_for_it(tmp_path: Path, files: ModelFi
     reading, writing = os.pipe()
     os.close(reading)
     (tmp_path / "int8").mkdir()
-    command = [sys.executable, "-m", "rag.precision", str(files.folder / files.model_file), str(tmp_path)]
+    command = [sys.executable, "-m", "rag.models.precision", str(files.folder / files.model_file), str(tmp_path)]
     try:
         child = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     finally:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rag.prompt import (
+from rag.answer.prompt import (
     NOT_FOUND_SENTENCE,
     NOT_FOUND_SENTENCE_CHINESE,
     build_messages,

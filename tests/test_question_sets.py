@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from rag.errors import InputError
-from rag.evaluation.drafting import KIND, draft_messages, drafter, read_draft
-from rag.evaluation.labelled import NewQuestion, QuestionSet
-from rag.evaluation.metrics import Measurer
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.scores import FEWEST_QUESTIONS, ScoredPassage, ScoreLog, labelled_scores, suggest_threshold
-from rag.evaluation.stale import stale_targets
-from rag.evaluation.targets import Target, answers, judgments, same_passage, target_of, units
-from rag.pipeline import open_pipeline
-from rag.task_store import Task
-from rag.tasks import Tasks
+from rag.evaluation.runs.metrics import Measurer
+from rag.evaluation.sets.drafting import KIND, draft_messages, drafter, read_draft
+from rag.evaluation.sets.labelled import NewQuestion, QuestionSet
+from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.scores import FEWEST_QUESTIONS, ScoredPassage, ScoreLog, labelled_scores, suggest_threshold
+from rag.evaluation.sets.stale import stale_targets
+from rag.evaluation.sets.targets import Target, answers, judgments, same_passage, target_of, units
+from rag.retrieval.pipeline import open_pipeline
+from rag.tasks.store import Task
+from rag.tasks.workers import Tasks
 from rag.types import Chunk
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from rag.embed import Embedder
-from rag.models import folder_model
+from rag.embed.local import Embedder
+from rag.models.files import folder_model
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from tests.models import write_embedder, write_word_overlap
 from tools.random_model import BERT, PRESETS, XLM_ROBERTA, Family, build_random_model, small_tokenizer

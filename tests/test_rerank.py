@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from rag.errors import ModelError, RerankError
-from rag.models import folder_model
+from rag.models.files import folder_model
 from rag.rerank.base import Deadline, Scored, rank
 from rag.rerank.cross_encoder import CrossEncoderReranker, sigmoid
 from rag.types import RerankScore

@@ -11,16 +11,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.config import Settings
+from rag.database.lock import DataFolderLock
+from rag.embed.shelf import ModelShelf
+from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, SettingError
 from rag.llm import make_chat
-from rag.lock import DataFolderLock
-from rag.models import DEFAULTS, cached_model, hub_model
+from rag.models.files import DEFAULTS, cached_model, hub_model
 from rag.rerank.blend import BlendReranker
 from rag.rerank.funnel import FunnelReranker
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerankers import Fetch, Rerankers, Samples
-from rag.shelf import ModelShelf
-from rag.sparse import Bm25Encoder
+from rag.rerank.shelf import Fetch, Rerankers, Samples
 from rag.tokens.store import TOKENS_FILE, TokenStore
 from tests.models import HubServer
 from tests.parts import offline_settings, open_library

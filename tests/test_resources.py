@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rag.evaluation.scores import ScoredPassage
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
+from rag.evaluation.sets.scores import ScoredPassage
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
 from ui.resources import CURVE, DRAFT, RUN, App, assemble

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.retrieve import fuse
+from rag.retrieval.recall import fuse
 
 
 def test_reciprocal_rank_fusion_adds_one_over_sixty_plus_rank() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rag.comparison import Move, moves
+from rag.lab.comparison import Move, moves
 from tests.retrievals import make_answer, make_retrieval
 from tools.make_scenes import SCRIPTS
 from tools.measure_demo import MEASURED, best_rank, fingerprint, read_questions

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from rag.evaluation.labelled import NewQuestion
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.targets import Target
+from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.targets import Target
 from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.evaluation.configuration import Configuration, RunSpec, combine
-from rag.evaluation.labelled import NewQuestion
-from rag.evaluation.metrics import MEASURES
-from rag.evaluation.rows import About, Ran, Row
-from rag.evaluation.runner import KIND
-from rag.evaluation.scorecard import Scorecard, scorecard
-from rag.evaluation.targets import Target
-from rag.lock import DataFolderLock
-from rag.task_store import Task
+from rag.database.lock import DataFolderLock
+from rag.evaluation.figures.scorecard import Scorecard, scorecard
+from rag.evaluation.runs.configuration import Configuration, RunSpec, combine
+from rag.evaluation.runs.metrics import MEASURES
+from rag.evaluation.runs.rows import About, Ran, Row
+from rag.evaluation.runs.runner import KIND
+from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.targets import Target
+from rag.tasks.store import Task
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import App, assemble

@@ -12,25 +12,25 @@ from typing import Any
 import pytest
 
 from rag.__main__ import main
+from rag.database.lock import DataFolderLock
 from rag.errors import CancelledError, InputError
-from rag.evaluation.beir_files import read_staged
-from rag.evaluation.configuration import Configuration, RunSpec, combine, requests_for
-from rag.evaluation.dataset import read_dataset
-from rag.evaluation.labelled import NewQuestion
-from rag.evaluation.metrics import MEASURES
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.report import results
-from rag.evaluation.rows import ABOUT, About, Ran, Row, read_about, read_rows
-from rag.evaluation.run import evaluate
-from rag.evaluation.runner import INDEXING, KIND
-from rag.evaluation.scorecard import Scorecard, milliseconds_left, overtime, scorecard
-from rag.evaluation.scorecard_record import configuration_names, scorecard_lines, scorecard_record
-from rag.evaluation.targets import Target
-from rag.lock import DataFolderLock
-from rag.pipeline import open_pipeline
+from rag.evaluation.figures.report import results
+from rag.evaluation.figures.scorecard import Scorecard, milliseconds_left, overtime, scorecard
+from rag.evaluation.figures.scorecard_record import configuration_names, scorecard_lines, scorecard_record
+from rag.evaluation.runs.configuration import Configuration, RunSpec, combine, requests_for
+from rag.evaluation.runs.metrics import MEASURES
+from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, read_about, read_rows
+from rag.evaluation.runs.run import evaluate
+from rag.evaluation.runs.runner import INDEXING, KIND
+from rag.evaluation.sets.beir_files import read_staged
+from rag.evaluation.sets.dataset import read_dataset
+from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.targets import Target
+from rag.retrieval.pipeline import open_pipeline
 from rag.store.folder import MANIFEST
-from rag.task_store import Task, TaskStore
-from rag.tasks import Work
+from rag.tasks.store import Task, TaskStore
+from rag.tasks.workers import Work
 from tests.beir import write_set
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library

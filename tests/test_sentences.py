@@ -1,6 +1,6 @@
 import pytest
 
-from rag.sentences import split_sentences
+from rag.text.sentences import split_sentences
 
 
 @pytest.mark.parametrize(

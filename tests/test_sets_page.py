@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.evaluation.drafting import KIND
-from rag.evaluation.labelled import QuestionSet
-from rag.evaluation.targets import Target
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
+from rag.evaluation.sets.drafting import KIND
+from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.sets.targets import Target
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from tests.test_set_files import BEIR, archive

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rag.config import Settings
+from rag.embed.shelf import ModelShelf, new_spec
 from rag.errors import CancelledError, CollectionError, ModelError
-from rag.models import BUNDLED_NAME, DEFAULTS, cached_model, hub_model
-from rag.shelf import ModelShelf, new_spec
+from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model, hub_model
 from rag.types import CollectionSpec
 from tests.models import API, HubServer
 from tests.parts import ingest, offline_settings, open_library

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ingest.inbox import Inbox
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
 from tests.parts import offline_settings
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rag.sparse import Bm25Encoder
+from rag.embed.sparse import Bm25Encoder
 
 K1, B, MEAN_TERMS = 1.2, 0.75, 256
 

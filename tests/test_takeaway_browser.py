@@ -13,11 +13,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from rag.evaluation.configuration import RunSpec, combine
-from rag.evaluation.labelled import NewQuestion
-from rag.evaluation.runner import KIND
-from rag.evaluation.targets import Target
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
+from rag.evaluation.runs.configuration import RunSpec, combine
+from rag.evaluation.runs.runner import KIND
+from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.targets import Target
 from tests.browser import REPOSITORY, WORK_MS, ask, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from ui.resources import App, assemble

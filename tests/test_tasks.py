@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rag.errors import InputError
-from rag.task_store import TaskStore
-from rag.tasks import Tasks, Work
+from rag.tasks.store import TaskStore
+from rag.tasks.workers import Tasks, Work
 
 
 def count(work: Work) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest.library import Library
-from rag.embed import Embedder, parts_of, unit
+from rag.embed.local import Embedder, parts_of, unit
 from rag.errors import CancelledError, UnavailableError
-from rag.models import BUNDLED_FOLDER, bundled_model, folder_model
+from rag.models.files import BUNDLED_FOLDER, bundled_model, folder_model
 from rag.tokens.bundled import PROJECTION_FILE, BundledTokenEncoder
 from rag.tokens.compression import LEAST_VECTORS, MAX_BYTES, compress, max_sims
 from rag.tokens.passages import PassageTokens, embed_chunks

@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from rag.errors import ModelError
-from rag.loading import PROVIDERS, execution_providers
-from rag.models import ModelFiles, folder_model
-from rag.transformer import Transformer
+from rag.models.files import ModelFiles, folder_model
+from rag.models.loading import PROVIDERS, execution_providers
+from rag.models.transformer import Transformer
 
 
 @pytest.fixture

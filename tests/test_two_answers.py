@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.comparison import Comparison, compare
-from rag.inventory import readable_size
+from rag.database.lock import DataFolderLock
+from rag.database.votes import Choice, Pair, Votes, reading
+from rag.lab.comparison import Comparison, compare
 from rag.llm import make_chat
-from rag.lock import DataFolderLock
-from rag.models import BUNDLED_FOLDER
-from rag.pipeline import Pipeline
+from rag.models.files import BUNDLED_FOLDER
+from rag.models.inventory import readable_size
 from rag.rerank.base import Scored, rank
+from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport, RerankScore
-from rag.votes import Choice, Pair, Votes, reading
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from rag.config import Settings
+from rag.database.votes import UNVOTED, Choice, Pair, Votes, Wins, reading
 from rag.errors import InputError
 from rag.exports.votes import votes_csv, votes_json
 from rag.types import Answer, Retrieval
-from rag.votes import UNVOTED, Choice, Pair, Votes, Wins, reading
 from tests.retrievals import make_answer, make_retrieval
 
 FUSED = make_retrieval([1, 2, 3, 4], kept=2, state="off", rerank_ms=None)

@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from streamlit.testing.v1 import AppTest
 
-from rag.comparison import Comparison, compare
-from rag.explanation.heat import Heat, Word
-from rag.explanation.reasons import Reason
-from rag.explanation.removal import Removal, Removals
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
+from rag.lab.comparison import Comparison, compare
+from rag.lab.heat import Heat, Word
+from rag.lab.reasons import Reason
+from rag.lab.removal import Removal, Removals
 from rag.types import Chunk, RerankReport
 from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library

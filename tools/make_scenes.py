@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ingest.library import Library
-from rag.answer import answer_extractively
-from rag.comparison import RERANK, compare
+from rag.answer.writer import answer_extractively
 from rag.config import Settings
-from rag.pipeline import Pipeline, open_pipeline
+from rag.lab.comparison import RERANK, compare
+from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Answer, Retrieval, StageTiming
 from tools.measure_demo import Question, best_rank, fingerprint, ingest, judge, read_questions
 from ui.lab.scenes import SCENES, Scene, scene_record

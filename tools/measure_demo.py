@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from ingest.library import Library
 from rag.config import Settings
-from rag.pipeline import Pipeline, open_pipeline
+from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Retrieval
 
 DEMO = Path(__file__).parents[1] / "demo"

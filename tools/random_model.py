@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-BUNDLED_TOKENIZER = Path(__file__).parents[1] / "rag" / "bundled" / "all-minilm-l6-v2" / "tokenizer.json"
+BUNDLED_TOKENIZER = Path(__file__).parents[1] / "rag" / "models" / "bundled" / "all-minilm-l6-v2" / "tokenizer.json"
 OPSET = 17
 IR_VERSION = 8
 LAST_BUNDLED_MARK = 103

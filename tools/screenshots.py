@@ -22,11 +22,11 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from rag.batch.questions import read_questions, read_table
 from rag.batch.records import KIND as BATCH
 from rag.batch.records import BatchSpec
-from rag.evaluation.configuration import RunSpec, combine
-from rag.evaluation.labelled import NewQuestion
-from rag.evaluation.runner import KIND as RUN
-from rag.evaluation.targets import Target
-from rag.lock import DataFolderLock
+from rag.database.lock import DataFolderLock
+from rag.evaluation.runs.configuration import RunSpec, combine
+from rag.evaluation.runs.runner import KIND as RUN
+from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.targets import Target
 from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, find_chromium, serve
 from tests.parts import offline_settings, open_library
 from ui.demo import COLLECTION, FOLDER, load_demo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rag.inventory import list_models
+from rag.models.inventory import list_models
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from ui.language import gettext

@@ -13,7 +13,8 @@ from functools import cache, lru_cache
 from itertools import pairwise
 from string import Formatter
 
-from ui.language import catalogue, language
+from rag.language.catalogue import catalogue
+from ui.language import language
 
 TEXT = "text"
 """The form of a place whose value is such a text too, as in "{2:text}"; other values are data and stay as they are."""

@@ -5,17 +5,13 @@ Texts from documents, people and models are never looked up here. The names are 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
 
-FOLDER = Path(__file__).parent / "languages"
-LANGUAGES = {"en": "English", "zh": "中文"}
-"""The languages of the page by their code, each with the name it gives itself."""
+from rag.language.catalogue import LANGUAGES, WITHOUT_SPACES, catalogue, words
+from rag.language.message import Message, message
 
 CHOSEN = "language"
 
@@ -28,10 +24,9 @@ def language() -> str:
     return "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
 
 
-def gettext(message: str, /, **values: Any) -> str:
+def gettext(text: str, /, **values: Any) -> str:
     """Return a text in the person's language, with `values` at its {names}."""
-    text = catalogue(language()).get(message, message)
-    return text.format(**values) if values else text
+    return words(message(text, **values), language())
 
 
 def ngettext(one: str, many: str, number: int, /, **values: Any) -> str:
@@ -40,23 +35,19 @@ def ngettext(one: str, many: str, number: int, /, **values: Any) -> str:
     return text.format(number=f"{number:,}", **values)
 
 
+def say(said: Message | Iterable[Message]) -> str:
+    """Put a message, or several one after another, into words in the person's language."""
+    return words(said, language())
+
+
 def sentences(texts: Iterable[str]) -> str:
     """Set sentences one after another; Chinese has no space between them."""
-    return ("" if language() == "zh" else " ").join(texts)
+    return ("" if language() in WITHOUT_SPACES else " ").join(texts)
 
 
-@cache
-def catalogue(code: str) -> Mapping[str, str]:
-    """Return the texts of a language by the English ones, which have no catalogue."""
-    if code == "en":
-        return {}
-    found: dict[str, str] = json.loads((FOLDER / f"{code}.json").read_text(encoding="utf-8"))
-    return found
-
-
-def mark(message: str) -> str:
+def mark(text: str) -> str:
     """Return a text as it is; it is looked up where it is shown. For constants, which are made before anyone looks."""
-    return message
+    return text
 
 
 def choose_language() -> None:

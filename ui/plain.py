@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rag.prompt import NOT_FOUND_SENTENCE
+from rag.answer.prompt import NOT_FOUND_SENTENCE
 from ui.engine_texts import translate
 from ui.language import gettext, ngettext
 

@@ -10,24 +10,24 @@ from ingest.library import Library
 from ingest.originals import read_original
 from rag.batch.records import KIND as BATCH
 from rag.batch.run import batch_runner
-from rag.catalogue import find
 from rag.config import Settings
-from rag.downloads import Downloads
-from rag.evaluation.curve import KIND as CURVE
-from rag.evaluation.curve import curve_runner
-from rag.evaluation.drafting import KIND as DRAFT
-from rag.evaluation.drafting import drafter
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.runner import KIND as RUN
-from rag.evaluation.runner import Runs
-from rag.feedback import Feedback
-from rag.history import History
+from rag.database.feedback import Feedback
+from rag.database.history import History
+from rag.database.lock import DataFolderLock
+from rag.database.votes import Votes
+from rag.evaluation.runs.curve import KIND as CURVE
+from rag.evaluation.runs.curve import curve_runner
+from rag.evaluation.runs.runner import KIND as RUN
+from rag.evaluation.runs.runner import Runs
+from rag.evaluation.sets.drafting import KIND as DRAFT
+from rag.evaluation.sets.drafting import drafter
+from rag.evaluation.sets.question_sets import QuestionSets
 from rag.llm import import_client
-from rag.lock import DataFolderLock
-from rag.pipeline import Pipeline, open_pipeline
-from rag.task_store import TaskStore
-from rag.tasks import Tasks
-from rag.votes import Votes
+from rag.models.catalogue import find
+from rag.models.downloads import Downloads
+from rag.retrieval.pipeline import Pipeline, open_pipeline
+from rag.tasks.store import TaskStore
+from rag.tasks.workers import Tasks
 
 
 @dataclass(frozen=True, slots=True)

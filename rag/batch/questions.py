@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.csv_files import read_csv
 from rag.errors import InputError
+from rag.text.tables import read_csv
 
 QUESTION_COLUMNS = (
     "question",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rag.batch.questions import Line, Questions
-from rag.task_store import Task, TaskState, TaskStore
+from rag.tasks.store import Task, TaskState, TaskStore
 from rag.types import Answer, RerankState, Retrieval
 
 KIND = "batch"

@@ -25,11 +25,11 @@ from rag.batch.records import (
     sources_of,
 )
 from rag.errors import CollectionError, InputError, ModelError, ResiftError, SettingError
-from rag.evaluation.corpus import corpus_digest
-from rag.pipeline import Pipeline
-from rag.task_store import TaskStore
-from rag.tasks import Runner, Work
-from rag.transformer import OUT_OF_MEMORY
+from rag.evaluation.runs.corpus import corpus_digest
+from rag.models.transformer import OUT_OF_MEMORY
+from rag.retrieval.pipeline import Pipeline
+from rag.tasks.store import TaskStore
+from rag.tasks.workers import Runner, Work
 from rag.versions import installed
 
 POLL_SECONDS = 0.2

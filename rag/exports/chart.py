@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from rag.comparison import Change
+from rag.lab.comparison import Change
 
 DRAWN: tuple[Change, ...] = ("neither", "both", "left", "entered")
 """From the back to the front."""

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
-from rag.comparison import Comparison, agreement, moves, rerank_ms
+from rag.database.records import ranked_record
+from rag.database.votes import Choice
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import (
     Record,
@@ -17,11 +18,10 @@ from rag.exports.provenance import (
     reranker_models,
     settings_record,
 )
-from rag.pipeline import RERANK, Pipeline
-from rag.records import ranked_record
+from rag.lab.comparison import Comparison, agreement, moves, rerank_ms
 from rag.rerank.base import rank
+from rag.retrieval.pipeline import RERANK, Pipeline
 from rag.types import Answer, Hit, RerankReport, Retrieval, StageTiming
-from rag.votes import Choice
 
 FORMAT, VERSION = "resift-comparison", 1
 

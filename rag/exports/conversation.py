@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from rag.citations import MARK
+from rag.answer.citations import MARK
 from rag.exports.privacy import model_name
 from rag.types import Answer, Conversation, Retrieval, Turn
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from rag.csv_files import write_csv
+from rag.database.feedback import FeedbackRow
 from rag.exports.privacy import model_name
-from rag.feedback import FeedbackRow
+from rag.text.tables import write_csv
 
 COLUMNS = tuple(field.name for field in fields(FeedbackRow))
 

@@ -12,19 +12,19 @@ from typing import Any
 
 from rag.config import Settings
 from rag.errors import ResiftError
-from rag.evaluation.corpus import corpus_digest
+from rag.evaluation.runs.corpus import corpus_digest
 from rag.exports.privacy import Privacy, model_name
-from rag.inventory import BUNDLED
-from rag.loading import is_quantised
-from rag.models import ModelFiles, bundled_model, find_model
-from rag.pipeline import Pipeline
-from rag.precision import int8_files
+from rag.models.files import ModelFiles, bundled_model, find_model
+from rag.models.inventory import BUNDLED
+from rag.models.loading import is_quantised
+from rag.models.precision import int8_files
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from rag.rerank.services import names_service
-from rag.rerankers import INT8
+from rag.rerank.shelf import INT8
+from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport
 from rag.versions import installed
 

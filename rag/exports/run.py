@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rag.csv_files import write_csv
-from rag.evaluation.metrics import MEASURES
+from rag.evaluation.runs.metrics import MEASURES
 from rag.exports.comparison import now
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import (
@@ -16,7 +15,8 @@ from rag.exports.provenance import (
     reranker_models,
     settings_record,
 )
-from rag.pipeline import Pipeline
+from rag.retrieval.pipeline import Pipeline
+from rag.text.tables import write_csv
 from rag.types import RerankReport
 
 FORMAT, VERSION = "resift-run", 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rag.evaluation.metrics import MAIN
+from rag.evaluation.runs.metrics import MAIN
 from rag.exports.page import Translate, render, reranker_label
 from rag.exports.provenance import Record
 from rag.exports.scatter import Point, scatter_chart

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rag.csv_files import write_csv
 from rag.exports.provenance import Record
+from rag.text.tables import write_csv
 
 COMPARISON_COLUMNS = (
     "question",

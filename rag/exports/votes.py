@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rag.config import Settings
-from rag.csv_files import write_csv
+from rag.database.records import ask_record
+from rag.database.votes import SIDES, Answered, Pair
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import Record
-from rag.records import ask_record
+from rag.text.tables import write_csv
 from rag.types import Citation
-from rag.votes import SIDES, Answered, Pair
 
 COLUMNS = (
     "voted_at",

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rag.csv_files import FORMULA
 from rag.llm import encodable
+from rag.text.tables import FORMULA
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook

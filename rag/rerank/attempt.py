@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from rag.config import Settings
 from rag.errors import ResiftError
+from rag.models.transformer import OUT_OF_MEMORY
 from rag.rerank.base import Deadline, Reranker, Scored, rank
-from rag.transformer import OUT_OF_MEMORY
 from rag.types import Hit, RankedHit
 
 log = logging.getLogger(__name__)

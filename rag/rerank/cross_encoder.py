@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.batching import TOKENS_PER_BATCH, run_in_micro_batches
 from rag.errors import ModelError, RerankError
-from rag.models import ModelFiles
+from rag.models.batching import TOKENS_PER_BATCH, run_in_micro_batches
+from rag.models.files import ModelFiles
+from rag.models.transformer import Transformer, failure_of
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.cache import ScoreCache
 from rag.rerank.pace import Pace
-from rag.transformer import Transformer, failure_of
 from rag.types import Hit, RankedHit, RerankScore
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed import Embedder, TokenVectors
+from rag.embed.local import Embedder, TokenVectors
+from rag.embed.sparse import Bm25Encoder
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.blend import standardise
 from rag.rerank.pace import Pace
-from rag.sparse import Bm25Encoder
 from rag.tokens.base import TokenEncoder
 from rag.tokens.bundled import BundledTokenEncoder
 from rag.tokens.compression import compress, max_sims

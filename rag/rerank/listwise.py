@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
+from rag.answer.prompt import json_line
 from rag.errors import RerankError, SettingError, UnavailableError
 from rag.llm import ChatModel, Message, polled
-from rag.prompt import json_line
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from rag.config import LIMITS, check_collection_name
-from rag.pipeline import Pipeline
-from rag.records import ask_record
+from rag.database.records import ask_record
+from rag.retrieval.pipeline import Pipeline
 from rag.shell.options import add_data_option, check_number, open_for_command
 from rag.types import Answer, Hit, RankedHit, Retrieval
 

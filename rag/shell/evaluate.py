@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from rag.config import LIMITS, Settings
+from rag.database.lock import DataFolderLock
 from rag.errors import InputError, UnavailableError
-from rag.evaluation.configuration import RunSpec, combine
-from rag.evaluation.dataset import read_dataset
-from rag.evaluation.index import apart
-from rag.evaluation.progress import Progress
-from rag.evaluation.question_sets import QuestionSets
-from rag.evaluation.report import evaluation_lines, evaluation_record, results
-from rag.evaluation.rows import read_about, read_rows
-from rag.evaluation.run import Evaluation, evaluate
-from rag.evaluation.runner import KIND, Runs
-from rag.evaluation.scorecard import Scorecard, scorecard
-from rag.evaluation.scorecard_record import scorecard_lines, scorecard_record
-from rag.lock import DataFolderLock
-from rag.pipeline import Pipeline, open_pipeline
+from rag.evaluation.figures.report import evaluation_lines, evaluation_record, results
+from rag.evaluation.figures.scorecard import Scorecard, scorecard
+from rag.evaluation.figures.scorecard_record import scorecard_lines, scorecard_record
+from rag.evaluation.runs.configuration import RunSpec, combine
+from rag.evaluation.runs.index import apart
+from rag.evaluation.runs.progress import Progress
+from rag.evaluation.runs.rows import read_about, read_rows
+from rag.evaluation.runs.run import Evaluation, evaluate
+from rag.evaluation.runs.runner import KIND, Runs
+from rag.evaluation.sets.dataset import read_dataset
+from rag.evaluation.sets.question_sets import QuestionSets
+from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.shell.options import add_data_option, check_number, settings_of
-from rag.task_store import Task, TaskStore
-from rag.tasks import Work
+from rag.tasks.store import Task, TaskStore
+from rag.tasks.workers import Work
 
 
 def add_command(commands: Any) -> None:

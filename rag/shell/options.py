@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag.config import Settings, load_settings
+from rag.database.lock import DataFolderLock
 from rag.errors import SettingError
-from rag.lock import DataFolderLock
 from rag.log import set_up_logging
-from rag.pipeline import Pipeline, open_pipeline
+from rag.retrieval.pipeline import Pipeline, open_pipeline
 
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed import Span
+from rag.embed.local import Span
 
 
 class TokenEncoder(Protocol):

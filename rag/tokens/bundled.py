@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed import Embedder, Span, unit
-from rag.models import BUNDLED_FOLDER
+from rag.embed.local import Embedder, Span, unit
+from rag.models.files import BUNDLED_FOLDER
 
 PROJECTION_FILE = BUNDLED_FOLDER / "token_projection.npy"
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.batching import run_in_micro_batches
-from rag.embed import Span, part_bounds, parts_of, unit
+from rag.embed.local import Span, part_bounds, parts_of, unit
 from rag.errors import ModelError, RerankError
-from rag.loading import SESSION, LoadedOnce, execution_providers
-from rag.models import ModelFiles, load_tokenizer
-from rag.transformer import failure_of
+from rag.models.batching import run_in_micro_batches
+from rag.models.files import ModelFiles, load_tokenizer
+from rag.models.loading import SESSION, LoadedOnce, execution_providers
+from rag.models.transformer import failure_of
 
 if TYPE_CHECKING:
     from fastembed import LateInteractionTextEmbedding

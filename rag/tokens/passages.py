@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed import Embedder
+from rag.embed.local import Embedder
 from rag.errors import UnavailableError
 from rag.tokens.base import TokenEncoder
 from rag.tokens.bundled import BundledTokenEncoder

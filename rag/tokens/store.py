@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.database import Database
+from rag.database.connection import Database
 
 TOKENS_FILE = "token_vectors.sqlite"
 TEXTS_PER_QUERY = 500

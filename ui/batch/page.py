@@ -6,7 +6,7 @@ import streamlit as st
 
 from rag.batch.records import KIND, count_asked
 from rag.errors import ResiftError
-from rag.task_store import Task
+from rag.tasks.store import Task
 from ui.batch.new import show_new
 from ui.batch.run import BUSY_REFRESH_SECONDS, show_run
 from ui.fragment import fragment

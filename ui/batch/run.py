@@ -9,7 +9,7 @@ import streamlit as st
 
 from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_answers, read_batch, read_sources
 from rag.exports.spreadsheet import write_batch
-from rag.task_store import RESUMABLE, Task, TaskState
+from rag.tasks.store import RESUMABLE, Task, TaskState
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
 from ui.plain import answer_text, label, label_sentence, place

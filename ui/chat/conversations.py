@@ -6,8 +6,8 @@ import re
 
 import streamlit as st
 
+from rag.database.history import Found
 from rag.errors import ResiftError
-from rag.history import Found
 from rag.types import Conversation, SearchOptions
 from ui.chat.export import show_export
 from ui.chat.keyboard import bring_into_view, return_to_question, show_keys

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from rag.database.feedback import ANSWER, FeedbackRow, Rating, Verdict
 from rag.errors import ResiftError
 from rag.exports.feedback import feedback_csv, feedback_json
 from rag.exports.naming import file_name
-from rag.feedback import ANSWER, FeedbackRow, Rating, Verdict
 from ui.fragment import saying_errors
 from ui.language import gettext, mark
 from ui.plain import label_sentence, place

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from rag.feedback import ANSWER
+from rag.database.feedback import ANSWER
 from rag.types import Answer, Citation, Retrieval, Turn
 from ui.chat.asking import PARTS_OF_WRITING, Asking, ask_next, turn_key
 from ui.chat.export import show_question_takeaway

@@ -7,9 +7,9 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from rag.answer import AnswerStream
+from rag.answer.writer import AnswerStream
+from rag.database.history import History
 from rag.errors import ResiftError
-from rag.history import History
 from ui.language import mark
 
 PATIENCE_SECONDS = 0.2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.comparison import rerank_ms
+from rag.database.votes import Answered, Pair, Side
+from rag.lab.comparison import rerank_ms
 from rag.types import Answer, Citation, Retrieval
-from rag.votes import Answered, Pair, Side
 from ui.lab.orders import order_name
 from ui.language import gettext, mark
 from ui.plain import answer_text, label, label_sentence, place

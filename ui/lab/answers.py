@@ -6,11 +6,11 @@ import secrets
 
 import streamlit as st
 
-from rag.citations import strip_marks
-from rag.comparison import Comparison
+from rag.answer.citations import strip_marks
+from rag.database.votes import SIDES, Choice, Pair, Side, reading
 from rag.errors import ResiftError
+from rag.lab.comparison import Comparison
 from rag.types import Retrieval
-from rag.votes import SIDES, Choice, Pair, Side, reading
 from ui.fragment import fragment
 from ui.lab.answer_pane import pane_title, read_the_same, show_pane
 from ui.lab.orders import order_name

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from rag.comparison import Comparison, moves
+from rag.lab.comparison import Comparison, moves
 from rag.types import Hit, RankedHit, Retrieval
 from ui.lab.gold import show_gold
 from ui.lab.orders import describe_move, order_name, rank_columns

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.comparison import Comparison
 from rag.errors import ResiftError
-from rag.evaluation.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
-from rag.evaluation.labelled import QuestionSet
-from rag.task_store import RESUMABLE, Task
+from rag.evaluation.runs.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
+from rag.evaluation.sets.labelled import QuestionSet
+from rag.lab.comparison import Comparison
+from rag.tasks.store import RESUMABLE, Task
 from rag.types import Retrieval
 from ui.choices import choice_names
 from ui.fragment import fragment

@@ -7,14 +7,14 @@ from itertools import combinations
 
 import streamlit as st
 
-from rag.comparison import Comparison, Move, agreement, moves, rerank_ms
+from rag.database.votes import Wins
 from rag.errors import ResiftError
-from rag.evaluation.runner import KIND
-from rag.evaluation.scorecard import CHANCE
-from rag.evaluation.wins import LabelledWins, labelled_wins
-from rag.inventory import readable_size
+from rag.evaluation.figures.scorecard import CHANCE
+from rag.evaluation.figures.wins import LabelledWins, labelled_wins
+from rag.evaluation.runs.runner import KIND
+from rag.lab.comparison import Comparison, Move, agreement, moves, rerank_ms
+from rag.models.inventory import readable_size
 from rag.types import Retrieval
-from rag.votes import Wins
 from ui.lab.orders import order_name
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label, label_sentence, place

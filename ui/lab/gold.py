@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from rag.comparison import Comparison
 from rag.errors import ResiftError
-from rag.evaluation.labelled import QuestionSet
-from rag.evaluation.metrics import Measurer
-from rag.evaluation.targets import Target, answers, judgments, target_of, units
+from rag.evaluation.runs.metrics import Measurer
+from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.sets.targets import Target, answers, judgments, target_of, units
+from rag.lab.comparison import Comparison
 from rag.types import Hit, Retrieval
 from ui.lab.orders import order_name
 from ui.lab.parts import Part, draw_anew

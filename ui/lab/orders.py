@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.comparison import Change, Comparison, Move
+from rag.lab.comparison import Change, Comparison, Move
 from rag.types import Retrieval
 from ui.language import gettext, mark, ngettext
 from ui.plain import place

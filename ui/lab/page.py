@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from rag.comparison import Comparison, compare
 from rag.errors import ResiftError
+from rag.lab.comparison import Comparison, compare
 from rag.types import Retrieval
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions

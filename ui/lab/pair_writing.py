@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from rag.answer import AnswerStream
+from rag.answer.writer import AnswerStream
+from rag.database.votes import Side, Votes
 from rag.errors import ResiftError
 from rag.types import Answer
-from rag.votes import Side, Votes
 from ui.language import mark
 
 STOP_SECONDS = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rag.comparison import Move, moves, rerank_ms
+from rag.lab.comparison import Move, moves, rerank_ms
 from rag.types import Answer, Retrieval
 from ui.lab.answer_pane import read_the_same
 from ui.lab.duel import duel_verdict

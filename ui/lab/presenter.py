@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from rag.comparison import moves
+from rag.database.votes import reading
 from rag.errors import ResiftError
-from rag.evaluation.targets import answers
+from rag.evaluation.sets.targets import answers
+from rag.lab.comparison import moves
 from rag.types import Answer, Retrieval
-from rag.votes import reading
 from ui.component import component
 from ui.lab.answer_pane import read_the_same
 from ui.lab.presentation import effect_of, presentation

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from rag.comparison import Move
+from rag.lab.comparison import Move
 from rag.types import Hit
 from ui.lab.orders import WORDS, Column, describe_chart, describe_crossings, describe_move
 from ui.lab.rank_frame import (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag.comparison import Change
+from rag.lab.comparison import Change
 from ui.lab.orders import WORDS, Column
 from ui.language import gettext
 from ui.palette import PALETTE

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag.comparison import Comparison
-from rag.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
+from rag.database.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
+from rag.lab.comparison import Comparison
 from rag.types import Answer, Retrieval
 
 SCENES = Path(__file__).parents[2] / "demo" / "scenes.json"

@@ -8,16 +8,16 @@ from statistics import median
 
 import streamlit as st
 
-from rag.comparison import Comparison
 from rag.errors import ResiftError
-from rag.evaluation.scores import (
+from rag.evaluation.sets.scores import (
     FEWEST_QUESTIONS,
     ScoredPassage,
     Suggestion,
     labelled_scores,
     suggest_threshold,
 )
-from rag.evaluation.targets import answers
+from rag.evaluation.sets.targets import answers
+from rag.lab.comparison import Comparison
 from rag.types import Retrieval
 from ui.fragment import fragment
 from ui.lab.orders import order_name

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rag.comparison import Comparison
+from rag.database.votes import reading
 from rag.exports.comparison import Vote, comparison_record
 from rag.exports.comparison_report import comparison_report
 from rag.exports.provenance import Record
 from rag.exports.table import comparison_csv
 from rag.exports.texts import BLIND
+from rag.lab.comparison import Comparison
 from rag.types import Answer, Retrieval
-from rag.votes import reading
 from ui.lab.duel import duel_verdict
 from ui.resources import App
 from ui.takeaway import show_takeaway

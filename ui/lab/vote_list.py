@@ -7,12 +7,12 @@ from datetime import datetime
 
 import streamlit as st
 
+from rag.database.votes import Vote, Wins
 from rag.errors import ResiftError
 from rag.exports.naming import file_name
 from rag.exports.votes import votes_csv, votes_json
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.types import RerankReport
-from rag.votes import Vote, Wins
 from ui.language import gettext, mark, ngettext
 from ui.plain import label
 from ui.resources import App

@@ -11,14 +11,14 @@ from typing import Any
 
 import streamlit as st
 
-from rag.comparison import Comparison
+from rag.embed.sparse import Bm25Encoder
 from rag.errors import ResiftError
-from rag.explanation.heat import Heat, Word, match_words
-from rag.explanation.reasons import find_reasons
-from rag.explanation.removal import Removals, remove_sentences, sentence_bounds
+from rag.lab.comparison import Comparison
+from rag.lab.heat import Heat, Word, match_words
+from rag.lab.reasons import find_reasons
+from rag.lab.removal import Removals, remove_sentences, sentence_bounds
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.late_interaction import ColbertReranker
-from rag.sparse import Bm25Encoder
 from rag.tokens.passages import PassageTokens
 from rag.types import Chunk, Hit, RankedHit, Retrieval
 from ui.component import component

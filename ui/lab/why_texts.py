@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rag.explanation.heat import Heat
-from rag.explanation.reasons import Reason, ReasonKind
-from rag.explanation.removal import MATTERS_FROM, Removal, Removals
-from rag.prompt import is_chinese
+from rag.answer.prompt import is_chinese
+from rag.lab.heat import Heat
+from rag.lab.reasons import Reason, ReasonKind
+from rag.lab.removal import MATTERS_FROM, Removal, Removals
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from rag.rerank.services import names_service

@@ -6,7 +6,7 @@ import streamlit as st
 
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerankers import INT8, Fetch
+from rag.rerank.shelf import INT8, Fetch
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext, mark

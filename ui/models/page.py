@@ -7,10 +7,10 @@ from functools import partial
 
 import streamlit as st
 
-from rag.catalogue import RecordKind, find
-from rag.downloads import Download
 from rag.errors import ResiftError
-from rag.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
+from rag.models.catalogue import RecordKind, find
+from rag.models.downloads import Download
+from rag.models.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
 from ui.models.fetch import show_fetch

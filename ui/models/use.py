@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rag.errors import CollectionError, ResiftError
-from rag.models import BUNDLED_NAME
+from rag.models.files import BUNDLED_NAME
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerankers import INT8
+from rag.rerank.shelf import INT8
 from ui.language import gettext, ngettext
 from ui.resources import App
 

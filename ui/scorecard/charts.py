@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from rag.evaluation.scorecard import Score, Scorecard
+from rag.evaluation.figures.scorecard import Score, Scorecard
 from ui.language import gettext
 from ui.palette import PALETTE
 from ui.scorecard.names import MEASURE_NAMES, chance, p_text

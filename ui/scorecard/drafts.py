@@ -6,9 +6,9 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.drafting import KIND
-from rag.evaluation.labelled import LabelledQuestion, QuestionSet
-from rag.task_store import RESUMABLE, Task
+from rag.evaluation.sets.drafting import KIND
+from rag.evaluation.sets.labelled import LabelledQuestion, QuestionSet
+from rag.tasks.store import RESUMABLE, Task
 from ui.fragment import fragment
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence, place

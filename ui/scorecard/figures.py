@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from rag.evaluation.metrics import MEASURES
-from rag.evaluation.rows import Row
-from rag.evaluation.scorecard import Scorecard
+from rag.evaluation.figures.scorecard import Scorecard
+from rag.evaluation.runs.metrics import MEASURES
+from rag.evaluation.runs.rows import Row
 from ui.language import gettext
 from ui.plain import label, label_sentence
 from ui.scorecard.names import MEASURE_NAMES, chance, p_text

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from rag.evaluation.configuration import NO_RERANKER
-from rag.evaluation.metrics import MAIN, Comparison
-from rag.evaluation.rows import Ran
-from rag.evaluation.runner import INDEXING, LOADING, MEASURING
-from rag.evaluation.scorecard import CHANCE, Score, Scorecard, Versus
+from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
+from rag.evaluation.runs.configuration import NO_RERANKER
+from rag.evaluation.runs.metrics import MAIN, Comparison
+from rag.evaluation.runs.rows import Ran
+from rag.evaluation.runs.runner import INDEXING, LOADING, MEASURING
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.task_store import Task
+from rag.tasks.store import Task
 from rag.types import RerankReport
 from ui.language import gettext, mark, ngettext
 from ui.verdict import format_duration, ran

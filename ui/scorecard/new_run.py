@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.configuration import NO_RERANKER, Configuration, RunSpec, combine, requests_for
-from rag.evaluation.labelled import QuestionSet
-from rag.evaluation.quality import MOST_CALLS
-from rag.evaluation.runner import KIND
-from rag.inventory import list_models
+from rag.evaluation.runs.configuration import NO_RERANKER, Configuration, RunSpec, combine, requests_for
+from rag.evaluation.runs.quality import MOST_CALLS
+from rag.evaluation.runs.runner import KIND
+from rag.evaluation.sets.labelled import QuestionSet
+from rag.models.inventory import list_models
 from ui.choices import MOST_CANDIDATES, choice_names
 from ui.fragment import fragment
 from ui.language import gettext, ngettext

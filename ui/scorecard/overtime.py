@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from rag.evaluation.configuration import RunSpec
-from rag.evaluation.metrics import MAIN, MEASURES
-from rag.evaluation.rows import About, Ran, Row, read_about, read_rows
-from rag.evaluation.runner import KIND
-from rag.evaluation.scorecard import Overtime, Scorecard, overtime, scorecard
-from rag.task_store import Task
+from rag.evaluation.figures.scorecard import Overtime, Scorecard, overtime, scorecard
+from rag.evaluation.runs.configuration import RunSpec
+from rag.evaluation.runs.metrics import MAIN, MEASURES
+from rag.evaluation.runs.rows import About, Ran, Row, read_about, read_rows
+from rag.evaluation.runs.runner import KIND
+from rag.tasks.store import Task
 from ui.language import gettext, ngettext
 from ui.plain import label
 from ui.resources import App

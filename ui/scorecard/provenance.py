@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.corpus import corpus_digest
-from rag.evaluation.rows import About
-from rag.evaluation.scorecard import Scorecard
+from rag.evaluation.figures.scorecard import Scorecard
+from rag.evaluation.runs.corpus import corpus_digest
+from rag.evaluation.runs.rows import About
 from ui.engine_texts import clause
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence

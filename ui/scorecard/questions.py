@@ -7,9 +7,9 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.labelled import LabelledQuestion, Origin, QuestionSet
-from rag.evaluation.stale import Fault, stale_targets
-from rag.evaluation.targets import Target
+from rag.evaluation.sets.labelled import LabelledQuestion, Origin, QuestionSet
+from rag.evaluation.sets.stale import Fault, stale_targets
+from rag.evaluation.sets.targets import Target
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, place
 from ui.resources import App

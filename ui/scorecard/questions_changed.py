@@ -7,10 +7,10 @@ from urllib.parse import urlencode, urljoin
 
 import streamlit as st
 
-from rag.evaluation.rows import About, Ran
-from rag.evaluation.scorecard import Change, Scorecard
-from rag.evaluation.search import DEPTH
-from rag.task_store import Task
+from rag.evaluation.figures.scorecard import Change, Scorecard
+from rag.evaluation.runs.rows import About, Ran
+from rag.evaluation.runs.search import DEPTH
+from rag.tasks.store import Task
 from ui.language import gettext
 
 BEYOND = f">{DEPTH}"

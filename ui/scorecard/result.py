@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from rag.evaluation.metrics import MAIN
-from rag.evaluation.rows import About, Row
-from rag.evaluation.scorecard import Scorecard
-from rag.evaluation.scorecard_record import scorecard_record
+from rag.evaluation.figures.scorecard import Scorecard
+from rag.evaluation.figures.scorecard_record import scorecard_record
+from rag.evaluation.runs.metrics import MAIN
+from rag.evaluation.runs.rows import About, Row
 from rag.exports.provenance import Record
 from rag.exports.run import run_csv, run_record
 from rag.exports.run_report import run_report
-from rag.task_store import Task
+from rag.tasks.store import Task
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label
 from ui.resources import App

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.rows import About, Row, read_about, read_rows
-from rag.evaluation.runner import KIND, MEASURING
-from rag.evaluation.scorecard import Scorecard, milliseconds_left, scorecard
-from rag.task_store import RESUMABLE, Task
+from rag.evaluation.figures.scorecard import Scorecard, milliseconds_left, scorecard
+from rag.evaluation.runs.rows import About, Row, read_about, read_rows
+from rag.evaluation.runs.runner import KIND, MEASURING
+from rag.tasks.store import RESUMABLE, Task
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext, ngettext

@@ -8,8 +8,8 @@ from functools import partial
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.labelled import QuestionSet
-from rag.evaluation.set_files import set_csv, set_jsonl
+from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.sets.set_files import set_csv, set_jsonl
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
 from ui.resources import App

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from rag.evaluation.scorecard import Scorecard
+from rag.evaluation.figures.scorecard import Scorecard
 from ui.language import gettext
 from ui.scorecard.charts import axis, colour, frame
 from ui.scorecard.names import MEASURE_NAMES

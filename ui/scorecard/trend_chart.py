@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from rag.evaluation.configuration import NO_RERANKER
-from rag.evaluation.rows import Ran
-from rag.evaluation.scorecard import Score, Scorecard
-from rag.task_store import Task
+from rag.evaluation.figures.scorecard import Score, Scorecard
+from rag.evaluation.runs.configuration import NO_RERANKER
+from rag.evaluation.runs.rows import Ran
+from rag.tasks.store import Task
 from ui.language import gettext
 from ui.palette import PALETTE
 from ui.scorecard.charts import axis

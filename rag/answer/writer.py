@@ -1,0 +1,244 @@
+"""Write the answer: by the language model, or else from the passages' own sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from rag.answer.citations import check_citations, cite, disarm_marks
+from rag.answer.prompt import build_messages, not_found_sentence
+from rag.errors import CancelledError, ResiftError
+from rag.llm import ChatModel
+from rag.text.sentences import split_sentences
+from rag.timing import Stopwatch
+from rag.types import Answer, Citation, Retrieval, Turn
+
+Relevance = Callable[[str, Sequence[str]], Sequence[float]]
+"""Scores texts against a question, in 0..1, in their order."""
+
+Writing = Generator[str, None, Answer]
+"""Yields text and returns the record of it; CancelledError thrown in ends it early."""
+
+MOST_SENTENCES = 4
+LONGEST_SENTENCE = 400
+SHORTEST_STATEMENT = 4
+"""Words or ideographs under which a line is a label and no statement."""
+
+SAME_FROM = 0.8
+"""Share of the shorter sentence's words in the longer one from which both say the same."""
+
+WORDS_WEIGHT = 0.5
+PLACE_WEIGHT = 0.1
+"""What the share of the question's words, and the first place among the sources, add to a sentence's relevance (0..1).
+
+A model that does not know the language scores sentences almost alike; the words and the passages' order then decide.
+With the bundled English model, the best sentence of 141 answerable questions of xquad-zh came from the right passage
+for 93 % of them, against 57 % by relevance alone; on xquad-en both give 99 %.
+"""
+
+LEAST_SHARE = 0.75
+"""Share of the best sentence's score that the others must reach."""
+
+WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
+MARKUP = re.compile(r"^(?:#{1,6}|[-*•·>|])\s+|\s*\|$|\*\*")
+
+
+class AnswerStream:
+    """An answer that is being written: iterate over its text once, then read `answer`."""
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._text = ""
+        self._answer: Answer | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._answer is not None:
+            raise StopIteration
+        try:
+            piece = next(self._writing)
+        except StopIteration as end:
+            self._answer = end.value
+            raise
+        self._text += piece
+        return piece
+
+    def close(self) -> None:
+        """Stop writing and keep what has come so far; a finished answer stays as it is."""
+        if self._answer is not None:
+            return
+        try:
+            self._writing.throw(CancelledError("The answer was stopped."))
+        except StopIteration as end:
+            self._answer = end.value
+        except CancelledError:
+            self._answer = Answer(self._text, "none", complete=False)
+
+    @property
+    def answer(self) -> Answer:
+        """The record of the answer; one that is still being written is stopped first."""
+        self.close()
+        assert self._answer is not None
+        return self._answer
+
+
+def answer(
+    retrieval: Retrieval, chat: ChatModel | None, relevance: Relevance, history: Sequence[Turn] = ()
+) -> AnswerStream:
+    """Answer by the language model if there is one, else by the best sentences; `history` is oldest first."""
+    if chat is None:
+        return answer_extractively(retrieval, relevance)
+    return answer_with_llm(retrieval, chat, relevance, history)
+
+
+def answer_with_llm(
+    retrieval: Retrieval, chat: ChatModel, relevance: Relevance, history: Sequence[Turn] = ()
+) -> AnswerStream:
+    """Let the language model answer from the kept passages; where it says nothing, the best sentences stand in.
+
+    It is not asked when nothing supports the question.
+    """
+    if not _answerable(retrieval):
+        return answer_extractively(retrieval, relevance)
+    stopwatch = Stopwatch()
+    return AnswerStream(_timed(_write_with_llm(retrieval, chat, relevance, history, stopwatch), stopwatch))
+
+
+def answer_extractively(retrieval: Retrieval, relevance: Relevance) -> AnswerStream:
+    """Answer with the most relevant sentences of the kept passages, each with its mark.
+
+    When nothing supports the question, the answer says that it is not in the documents.
+    """
+    return AnswerStream(_timed(_write_extractively(retrieval, relevance), Stopwatch()))
+
+
+def _answerable(retrieval: Retrieval) -> bool:
+    return retrieval.supported and bool(retrieval.kept)
+
+
+def _timed(writing: Writing, stopwatch: Stopwatch) -> Writing:
+    with stopwatch.stage("generate"):
+        written = yield from writing
+    return replace(written, timings=stopwatch.timings)
+
+
+def _write_with_llm(
+    retrieval: Retrieval, chat: ChatModel, relevance: Relevance, history: Sequence[Turn], stopwatch: Stopwatch
+) -> Writing:
+    text, complete, warnings = "", True, list[str]()
+    try:
+        with closing(chat.stream(build_messages(retrieval.question, retrieval.kept, history))) as pieces:
+            with stopwatch.stage("first_token"):
+                first = next(pieces, "")
+            for piece in chain((first,), pieces):
+                text += piece
+                yield piece
+    except CancelledError:
+        complete = False
+    except ResiftError as error:
+        if not text.strip():
+            written = yield from _write_extractively(retrieval, relevance)
+            return replace(written, warnings=(f"{error} The best sentences of the passages stand in.",))
+        complete = False
+        warnings.append(str(error))
+    checked, citations, unresolved = check_citations(text, retrieval.kept)
+    warnings += unresolved
+    if complete and not citations and not_found_sentence(retrieval.question) not in checked:
+        warnings.append("The answer names no source: compare it with the passages before you rely on it.")
+    return Answer(checked, "llm", chat.name, citations, tuple(warnings), complete=complete)
+
+
+def _write_extractively(retrieval: Retrieval, relevance: Relevance) -> Writing:
+    written = _extract(retrieval, relevance) if _answerable(retrieval) else _not_found(retrieval)
+    with suppress(CancelledError):  # it was whole before its text was shown
+        yield written.text
+    return written
+
+
+def _not_found(retrieval: Retrieval) -> Answer:
+    return Answer(not_found_sentence(retrieval.question), "extractive" if retrieval.hits else "none")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence of source number `source`, `position` counting from the source's beginning."""
+
+    source: int
+    position: int
+    text: str
+    score: float
+
+
+def _extract(retrieval: Retrieval, relevance: Relevance) -> Answer:
+    chosen = _choose(_scored_sentences(retrieval, relevance))
+    citations: dict[int, Citation] = {}
+    for sentence in chosen:
+        citations.setdefault(sentence.source, cite(sentence.source, retrieval.kept[sentence.source - 1], sentence.text))
+    # The source with the best sentence first, its sentences as they are read: a later one may lean on an earlier.
+    sources = list(citations)
+    reading = sorted(chosen, key=lambda sentence: (sources.index(sentence.source), sentence.position))
+    lines = [f"{_shown(sentence.text)} [{sentence.source}]" for sentence in reading]
+    return Answer("\n\n".join(lines), "extractive", citations=tuple(citations[number] for number in sorted(citations)))
+
+
+def _scored_sentences(retrieval: Retrieval, relevance: Relevance) -> list[_Sentence]:
+    """Return the kept passages' sentences, scored together with the headings above them."""
+    places: list[tuple[int, int, str]] = []
+    headed: list[str] = []
+    for source, ranked in enumerate(retrieval.kept, start=1):
+        chunk = ranked.hit.chunk
+        for position, sentence in enumerate(_statements(chunk.text)):
+            places.append((source, position, sentence))
+            headed.append(f"{chunk.heading}\n{sentence}" if chunk.heading else sentence)
+    asked = _words(retrieval.question)
+    scored = []
+    for (source, position, sentence), relevant in zip(places, relevance(retrieval.question, headed), strict=True):
+        shared = len(asked & _words(sentence)) / max(len(asked), 1)
+        score = relevant + WORDS_WEIGHT * shared + PLACE_WEIGHT / source
+        scored.append(_Sentence(source, position, sentence, score))
+    return scored
+
+
+def _statements(text: str) -> list[str]:
+    """Return the sentences without labels and questions, or all of them if there is nothing else."""
+    sentences = split_sentences(text)
+    statements = [
+        sentence
+        for sentence in sentences
+        if len(WORD.findall(sentence)) >= SHORTEST_STATEMENT and not sentence.endswith(("?", "？"))
+    ]
+    return statements or sentences
+
+
+def _choose(sentences: Sequence[_Sentence]) -> list[_Sentence]:
+    """Return the most relevant sentences that do not repeat each other, best first."""
+    chosen: list[_Sentence] = []
+    for sentence in sorted(sentences, key=lambda sentence: -sentence.score):
+        if len(chosen) == MOST_SENTENCES or (chosen and sentence.score < LEAST_SHARE * chosen[0].score):
+            break
+        if not any(_say_the_same(sentence.text, other.text) for other in chosen):
+            chosen.append(sentence)
+    return chosen
+
+
+def _say_the_same(text: str, other: str) -> bool:
+    words, other_words = _words(text), _words(other)
+    return len(words & other_words) >= SAME_FROM * min(len(words), len(other_words))
+
+
+def _words(text: str) -> set[str]:
+    return set(WORD.findall(text.lower()))
+
+
+def _shown(sentence: str) -> str:
+    """Return a sentence as it stands in the answer: on one line, without markup, cut if it is very long."""
+    line = " ".join(disarm_marks(MARKUP.sub("", sentence)).split())
+    if len(line) <= LONGEST_SENTENCE:
+        return line
+    cut = line[:LONGEST_SENTENCE]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[LONGEST_SENTENCE // 2 :] else cut) + " …"

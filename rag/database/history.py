@@ -1,0 +1,255 @@
+"""Conversations and their turns, kept in SQLite so that a reload or a restart loses nothing.
+
+The turns of a conversation are a tree: a question that is asked again or edited stands beside the earlier one, which
+keeps all that followed it. One branch is shown, the one that ends at the conversation's head.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rag.database.connection import Database, now
+from rag.database.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
+from rag.errors import InputError
+from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
+
+TITLE_CHARACTERS = 60
+MOST_FOUND = 30
+EXCERPT_CHARACTERS = 90
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS conversations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    title TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    head_id INTEGER
+);
+CREATE TABLE IF NOT EXISTS turns (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+    question TEXT NOT NULL,
+    asked_at TEXT NOT NULL,
+    retrieval TEXT,
+    answer TEXT,
+    error TEXT NOT NULL DEFAULT '',
+    parent_id INTEGER,
+    options TEXT
+);
+CREATE INDEX IF NOT EXISTS turns_by_conversation ON turns(conversation_id);
+"""
+BRANCHES = (
+    "ALTER TABLE turns ADD COLUMN parent_id INTEGER",
+    "ALTER TABLE turns ADD COLUMN options TEXT",
+    "ALTER TABLE conversations ADD COLUMN head_id INTEGER",
+    "UPDATE turns SET parent_id = (SELECT max(earlier.id) FROM turns AS earlier"
+    " WHERE earlier.conversation_id = turns.conversation_id AND earlier.id < turns.id)",
+    "UPDATE conversations SET head_id = (SELECT max(id) FROM turns WHERE conversation_id = conversations.id)",
+)
+"""Brings a file of release 0.1, whose conversations were lists, to the schema above."""
+
+LAST_BELOW = """
+WITH RECURSIVE below(id) AS (
+    SELECT ? UNION ALL SELECT turns.id FROM turns JOIN below ON turns.parent_id = below.id
+)
+SELECT max(id) FROM below
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A conversation that holds what was searched for; `turn_id` and `excerpt` say where, unless in its title only."""
+
+    conversation: Conversation
+    turn_id: int | None = None
+    excerpt: str = ""
+
+
+class History:
+    """The conversations of one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._database = Database(data_dir / "history.sqlite", SCHEMA)
+        with self._database.transaction(read_first=True) as db:
+            if "parent_id" not in {column["name"] for column in db.execute("PRAGMA table_info(turns)")}:
+                for statement in BRANCHES:
+                    db.execute(statement)
+
+    def conversations(self) -> list[Conversation]:
+        """List the conversations without their turns, the last used first."""
+        with self._database.transaction() as db:
+            rows = db.execute("SELECT * FROM conversations ORDER BY updated_at DESC, id DESC").fetchall()
+        return [_conversation(row) for row in rows]
+
+    def conversation(self, conversation_id: int) -> Conversation | None:
+        """Return a conversation with the turns of the branch that is shown, None when it was deleted."""
+        with self._database.transaction() as db:
+            row = db.execute("SELECT * FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+            if row is None:
+                return None
+            tree = db.execute(
+                "SELECT id, parent_id FROM turns WHERE conversation_id = ? ORDER BY id", (conversation_id,)
+            ).fetchall()
+            parents = {turn["id"]: turn["parent_id"] for turn in tree}
+            branch = list(_branch(row["head_id"], parents))
+            marks = ", ".join("?" * len(branch))
+            turns = db.execute(
+                f"SELECT * FROM turns WHERE id IN ({marks}) ORDER BY id",  # noqa: S608 - question marks only
+                branch,
+            ).fetchall()
+        versions = {turn: tuple(other for other in parents if parents[other] == parents[turn]) for turn in branch}
+        return _conversation(row, tuple(_turn(turn, versions[turn["id"]]) for turn in turns))
+
+    def start(self, question: str, collection: str) -> int:
+        """Open a conversation titled by its first question and return its id."""
+        title = " ".join(question.split())
+        short = title if len(title) <= TITLE_CHARACTERS else title[: TITLE_CHARACTERS - 1].rstrip() + "…"
+        with self._database.transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO conversations (title, collection, updated_at) VALUES (?, ?, ?)",
+                (short, collection, now()),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def rename(self, conversation_id: int, title: str) -> None:
+        """Give a conversation another title; raises InputError for an empty one."""
+        title = " ".join(title.split())
+        if not title:
+            raise InputError("The title is empty: write a name for the conversation.")
+        with self._database.transaction() as db:
+            db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation_id))
+
+    def delete(self, conversation_id: int) -> None:
+        """Delete a conversation with its turns and their ratings."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+
+    def ask(
+        self,
+        conversation_id: int,
+        question: str,
+        options: SearchOptions | None = None,
+        *,
+        instead_of: int | None = None,
+    ) -> int:
+        """Keep a question before anything is done about it, and return the turn's id.
+
+        It follows the last turn that is shown, or stands in the place of the turn `instead_of`, which stays as another
+        version. Raises InputError when the conversation was deleted meanwhile.
+        """
+        with self._database.transaction(read_first=True) as db:
+            if instead_of is None:
+                place = db.execute("SELECT head_id FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+            else:
+                place = db.execute("SELECT parent_id FROM turns WHERE id = ?", (instead_of,)).fetchone()
+            if place is None:
+                raise InputError("This conversation was deleted meanwhile: begin a new chat and ask again.")
+            cursor = db.execute(
+                "INSERT INTO turns (conversation_id, question, asked_at, parent_id, options) VALUES (?, ?, ?, ?, ?)",
+                (conversation_id, question, now(), place[0], json.dumps(asdict(options)) if options else None),
+            )
+            db.execute(
+                "UPDATE conversations SET updated_at = ?, head_id = ? WHERE id = ?",
+                (now(), cursor.lastrowid, conversation_id),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def show(self, turn_id: int) -> None:
+        """Show the branch that a turn is on, down to what was last asked below it."""
+        with self._database.transaction() as db:
+            head = db.execute(LAST_BELOW, (turn_id,)).fetchone()[0]
+            db.execute(
+                "UPDATE conversations SET head_id = ? WHERE id = (SELECT conversation_id FROM turns WHERE id = ?)",
+                (head, turn_id),
+            )
+
+    def search(self, text: str) -> list[Found]:
+        """Find conversations by their titles, questions and answers, in all versions; the last used first.
+
+        Every word must be there, in any order and any case; for Chinese, words are what stands between spaces.
+        """
+        words = text.casefold().split()
+        found: dict[int, Found] = {}
+        with self._database.transaction() as db:
+            rows = db.execute(
+                "SELECT conversations.*, turns.id AS turn_id, turns.question,"
+                " json_extract(turns.answer, '$.text') AS answer"
+                " FROM conversations LEFT JOIN turns ON turns.conversation_id = conversations.id"
+                " ORDER BY updated_at DESC, conversations.id DESC, turns.id"
+            )
+            for row in rows if words else ():
+                known = found.get(row["id"])
+                if known is None and len(found) == MOST_FOUND:
+                    break
+                if (known is None or not known.excerpt) and (one := _found(row, words)):
+                    found[row["id"]] = one
+        return list(found.values())
+
+    def keep_retrieval(self, turn_id: int, retrieval: Retrieval) -> None:
+        """Keep what was found for a turn."""
+        self._set(turn_id, "retrieval", retrieval_to_json(retrieval))
+
+    def keep_answer(self, turn_id: int, answer: Answer) -> None:
+        """Keep a turn's answer, whole or partial."""
+        self._set(turn_id, "answer", answer_to_json(answer))
+
+    def keep_error(self, turn_id: int, sentence: str) -> None:
+        """Keep why a turn has no answer."""
+        self._set(turn_id, "error", sentence)
+
+    def _set(self, turn_id: int, column: str, value: str) -> None:
+        with self._database.transaction() as db:
+            db.execute(f"UPDATE turns SET {column} = ? WHERE id = ?", (value, turn_id))  # noqa: S608 - a fixed name
+
+
+def _branch(head: int | None, parents: dict[int, int | None]) -> Iterator[int]:
+    """Yield the ids from the head up to the first turn."""
+    while head is not None:
+        yield head
+        head = parents[head]
+
+
+def _found(row: sqlite3.Row, words: Sequence[str]) -> Found | None:
+    texts = [row["question"] or "", row["answer"] or ""]
+    everything = "\n".join([row["title"], *texts]).casefold()
+    if not all(word in everything for word in words):
+        return None
+    for text in texts:
+        if held := next((word for word in words if word in text.casefold()), None):
+            return Found(_conversation(row), row["turn_id"], _excerpt(text, held))
+    return Found(_conversation(row))
+
+
+def _excerpt(text: str, word: str) -> str:
+    """Return the stretch of a text around a word, on one line."""
+    line = " ".join(text.split())
+    place = re.search(re.escape(word), line, re.IGNORECASE)
+    begin = max(0, (place.start() if place else 0) - EXCERPT_CHARACTERS // 3)
+    end = begin + EXCERPT_CHARACTERS
+    return f"{'…' if begin else ''}{line[begin:end].strip()}{'…' if end < len(line) else ''}"
+
+
+def _conversation(row: sqlite3.Row, turns: tuple[Turn, ...] = ()) -> Conversation:
+    return Conversation(row["id"], row["title"], row["collection"], datetime.fromisoformat(row["updated_at"]), turns)
+
+
+def _turn(row: sqlite3.Row, versions: tuple[int, ...]) -> Turn:
+    options = json.loads(row["options"]) if row["options"] else None
+    return Turn(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        question=row["question"],
+        asked_at=datetime.fromisoformat(row["asked_at"]),
+        retrieval=retrieval_from_json(row["retrieval"]) if row["retrieval"] else None,
+        answer=answer_from_json(row["answer"]) if row["answer"] else None,
+        error=row["error"],
+        options=SearchOptions(**{**options, "document_ids": tuple(options["document_ids"])}) if options else None,
+        versions=versions,
+    )

@@ -1,0 +1,1 @@
+"""Text to vectors: dense ones from a model, sparse ones from the words."""

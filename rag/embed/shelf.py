@@ -1,0 +1,152 @@
+"""The embedders of this process: each loaded once and shared by all threads."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+
+from rag.config import Settings
+from rag.embed.local import Embedder
+from rag.errors import CollectionError, ModelError
+from rag.models.download import Progress, download_model
+from rag.models.files import (
+    BUNDLED_NAME,
+    DEFAULTS,
+    HubModel,
+    ModelFiles,
+    bundled_model,
+    cached_model,
+    find_model,
+    hub_model,
+)
+from rag.types import CollectionSpec
+
+CHUNK_TOKENS, CHUNK_OVERLAP = 400, 50
+SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP = 200, 30
+FAILURE_KEPT_SECONDS = 60.0
+"""For so long after a failure the hub is not asked again for the embedder of a collection."""
+
+log = logging.getLogger(__name__)
+
+
+class ModelShelf:
+    """Hands out embedders by name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._embedders: dict[str, Embedder] = {}
+        self._fetching_embedder = threading.Lock()
+        self._failures: dict[str, tuple[float, str]] = {}
+
+    def bundled(self) -> Embedder:
+        """Return the embedder that ships with the project."""
+        return self._embedder(bundled_model())
+
+    def embedder_of(self, spec: CollectionSpec, progress: Progress = lambda done, total: None) -> Embedder:
+        """Return the embedder a collection is pinned to, downloaded if its files are gone.
+
+        Raises CollectionError with the ways out when EMBED_MODEL asks for another or it cannot be had, and whatever
+        `progress` raises.
+        """
+        choice = self._settings.embed_model
+        if choice != "auto":
+            files = find_model("embedder", choice, self._settings)
+            wanted = files.name if files else hub_model("embedder", choice).name
+            if wanted != spec.embedder:
+                back = "EMBED_MODEL to the folder with that model" if "@" in spec.embedder else "EMBED_MODEL=auto"
+                raise CollectionError(
+                    f"The collection {spec.name!r} was made with the embedder {spec.embedder}, and EMBED_MODEL asks "
+                    f"for {wanted}: vectors of two models cannot be compared. Set {back} to go on with it, or re-index "
+                    "the collection on the Library page."
+                )
+        elif "@" in spec.embedder:
+            raise CollectionError(
+                f"The collection {spec.name!r} was made with a model from a folder ({spec.embedder}): set EMBED_MODEL "
+                "to that folder, or re-index the collection on the Library page."
+            )
+        else:
+            files = bundled_model() if spec.embedder == BUNDLED_NAME else None
+        return self._embedder(files or self._pinned_files(spec, progress))
+
+    def embedder_for_new_collection(self, progress: Progress = lambda done, total: None) -> Embedder:
+        """Decide the embedder of a new collection; under auto the bundled one stands in for want of a better.
+
+        Raises ModelError when a model chosen by name cannot be had.
+        """
+        choice = self._settings.embed_model
+        name = DEFAULTS["embedder"] if choice == "auto" else choice
+        files = find_model("embedder", name, self._settings)
+        if files is None:
+            try:
+                files = download_model(hub_model("embedder", name), self._settings, progress)
+            except ModelError as error:
+                if choice != "auto":
+                    raise
+                log.info("%s The bundled embedder is used.", error)
+                files = bundled_model()
+        return self._embedder(files)
+
+    def _pinned_files(self, spec: CollectionSpec, progress: Progress) -> ModelFiles:
+        """Return the files of the hub model that a collection is pinned to, fetched if need be."""
+        try:
+            model = hub_model("embedder", spec.embedder)
+        except ModelError as error:
+            raise CollectionError(
+                f"The collection {spec.name!r} was made with the embedder {spec.embedder}, which this version does not "
+                "know: re-index the collection on the Library page."
+            ) from error
+        try:
+            return cached_model(model, self._settings.models_folder) or self._fetch_pinned(model, progress)
+        except ModelError as error:
+            choose = "" if self._settings.embed_model == "auto" else "set EMBED_MODEL=bundled and "
+            raise CollectionError(
+                f"The collection {spec.name!r} was made with the embedder {model.name}, which is not on this machine. "
+                f"{error} Or {choose}re-index the collection on the Library page. A download is tried again after a "
+                "minute."
+            ) from error
+
+    def _fetch_pinned(self, model: HubModel, progress: Progress) -> ModelFiles:
+        """Download an embedder, one caller at a time; what failed a moment ago fails again at once."""
+        while not self._fetching_embedder.acquire(timeout=0.5):
+            progress(0, 0)
+        try:
+            files = cached_model(model, self._settings.models_folder)
+            if files is not None:
+                return files
+            failed_at, reason = self._failures.get(model.name, (-math.inf, ""))
+            if time.monotonic() - failed_at < FAILURE_KEPT_SECONDS:
+                raise ModelError(reason)
+            try:
+                return download_model(model, self._settings, progress, pinned=True)
+            except ModelError as error:
+                self._failures[model.name] = (time.monotonic(), str(error))
+                raise
+        finally:
+            self._fetching_embedder.release()
+
+    def _embedder(self, files: ModelFiles) -> Embedder:
+        with self._lock:
+            held = self._embedders.get(files.name)
+            if held is None or held.files != files:
+                # The bundled model is int8, which accelerators have no arithmetic for.
+                provider = "cpu" if files.source == "bundled" else self._settings.model_provider
+                held = self._embedders[files.name] = Embedder(files, self._settings.model_threads, provider)
+            return held
+
+
+def new_spec(name: str, embedder: Embedder) -> CollectionSpec:
+    """Pin a new collection to an embedder, with chunks that leave room for headings in its input.
+
+    Raises ModelError for an embedder whose input is too short to chunk for.
+    """
+    small = embedder.name == BUNDLED_NAME or embedder.max_tokens <= CHUNK_TOKENS + CHUNK_OVERLAP
+    tokens, overlap = (SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP) if small else (CHUNK_TOKENS, CHUNK_OVERLAP)
+    if tokens >= embedder.max_tokens:
+        raise ModelError(
+            f"{embedder.name} reads only {embedder.max_tokens} tokens, and chunks have {tokens}: choose an embedder "
+            "with a longer input."
+        )
+    return CollectionSpec(name, embedder.name, embedder.dimension, tokens, overlap)

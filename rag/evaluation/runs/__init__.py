@@ -1,0 +1,1 @@
+"""Measure configurations on a set of questions."""

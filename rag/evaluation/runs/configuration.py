@@ -1,0 +1,120 @@
+"""What a run measures: ways of searching, each a reranker with so many candidates, on chunks and vectors of a kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rag.embed.local import Embedder
+from rag.embed.shelf import new_spec
+from rag.errors import InputError
+from rag.rerank.funnel import PREFIX as FUNNEL
+from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
+from rag.rerank.listwise import STEP, WINDOW
+from rag.rerank.services import find_service, names_service
+from rag.retrieval.chunk import HEADING_TOKENS
+from rag.types import CollectionSpec
+
+NO_RERANKER = "none"
+MOST_CONFIGURATIONS = 24
+FEWEST_TOKENS = 20
+OVERLAP_SHARE = 8
+"""Chunks of a size that is chosen overlap by this part of it, as those of a new collection do."""
+
+SPECIAL_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One way of searching.
+
+    `reranker` is what RERANK_MODEL takes, `embedder` what EMBED_MODEL takes; "" is the embedder that the collection
+    has, and None are the chunks that it has. Sizes are in tokens.
+    """
+
+    reranker: str
+    candidates: int
+    embedder: str = ""
+    chunk_tokens: int | None = None
+    chunk_overlap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """A run that is asked for: configurations, the first being what the others are compared with, on one set.
+
+    With `quality`, answers are written and judged too.
+    """
+
+    set_id: int
+    configurations: tuple[Configuration, ...]
+    quality: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as a JSON object."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> RunSpec:
+        """Read what `to_json` wrote."""
+        configurations = tuple(Configuration(**one) for one in record["configurations"])
+        return RunSpec(record["set_id"], configurations, record["quality"])
+
+
+def combine(
+    rerankers: Sequence[str],
+    candidates: Sequence[int],
+    embedders: Sequence[str] = ("",),
+    chunk_tokens: Sequence[int | None] = (None,),
+) -> tuple[Configuration, ...]:
+    """Return every combination once, the first without a reranker; raises InputError where they are too many.
+
+    Without a reranker the number of candidates changes nothing that is measured, so it is combined with one only.
+    """
+    chosen = [reranker for reranker in dict.fromkeys(rerankers) if reranker != NO_RERANKER]
+    combined = []
+    for embedder in embedders or ("",):
+        for tokens in chunk_tokens or (None,):
+            combined.append(Configuration(NO_RERANKER, max(candidates), embedder, tokens))
+            combined += [
+                Configuration(reranker, number, embedder, tokens) for reranker in chosen for number in candidates
+            ]
+    found = tuple(dict.fromkeys(combined))
+    if len(found) > MOST_CONFIGURATIONS:
+        raise InputError(
+            f"These are {len(found)} configurations, and a run compares {MOST_CONFIGURATIONS} at most: choose fewer."
+        )
+    return found
+
+
+def cut_for(base: CollectionSpec, embedder: Embedder, configuration: Configuration) -> CollectionSpec:
+    """Return how a configuration cuts and embeds what `base` has; raises InputError for chunks it cannot have."""
+    same = embedder.name == base.embedder
+    spec = replace(base if same else new_spec("", embedder), name=base.name)
+    tokens = configuration.chunk_tokens
+    if tokens is None:
+        return spec
+    most = embedder.max_tokens - HEADING_TOKENS - SPECIAL_TOKENS
+    if not FEWEST_TOKENS <= tokens <= most:
+        raise InputError(
+            f"Chunks of {tokens} tokens cannot be measured with {embedder.name}: choose from {FEWEST_TOKENS} to {most}."
+        )
+    overlap = tokens // OVERLAP_SHARE if configuration.chunk_overlap is None else configuration.chunk_overlap
+    if not 0 <= overlap < tokens:
+        raise InputError(f"Chunks of {tokens} tokens cannot overlap by {overlap}: choose less than {tokens}.")
+    return replace(spec, chunk_tokens=tokens, chunk_overlap=overlap)
+
+
+def requests_for(choice: str, passages: int, shortlist: int) -> int:
+    """Return how many requests leave this machine to rerank so many passages: 0 for a model that runs on it."""
+    if choice.startswith(FUNNEL):
+        return requests_for(choice.removeprefix(FUNNEL), min(passages, shortlist), shortlist)
+    if not passages:
+        return 0
+    if choice == LANGUAGE_MODEL:
+        return 1 + math.ceil(max(0, passages - WINDOW) / STEP)
+    if names_service(choice):
+        return math.ceil(passages / find_service(choice)[0].most)
+    return 0

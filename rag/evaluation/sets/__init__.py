@@ -1,0 +1,1 @@
+"""Questions with known answers: labelled sets, question sets, and their files."""

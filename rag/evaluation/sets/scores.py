@@ -1,0 +1,128 @@
+"""Scores that rerankers gave to the questions asked of a collection, and the threshold that labels suggest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.database.connection import Database, now
+
+FEWEST_QUESTIONS = 5
+"""With fewer labelled questions a threshold would follow from one or two passages."""
+
+LATEST = 1_000
+"""How many questions of a collection and a reranker are kept, those asked last."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS scores (
+    collection TEXT NOT NULL,
+    reranker TEXT NOT NULL,
+    question TEXT NOT NULL,
+    passages TEXT NOT NULL,
+    scored_at TEXT NOT NULL,
+    PRIMARY KEY (collection, reranker, question)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPassage:
+    """A candidate's relevance, and the ids of the labelled targets that it answers."""
+
+    relevance: float
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The threshold with the best F1 on labelled questions, and what it keeps of their answers and of all others."""
+
+    threshold: float
+    f1: float
+    answers: int
+    answers_kept: int
+    others: int
+    others_kept: int
+
+
+class ScoreLog:
+    """The candidates' scores of each question, by collection and reranker, as they were when it was last asked."""
+
+    def __init__(self, path: Path, latest: int = LATEST) -> None:
+        self._latest = latest
+        self._database = Database(path, SCHEMA)
+
+    def keep(self, collection: str, reranker: str, question: str, passages: Sequence[ScoredPassage]) -> None:
+        """Keep the scores of a question's candidates, in place of earlier ones."""
+        written = json.dumps([[round(passage.relevance, 6), *passage.targets] for passage in passages])
+        with self._database.transaction() as db:
+            db.execute(
+                "INSERT INTO scores (collection, reranker, question, passages, scored_at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (collection, reranker, question) DO UPDATE"
+                " SET passages = excluded.passages, scored_at = excluded.scored_at",
+                (collection, reranker, question, written, now()),
+            )
+            db.execute(
+                "DELETE FROM scores WHERE collection = :collection AND reranker = :reranker AND question NOT IN"
+                " (SELECT question FROM scores WHERE collection = :collection AND reranker = :reranker"
+                " ORDER BY scored_at DESC LIMIT :latest)",
+                {"collection": collection, "reranker": reranker, "latest": self._latest},
+            )
+
+    def forget(self, collection: str) -> None:
+        """Forget the scores of a collection."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM scores WHERE collection = ?", (collection,))
+
+    def questions(self, collection: str, reranker: str) -> dict[str, tuple[ScoredPassage, ...]]:
+        """Return the scores by question, those asked last."""
+        with self._database.transaction() as db:
+            rows = db.execute(
+                "SELECT question, passages FROM scores WHERE collection = ? AND reranker = ? ORDER BY scored_at DESC",
+                (collection, reranker),
+            ).fetchall()
+        return {
+            row["question"]: tuple(
+                ScoredPassage(relevance, tuple(targets)) for relevance, *targets in json.loads(row["passages"])
+            )
+            for row in rows
+        }
+
+
+def labelled_scores(
+    questions: Mapping[str, Sequence[ScoredPassage]], answering: Mapping[str, frozenset[str]]
+) -> list[list[tuple[float, bool]]]:
+    """Return, for each question with an answer among its candidates, their relevance and whether they answer it.
+
+    `answering` has the ids of the targets that answer each question. Candidates that nobody labelled do not.
+    """
+    labelled = (
+        [(passage.relevance, bool(answering[question].intersection(passage.targets))) for passage in passages]
+        for question, passages in questions.items()
+        if question in answering
+    )
+    return [passages for passages in labelled if any(answers for _, answers in passages)]
+
+
+def suggest_threshold(questions: Iterable[Sequence[tuple[float, bool]]]) -> Suggestion | None:
+    """Return the threshold that maximises F1 over all passages; None where all have the same relevance.
+
+    It lies halfway between the lowest relevance that it keeps and the highest that it drops, and of two that are as
+    good it is the lower.
+    """
+    passages = sorted((one for question in questions for one in question), reverse=True)
+    answers = sum(answering for _, answering in passages)
+    if not answers or passages[0][0] == passages[-1][0]:
+        return None
+    best: Suggestion | None = None
+    kept = 0
+    for place, (relevance, answering) in enumerate(passages, start=1):
+        kept += answering
+        below = passages[place][0] if place < len(passages) else 0.0
+        f1 = 2 * kept / (place + answers)
+        if below < relevance and (best is None or f1 >= best.f1):
+            threshold = (relevance + below) / 2
+            best = Suggestion(threshold, f1, answers, kept, len(passages) - answers, place - kept)
+    return best

@@ -1,1 +1,0 @@
-"""Why a reranker put a passage where it is."""

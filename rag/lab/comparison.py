@@ -1,0 +1,187 @@
+"""One question, one pool of candidates, several rerankers: their orders side by side, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rag.errors import InputError, ResiftError
+from rag.models.download import Progress
+from rag.models.kendall import kendall_tau
+from rag.retrieval.pipeline import RERANK, Pipeline
+from rag.types import Hit, RankedHit, RerankReport, Retrieval
+
+FIRST = 5
+"""How many places at the head of two orders are looked at for their overlap."""
+
+Change = Literal["entered", "left", "both", "neither"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What rerankers made of one pool: `fused` is its order without any, `reranked` has one retrieval for each.
+
+    `notes` are sentences on choices that were not run again. Raises ValueError unless all of them were asked the same
+    question of the same candidates.
+    """
+
+    fused: Retrieval
+    reranked: tuple[Retrieval, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        pool = {hit.chunk.id for hit in self.fused.hits}
+        for one in self.reranked:
+            asked = (one.question, one.collection) == (self.fused.question, self.fused.collection)
+            if not asked or one.hits != self.fused.hits or {ranked.hit.chunk.id for ranked in one.ranked} != pool:
+                raise ValueError(f"{one.reranker.name} did not read the same candidates as the others")
+
+    @property
+    def orders(self) -> tuple[Retrieval, ...]:
+        """The fused order, then that of each reranker that ran."""
+        return (self.fused, *(one for one in self.reranked if one.reranker.state == "on"))
+
+    @property
+    def failed(self) -> tuple[Retrieval, ...]:
+        """Those whose reranker did not run; the fused order stands in them."""
+        return tuple(one for one in self.reranked if one.reranker.state == "fallback")
+
+    def cut(self, top: int) -> Comparison:
+        """Return the same orders with their first `top` passages kept."""
+        return replace(self, fused=_cut(self.fused, top), reranked=tuple(_cut(one, top) for one in self.reranked))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A passage's ranks in two orders, and whether it is kept in the second only (`entered`), the first only (`left`),
+    `both` or `neither`."""
+
+    hit: Hit
+    before: int
+    after: int
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two orders of one pool agree.
+
+    `tau` is Kendall's, from -1 (reversed) to 1 (the same), None for fewer than two passages. `shared` passages are
+    among the first `first` of both.
+    """
+
+    tau: float | None
+    first: int
+    shared: int
+
+
+def compare(
+    pipeline: Pipeline,
+    question: str,
+    collection: str,
+    choices: Sequence[str],
+    *,
+    candidates: int,
+    top: int,
+    known: Comparison | None = None,
+    while_fetching: Progress = lambda done, total: None,
+    before_each: Callable[[str, int], None] = lambda name, passages: None,
+) -> Comparison:
+    """Recall once, and let each reranker that is chosen (what RERANK_MODEL takes) order the same candidates.
+
+    What is `known` of the same question and the same candidates is taken over; all else is scored anew, so that its
+    time is a whole run's. `before_each` is told the name of what runs next and how many passages it reads. A reranker
+    that cannot be used or fails leaves the others alone; choices that come to the same reranker run once. Raises
+    InputError for no choice and for a question that cannot be asked, CollectionError for a collection that cannot be
+    opened.
+    """
+    if not choices:
+        raise InputError("No reranker is chosen: choose at least one to compare with the fused order.")
+    fused = pipeline.retrieve(
+        question, collection, reranker="none", candidates=candidates, top=top, while_fetching=while_fetching
+    )
+    earlier = _earlier(known, fused)
+    reranked: dict[str, Retrieval] = {}
+    notes: list[str] = []
+    for choice in choices if fused.hits else ():
+        try:
+            reranker, report = pipeline.rerankers.reranker(choice, len(fused.hits))
+        except ResiftError as error:
+            reranked[choice] = replace(fused, reranker=RerankReport(choice, "fallback", str(error)))
+            continue
+        if reranker is None:
+            notes.append("The fused order is always shown, so no reranking needs no choice of its own.")
+        elif report.name in reranked:
+            notes.append(report.reason or f"{choice} is {report.name} here, so it ran once.")
+        elif report.name in earlier:
+            reranked[report.name] = _cut(earlier[report.name], top)
+        else:
+            before_each(report.name, len(fused.hits))
+            pipeline.rerankers.forget_scores()
+            first_run = reranker.predicted_ms(len(fused.hits)) is None
+            reranked[report.name] = _noted(pipeline.rerank(fused, choice, top), first_run)
+    return Comparison(fused, tuple(reranked.values()), tuple(dict.fromkeys(notes)))
+
+
+def agreement(one: Retrieval, other: Retrieval) -> Agreement:
+    """Return how far two orders of the same candidates agree."""
+    places = _places(other)
+    order = [places[ranked.hit.chunk.id] for ranked in one.ranked]
+    first = min(FIRST, len(order))
+    return Agreement(kendall_tau(order, range(len(order))), first, sum(place <= first for place in order[:first]))
+
+
+def moves(before: Retrieval, after: Retrieval) -> tuple[Move, ...]:
+    """Return what became of each passage from one order to another of the same candidates, in the second's order."""
+    places, kept = _places(before), {ranked.hit.chunk.id for ranked in before.kept}
+    return tuple(
+        Move(ranked.hit, places[ranked.hit.chunk.id], ranked.rank, _change(ranked, ranked.hit.chunk.id in kept))
+        for ranked in after.ranked
+    )
+
+
+def rerank_ms(retrieval: Retrieval) -> float | None:
+    """Return how long reranking took in milliseconds, None where it is off or did not run."""
+    if retrieval.reranker.state != "on":
+        return None
+    return next((timing.ms for timing in retrieval.timings if timing.stage == RERANK), None)
+
+
+def _earlier(known: Comparison | None, fused: Retrieval) -> dict[str, Retrieval]:
+    """Return what is known of these candidates for this question, by the name of the reranker."""
+    if known is None or (known.fused.question, known.fused.hits) != (fused.question, fused.hits):
+        return {}
+    return {one.reranker.name: one for one in known.orders[1:]}
+
+
+def _noted(retrieval: Retrieval, first_run: bool) -> Retrieval:
+    """Add to the report of a reranker that ran what a reader of its order and its time should know."""
+    report = retrieval.reranker
+    if report.state != "on":
+        return retrieval
+    notes = [report.reason]
+    if _all_equal(retrieval.ranked):
+        notes.append(f"It gave all {len(retrieval.hits)} passages the same score, so their earlier order stands.")
+    if first_run:
+        notes.append("This was its first run since the start, so its time may include loading the model.")
+    return replace(retrieval, reranker=replace(report, reason=" ".join(filter(None, notes))))
+
+
+def _all_equal(ranked: Sequence[RankedHit]) -> bool:
+    scores = [one.score.order for one in ranked if one.score is not None]
+    return len(scores) > 1 and len(scores) == len(ranked) and min(scores) == max(scores)
+
+
+def _cut(retrieval: Retrieval, top: int) -> Retrieval:
+    return replace(retrieval, ranked=tuple(replace(one, kept=one.rank <= top) for one in retrieval.ranked))
+
+
+def _places(retrieval: Retrieval) -> dict[str, int]:
+    return {ranked.hit.chunk.id: ranked.rank for ranked in retrieval.ranked}
+
+
+def _change(ranked: RankedHit, kept_before: bool) -> Change:
+    if ranked.kept:
+        return "both" if kept_before else "entered"
+    return "left" if kept_before else "neither"

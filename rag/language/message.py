@@ -1,0 +1,59 @@
+"""What is said to a person, kept as a value until somebody reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+Value = Union[str, int, float, "Message", tuple["Message", ...]]
+"""What stands at a place of a message: data, which is shown as it is, or further messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text with `values` at its {places}; `id` is the text in English, by which every catalogue knows it.
+
+    Where it counts things, `id` is the text for one of them, `plural` that for any other number, and `number` among
+    the values is how many there are. As a string it is English.
+    """
+
+    id: str
+    values: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    plural: str = ""
+
+    def __str__(self) -> str:
+        return self.written({})
+
+    def written(self, catalogue: Mapping[str, str], space: str = " ") -> str:
+        """Put the message into words with a catalogue's translations, of which a plural's is known by its `plural`.
+
+        `space` is what the language has between two sentences. What has no translation is English.
+        """
+        english = self.plural if self.plural and self.values["number"] != 1 else self.id
+        text = catalogue.get(self.plural or self.id, english)
+        if not self.values:
+            return text
+        return text.format(**{name: _written(value, catalogue, space) for name, value in self.values.items()})
+
+
+def message(text: str, plural: str = "", /, **values: object) -> Message:
+    """Make a message; a value that is no number and no message is kept as its string."""
+    return Message(text, {name: _kept(value) for name, value in values.items()}, plural)
+
+
+def verbatim(text: str) -> Message:
+    """Make a message of what is in words already, and in no catalogue: a model's error, a record of an old release."""
+    return Message("{text}", {"text": text})
+
+
+def _kept(value: object) -> Value:
+    if isinstance(value, (str, int, float, Message)):
+        return value
+    return tuple(value) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _written(value: Value, catalogue: Mapping[str, str], space: str) -> str | int | float:
+    if isinstance(value, Message):
+        return value.written(catalogue, space)
+    return space.join(one.written(catalogue, space) for one in value) if isinstance(value, tuple) else value

@@ -1,0 +1,323 @@
+"""Decide where a model's files come from: the bundled one, a folder, or the cache that the hub's are kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rag.config import Settings
+from rag.errors import DamagedModelError, ModelError
+from rag.models import catalogue
+from rag.models.catalogue import ModelRecord
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+ModelKind = Literal["embedder", "reranker"]
+ModelSource = Literal["bundled", "folder", "cache"]
+
+BUNDLED_NAME = "all-MiniLM-L6-v2-int8"
+BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "all-minilm-l6-v2"
+DEFAULTS: dict[ModelKind, str] = {"embedder": "BAAI/bge-small-en-v1.5", "reranker": "BAAI/bge-reranker-base"}
+VARIABLES: dict[ModelKind, str] = {"embedder": "EMBED_MODEL", "reranker": "RERANK_MODEL"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+OPTIONAL_FILES = ("config.json", "special_tokens_map.json")
+FULL_PRECISION = ("model.onnx", "onnx/model.onnx", "model_optimized.onnx", "onnx/model_optimized.onnx")
+ONNX_FILES = (
+    *FULL_PRECISION,
+    "vespa_colbert.onnx",
+    *(f"{folder}model_{suffix}.onnx" for folder in ("", "onnx/") for suffix in ("int8", "quantized", "uint8")),
+)
+"""Where models keep their ONNX file, the best first."""
+
+HUB_NAME = re.compile(r"[A-Za-z0-9](?:[\w.]|-(?!-))*/[A-Za-z0-9](?:[\w.]|-(?!-))*")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A complete model on this machine; `name` is what collections are pinned to."""
+
+    name: str
+    kind: ModelKind
+    source: ModelSource
+    folder: Path
+    model_file: str
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input the model takes, in its own tokens; raises ModelError for a damaged file."""
+        try:
+            config = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            limits = [config.get(key) for key in ("model_max_length", "max_length")]
+        except (OSError, ValueError, AttributeError) as error:
+            raise unusable(self, error) from error
+        known = [int(limit) for limit in limits if isinstance(limit, int) and 0 < limit < 1_000_000]
+        if self.record is not None:
+            known.append(self.record.max_tokens)
+        return min(known, default=512)
+
+    @property
+    def weight_bytes(self) -> int:
+        """The size of its weights on disk; 0 where they have been removed."""
+        weights = self.folder / self.model_file
+        if not weights.is_file():
+            return 0
+        return sum(path.stat().st_size for path in (weights, *_external_data(weights)))
+
+    @property
+    def record(self) -> ModelRecord | None:
+        """What the catalogue says of this model, or of the one whose name a copied folder bears."""
+        if self.source == "folder":
+            return catalogue.find_copy(self.name.rpartition("@")[0])
+        return catalogue.find(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A model with the files it needs from the hub.
+
+    `model_file` is "" until it has been looked for at the hub; `size` is in bytes, 0 where it is not known before, and
+    `licence` is "" where it is not known.
+    """
+
+    name: str
+    kind: ModelKind
+    repository: str
+    model_file: str
+    additional_files: tuple[str, ...] = ()
+    size: int = 0
+    licence: str = ""
+
+    @property
+    def cache_folder(self) -> str:
+        """The name of the model's own folder in the cache, as huggingface_hub gives it."""
+        return f"models--{self.repository.replace('/', '--')}"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The files without which the model is not complete, the model file last."""
+        return (*TOKENIZER_FILES, *self.additional_files, self.model_file)
+
+
+def bundled_model() -> ModelFiles:
+    """Return the model that ships with the project."""
+    return ModelFiles(BUNDLED_NAME, "embedder", "bundled", BUNDLED_FOLDER, "model.onnx")
+
+
+def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles | None:
+    """Return the files of a chosen model if they are all on this machine, without asking the network.
+
+    `choice` is "bundled" (embedder only), a folder, a name of the catalogue or any name at the hub. Raises ModelError
+    for what can be neither, with the variable that gave it.
+    """
+    if kind == "embedder" and choice in ("bundled", BUNDLED_NAME):
+        return bundled_model()
+    if looks_like_folder(choice):
+        return folder_model(kind, Path(choice).expanduser())
+    try:
+        model = hub_model(kind, choice)
+    except ModelError as error:
+        if choice == {"embedder": settings.embed_model, "reranker": settings.rerank_model}[kind]:
+            raise ModelError(f"{VARIABLES[kind]}={choice}: {error}") from error
+        raise
+    return cached_model(model, settings.models_folder)
+
+
+def looks_like_folder(choice: str) -> bool:
+    """Tell a path from a name: a name is in the catalogue, or has exactly one slash, and no folder is called so."""
+    if Path(choice).is_dir():
+        return True
+    if catalogue.find(choice) is not None:
+        return False
+    return choice.startswith((".", "~", os.sep)) or choice.count("/") != 1
+
+
+def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
+    """Return the model in a folder; its name carries a hash of the weights, so that vectors are never mixed.
+
+    Raises ModelError naming what is missing.
+    """
+    if not folder.is_dir():
+        near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ""
+        raise ModelError(
+            f"There is no folder {folder}, nor a model of that name.{near} Give {VARIABLES[kind]} the path of a folder "
+            f"with an ONNX file and its tokenizer, a model name such as {DEFAULTS[kind]}, 'auto' or 'bundled'."
+        )
+    missing = [name for name in TOKENIZER_FILES if not (folder / name).is_file()]
+    found = [
+        path.relative_to(folder).as_posix() for pattern in ("*.onnx", "onnx/*.onnx") for path in folder.glob(pattern)
+    ]
+    copied = catalogue.find_copy(_name_of_folder(folder))
+    model_file = choose_onnx_file(found, copied.model_file if copied else "")
+    if model_file is None:
+        missing.insert(0, "model.onnx")
+    if missing or model_file is None:
+        raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
+    weights = [folder / model_file, *_external_data(folder / model_file)]
+    digest = _content_hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in weights))
+    return ModelFiles(f"{_name_of_folder(folder)}@{digest}", kind, "folder", folder, model_file)
+
+
+def choose_onnx_file(paths: Collection[str], preferred: str = "") -> str | None:
+    """Choose the model among a model's files: the preferred, else one in a usual place, else the only ONNX file."""
+    usual = next((name for name in (preferred, *ONNX_FILES) if name in paths), None)
+    onnx = [path for path in paths if path.endswith(".onnx")]
+    return usual or (onnx[0] if len(onnx) == 1 else None)
+
+
+def _name_of_folder(folder: Path) -> str:
+    place = folder.resolve()
+    if place.parent.name == "snapshots":  # a revision in a folder of the hub's cache, which two levels up has the name
+        place = place.parent.parent
+    return place.name
+
+
+def _external_data(model_file: Path) -> list[Path]:
+    """Return the files that an ONNX file keeps its weights in, by the names that exporters give them."""
+    beginnings = (f"{model_file.name}_data", f"{model_file.name}.data")
+    return sorted(path for path in model_file.parent.iterdir() if path.name.startswith(beginnings) and path.is_file())
+
+
+@lru_cache(maxsize=16)
+def _content_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Hash files once as long as their sizes and times stay: weights of a gigabyte take seconds."""
+    content = hashlib.sha256()
+    for path, _, _ in files:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: content)
+    return content.hexdigest()[:12]
+
+
+def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
+    """Return a downloaded model if every file it needs is in the cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    def here(name: str) -> Path | None:
+        path = try_to_load_from_cache(model.repository, name, cache_dir=cache)
+        return Path(path) if isinstance(path, str) and Path(path).is_file() else None
+
+    config = here(TOKENIZER_FILES[-1])
+    if config is None or not all(here(name) for name in (*TOKENIZER_FILES, *model.additional_files)):
+        return None
+    if model.model_file:
+        model_file = model.model_file if here(model.model_file) else None
+    elif any((cache / model.cache_folder / "blobs").glob("*.incomplete")):
+        return None  # which files the model needs is not known, so a file on its way may be one of them
+    else:
+        paths = [path.relative_to(config.parent).as_posix() for path in config.parent.rglob("*.onnx") if path.is_file()]
+        model_file = choose_onnx_file(paths)
+    return ModelFiles(model.name, model.kind, "cache", config.parent, model_file) if model_file else None
+
+
+@lru_cache(maxsize=64)
+def hub_model(kind: ModelKind, name: str) -> HubModel:
+    """Return what is known of a model by its name: of the catalogue, of fastembed, or any "organisation/model".
+
+    Raises ModelError with near names for what cannot be the name of such a model.
+    """
+    record = catalogue.find(name)
+    if record is not None:
+        if (record.kind == "embedder") != (kind == "embedder"):
+            raise ModelError(f"{record.name} is no {kind}: it is meant for {VARIABLES[_other(kind)]}.")
+        return HubModel(
+            name=record.name,
+            kind=kind,
+            repository=record.repository,
+            model_file=record.model_file,
+            additional_files=record.additional_files,
+            size=record.size,
+            licence=record.licence,
+        )
+    if kind == "embedder":
+        return _fastembed_model(name)
+    if not HUB_NAME.fullmatch(name) or ".." in name:
+        raise ModelError(
+            f"No reranker is named {name!r}.{catalogue.did_you_mean(name)} A folder with an ONNX file and its "
+            "tokenizer works too."
+        )
+    return HubModel(name, kind, repository=name, model_file="")
+
+
+def name_of_copy(files: ModelFiles) -> str:
+    """Return the hub name of the embedder whose name or cache folder a model's folder bears, else the model's own."""
+    if files.source != "folder":
+        return files.name
+    folder = files.name.rpartition("@")[0].lower()
+    for model in _fastembed_models():
+        if folder in (model.name.rpartition("/")[2].lower(), model.cache_folder.lower()):
+            return model.name
+    return files.name
+
+
+def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:
+    """Return the error for a model whose files are all there and cannot be loaded, with the way out."""
+    if _is_made_here(files):
+        way = f"delete {files.folder} and start Resift again, which makes it anew"
+    else:
+        way = {
+            "bundled": "install Resift again",
+            "folder": "copy the files there again",
+            "cache": f"delete {files.folder.parent.parent} and fetch it again",
+        }[files.source]
+    reason = " ".join(str(error).split()).rstrip(".")
+    return DamagedModelError(f"The {files.kind} in {files.folder} cannot be loaded ({reason}): {way}")
+
+
+def _is_made_here(files: ModelFiles) -> bool:
+    """Tell an int8 copy (rag/models/precision.py): its folder bears the model's whole name, as no other folder does."""
+    return files.folder.name.startswith(files.name.replace("/", "--"))
+
+
+def load_tokenizer(files: ModelFiles) -> Tokenizer:
+    """Load a model's own tokenizer without truncation and padding, to count and split with.
+
+    Raises ModelError for a damaged file.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(files.folder / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise unusable(files, error) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _other(kind: ModelKind) -> ModelKind:
+    return "reranker" if kind == "embedder" else "embedder"
+
+
+def _fastembed_model(name: str) -> HubModel:
+    """Return an embedder by the name that fastembed has for it, which is what it is loaded by."""
+    models = _fastembed_models()
+    for model in models:
+        if model.name.lower() == name.lower():
+            return model
+    near = catalogue.did_you_mean(name, [model.name for model in models])
+    raise ModelError(f"No embedder is named {name!r}.{near} A folder with an ONNX file and its tokenizer works too.")
+
+
+def _fastembed_models() -> list[HubModel]:
+    from fastembed import TextEmbedding
+
+    return [
+        HubModel(
+            name=record["model"],
+            kind="embedder",
+            repository=record["sources"]["hf"],
+            model_file=record["model_file"],
+            additional_files=tuple(record.get("additional_files") or ()),
+            size=int(float(record.get("size_in_GB") or 0.0) * 1e9),
+            licence=str(record.get("license") or ""),
+        )
+        for record in TextEmbedding.list_supported_models()
+        if record["sources"].get("hf")
+    ]

@@ -1,0 +1,138 @@
+"""Ask the hub, or the mirror set in its place, about a model; say how else to get one."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from rag.config import Settings, without_secrets
+from rag.errors import ModelError
+from rag.models import catalogue
+from rag.models.files import VARIABLES, HubModel, choose_onnx_file
+
+PROBE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class HubAnswer:
+    """What the hub says of a model: why it cannot be had ("" when it can), its files, its licence if stated."""
+
+    failure: str = ""
+    files: tuple[str, ...] = ()
+    licence: str = ""
+
+
+def locate_model(model: HubModel, settings: Settings, *, pinned: bool = False) -> HubModel:
+    """Ask the hub for a model and return it with its ONNX file and its licence.
+
+    `pinned` is for a model that a collection needs under its own name. Raises ModelError with the ways out when the
+    model cannot be had.
+    """
+    answer = ask_hub(model, settings)
+    listed = catalogue.find(model.name) is not None
+    if answer.failure:
+        near = "" if listed or model.kind == "embedder" else catalogue.did_you_mean(model.name)
+        raise ModelError(
+            f"{model.name} cannot be downloaded: {answer.failure}.{near} {ways_out(model, settings, pinned=pinned)}"
+        )
+    licence = model.licence or answer.licence
+    if model.model_file:
+        return replace(model, licence=licence)
+    model_file = choose_onnx_file(answer.files)
+    if model_file is None:
+        raise ModelError(
+            f"{model.name} has no ONNX file at the hub: make one with `optimum-cli export onnx --model "
+            f"{model.repository} FOLDER`, or copy one to a folder, and set {VARIABLES[model.kind]} to that folder."
+        )
+    weights = tuple(
+        sorted(name for name in answer.files if name.startswith((f"{model_file}_data", f"{model_file}.data")))
+    )
+    return replace(model, model_file=model_file, additional_files=weights, licence=licence)
+
+
+def ask_hub(model: HubModel, settings: Settings) -> HubAnswer:
+    """Ask the hub about a model, for a few seconds at most."""
+    if settings.hf_hub_offline:
+        return HubAnswer("HF_HUB_OFFLINE is set")
+    answers: list[HubAnswer] = []
+    hub = without_secrets(settings.hf_endpoint)
+
+    def ask() -> None:
+        try:
+            address = f"{settings.hf_endpoint.rstrip('/')}/api/models/{model.repository}"
+            with open_at_hub(address, PROBE_SECONDS) as reply:
+                answers.append(_read(reply.read()))
+        except urllib.error.HTTPError as error:
+            answers.append(HubAnswer(f"{hub} answered {error.code} for {model.repository}"))
+        except (OSError, ValueError, http.client.HTTPException):
+            answers.append(HubAnswer(f"{hub} cannot be reached"))
+
+    # A thread, because name resolution has no timeout of its own and may hang on a machine without a network.
+    asking = threading.Thread(target=ask, daemon=True, name="hub-probe")
+    asking.start()
+    asking.join(PROBE_SECONDS + 1)
+    return answers[0] if answers else HubAnswer(f"{hub} does not answer")
+
+
+def ways_out(model: HubModel, settings: Settings, *, pinned: bool) -> str:
+    """Say how to get a model onto this machine; `pinned` when a collection needs it under its own name."""
+    fetch = (
+        "Unset HF_HUB_OFFLINE so that it can be fetched"
+        if settings.hf_hub_offline
+        else f"Set HF_ENDPOINT to a mirror that has {model.repository}"
+    )
+    if pinned:
+        # A folder has a name of its own, so the collection would refuse it.
+        copy = (
+            f"copy {model.cache_folder} from the models folder of a machine that has it into {settings.models_folder}"
+        )
+    else:
+        copy = f"copy its files to a folder and set {VARIABLES[model.kind]} to that folder"
+    return f"{fetch}, or {copy}."
+
+
+def _read(body: bytes) -> HubAnswer:
+    """Read a description of a model; mirrors leave parts of it out."""
+    described = json.loads(body)
+    if not isinstance(described, dict):
+        raise ValueError("not a description of a model")
+    siblings = [str(one.get("rfilename")) for one in described.get("siblings") or [] if isinstance(one, dict)]
+    inside = tuple(name for name in siblings if not name.startswith("/") and ".." not in name and "\\" not in name)
+    tags = [tag for tag in described.get("tags") or [] if isinstance(tag, str)]
+    licence = next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
+    return HubAnswer("", inside, licence)
+
+
+def open_at_hub(address: str, timeout: float, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
+    """Open an http(s) address; a user and a password in it become a header, since urllib takes none there.
+
+    Neither they nor an Authorization among `headers` go to another host that the hub redirects to.
+    """
+    parts = urlsplit(address)
+    login, _, host = parts.netloc.rpartition("@")
+    sent = {"User-Agent": "resift", **(headers or {})}
+    if login:
+        sent["Authorization"] = f"Basic {base64.b64encode(unquote(login).encode()).decode()}"
+    request = urllib.request.Request(parts._replace(netloc=host).geturl(), headers=sent)  # noqa: S310
+    reply: http.client.HTTPResponse = urllib.request.build_opener(_KeepSecrets).open(request, timeout=timeout)
+    return reply
+
+
+class _KeepSecrets(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, to other hosts without the Authorization."""
+
+    def redirect_request(  # noqa: PLR0917 - as urllib calls it
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request is not None and request.host != req.host:
+            request.remove_header("Authorization")
+        return request

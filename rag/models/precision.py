@@ -1,0 +1,306 @@
+"""A cross-encoder in int8: made on this machine from its fp32 files, in a process of its own, and compared with them.
+
+`python -m rag.models.precision MODEL FOLDER` is that process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from itertools import combinations
+from pathlib import Path
+
+from rag.config import Settings
+from rag.errors import ModelError
+from rag.models.files import TOKENIZER_FILES, ModelFiles
+from rag.models.kendall import kendall_tau
+
+FOLDER = "int8"
+MODEL_FILE = "model.onnx"
+AGREEMENT = "agreement.json"
+UNSIGNED = "unsigned"
+"""Marks a model whose weights are unsigned, for processors that do not add up products of signed ones exactly."""
+
+MAKING = "making-"
+"""Begins the names of the folders that int8 models are made in."""
+
+COMPARED = 10
+"""The places at the head of the fp32 order that the int8 order is compared in."""
+
+AGREES_FROM = 0.95
+"""Kendall's tau from which int8 is used in place of fp32."""
+
+ENOUGH_QUESTIONS, ENOUGH_PASSAGES = 3, 3 * COMPARED
+"""What has to be compared before an agreement counts."""
+
+NEEDED_SPACE = 1.1
+"""Free space wanted, as a multiple of the fp32 files: int8 takes a quarter, and what is not quantised stays."""
+
+POLL_SECONDS = 0.5
+
+QUANTISED = ["MatMul", "Gemm"]
+"""The operators that take the time. Embedding tables stay in fp32: they cost memory and no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How like the orders of int8 and fp32 are: the mean of Kendall's tau over questions, in -1..1."""
+
+    tau: float
+    questions: int
+    passages: int
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether int8 may stand in for fp32."""
+        return self.tau >= AGREES_FROM
+
+    @property
+    def enough(self) -> bool:
+        """Whether it was measured on enough questions and passages to count."""
+        return self.questions >= ENOUGH_QUESTIONS and self.passages >= ENOUGH_PASSAGES
+
+
+def int8_files(files: ModelFiles, settings: Settings) -> ModelFiles | None:
+    """Return the int8 model made from these files, if it has been made and can be looked at."""
+    made = replace(files, folder=_place(files, settings), model_file=MODEL_FILE)
+    try:
+        return made if all((made.folder / name).is_file() for name in (*TOKENIZER_FILES, MODEL_FILE)) else None
+    except OSError:
+        return None
+
+
+def make_int8(files: ModelFiles, settings: Settings) -> ModelFiles:
+    """Make the int8 model, which takes seconds to minutes, and return it; one that is there is returned as it is.
+
+    One process at a time makes models, and the others wait. A model that is there has been made whole: it is moved into
+    place at the end. Raises ModelError with the reason when it does not work.
+    """
+    from filelock import FileLock
+
+    place = _place(files, settings)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.parent / "making.lock"):
+            made = int8_files(files, settings)
+            if made is None:
+                _make(files, place)
+    except OSError as error:
+        raise ModelError(
+            f"{files.name} cannot be made faster: {place.parent} cannot be written to ({error.strerror}). Make it "
+            "writable, or set RERANK_PRECISION=fp32."
+        ) from error
+    return replace(files, folder=place, model_file=MODEL_FILE)
+
+
+def fits_this_processor(made: ModelFiles) -> bool:
+    """Tell whether an int8 model is the one that would be made here: a folder may have come from another machine."""
+    return (made.folder / UNSIGNED).exists() != multiplies_signed_bytes()
+
+
+def discard(made: ModelFiles) -> None:
+    """Delete an int8 model and what was measured for it, as far as that can be deleted, so that it is made anew."""
+    with suppress(OSError):
+        (made.folder / made.model_file).unlink()  # first, since a folder without it is no model
+    shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def read_agreement(made: ModelFiles) -> Agreement | None:
+    """Return what was measured for an int8 model; None when it has not been compared, or on too little to count."""
+    try:
+        found = json.loads((made.folder / AGREEMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    match found:
+        case {"tau": float() as tau, "questions": int() as questions, "passages": int() as passages, **others}:
+            agreement = Agreement(tau, questions, passages)
+            return agreement if agreement.enough and -1 <= tau <= 1 and not others else None
+    return None
+
+
+def write_agreement(made: ModelFiles, agreement: Agreement) -> None:
+    """Keep what was measured beside the int8 model; raises ModelError where that cannot be written to."""
+    new = made.folder / f"{AGREEMENT}.new"
+    try:
+        new.write_text(json.dumps(asdict(agreement)), encoding="utf-8")
+        new.replace(made.folder / AGREEMENT)
+    except OSError as error:
+        raise ModelError(
+            f"How {made.name} in int8 compares with fp32 cannot be kept: {made.folder} cannot be written to "
+            f"({error.strerror}). Make it writable, or set RERANK_PRECISION to int8 or fp32."
+        ) from error
+
+
+def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]]) -> Agreement:
+    """Compare the scores of each question's passages; questions with fewer than two passages do not count."""
+    pairs = [(one, other) for one, other in zip(fp32, int8, strict=True) if len(one) > 1]
+    taus = [_tau(one, other) for one, other in pairs]
+    return Agreement(
+        tau=sum(taus) / len(taus) if taus else 0.0,
+        questions=len(taus),
+        passages=sum(len(one) for one, _ in pairs),
+    )
+
+
+def _tau(reference: Sequence[float], other: Sequence[float]) -> float:
+    """Return Kendall's tau-b within the first places of the reference order."""
+    head = sorted(range(len(reference)), key=lambda place: -reference[place])[:COMPARED]
+    first, second = [reference[place] for place in head], [other[place] for place in head]
+    tau = kendall_tau(first, second)
+    if tau is None:  # then they agree only if neither puts anything in order
+        return 1.0 if _in_order(first) == _in_order(second) else 0.0
+    return tau
+
+
+def _in_order(scores: Sequence[float]) -> bool:
+    return any(one < two or one > two for one, two in combinations(scores, 2))
+
+
+def _place(files: ModelFiles, settings: Settings) -> Path:
+    if files.folder.parent == settings.models_folder / FOLDER:
+        return files.folder
+    # The folder of a downloaded revision is named by its hash; a folder's own name carries one already.
+    revision = "" if "@" in files.name else f"@{files.folder.name[:12]}"
+    return settings.models_folder / FOLDER / (files.name.replace("/", "--") + revision)
+
+
+def _make(files: ModelFiles, place: Path) -> None:
+    """Make the int8 model in a folder of its own and put it in place, while no other process makes one."""
+    for left in place.parent.glob(f"{MAKING}*"):  # by a process that was ended
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=MAKING, ignore_cleanup_errors=True) as temporary:
+        made = Path(temporary) / FOLDER
+        made.mkdir()  # open to whom the umask says, as the temporary folder is not
+        _run_child(files, Path(temporary))
+        for path in files.folder.glob("*.json"):
+            shutil.copyfile(path, made / path.name)
+        if place.exists():  # without all the files of a model
+            shutil.rmtree(place)
+        made.rename(place)
+
+
+def _run_child(files: ModelFiles, folder: Path) -> None:
+    command = [sys.executable, "-m", "rag.models.precision", str(files.folder / files.model_file), str(folder)]
+    finished = subprocess.run(  # noqa: S603 - this program
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    if finished.returncode or not (folder / FOLDER / MODEL_FILE).is_file():
+        said = finished.stderr.strip().splitlines()
+        reason = said[-1].rstrip(".") if said else "the machine ran out of memory"
+        raise ModelError(f"{files.name} could not be made faster (int8): {reason}. It goes on in fp32.")
+
+
+def _child(source: Path, folder: Path) -> None:
+    """Quantise in this process, into a folder in `folder`, from copies there: onnxruntime writes beside what it reads.
+
+    Files of external data have to be real copies: onnx refuses links of both kinds.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(10)
+    logging.disable(logging.WARNING)  # the last line of stderr is what the parent says
+    data = external_data(source)
+    _check_disk(source, data, folder)
+    copies = folder / "fp32"
+    for name in data:
+        (copies / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.parent / name, copies / name)
+    copies.mkdir(exist_ok=True)
+    _link(source, copies / MODEL_FILE)
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    signed = multiplies_signed_bytes()
+    if not signed:
+        (folder / FOLDER / UNSIGNED).touch()
+    quantize_dynamic(
+        copies / MODEL_FILE,
+        folder / FOLDER / MODEL_FILE,
+        op_types_to_quantize=QUANTISED,
+        per_channel=True,
+        weight_type=QuantType.QInt8 if signed else QuantType.QUInt8,
+        use_external_data_format=bool(data),
+    )
+
+
+@lru_cache(maxsize=1)
+def multiplies_signed_bytes() -> bool:
+    """Tell whether this processor adds up products of unsigned with signed bytes exactly.
+
+    Without instructions for it (VNNI on x86) two products are added in 16 bits, in which large ones do not fit;
+    products of unsigned bytes are then added another way, exactly and about as fast.
+    """
+    import numpy as np
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    width = 64  # wide enough for the kernels that real models run on
+    weights = helper.make_tensor("weights", TensorProto.INT8, [width, width], np.full(width**2, 127, np.int8))
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["inputs", "weights"], ["sums"])],
+        "products",
+        [helper.make_tensor_value_info("inputs", TensorProto.UINT8, [1, width])],
+        [helper.make_tensor_value_info("sums", TensorProto.INT32, [1, width])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (sums,) = session.run(None, {"inputs": np.full((1, width), 255, np.uint8)})
+    return bool((sums == width * 255 * 127).all())
+
+
+def external_data(source: Path) -> set[str]:
+    """Return the names of the files beside a model that hold its weights; raises ValueError for one elsewhere."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
+
+    model = onnx.load(source, load_external_data=False)
+    names = {ExternalDataInfo(tensor).location for tensor in _get_all_tensors(model) if uses_external_data(tensor)}
+    for name in names:
+        if Path(name).anchor or ".." in Path(name).parts:
+            raise ValueError(f"its weights are in {name}, which is not in its folder")
+    return names
+
+
+def needed_space(source: Path, data: Collection[str]) -> int:
+    """Return the bytes that making int8 takes: those of the new model, and of the copies of its external data."""
+    external = sum((source.parent / name).stat().st_size for name in data)
+    return int(NEEDED_SPACE * (source.stat().st_size + external)) + external
+
+
+def _check_disk(source: Path, data: Collection[str], folder: Path) -> None:
+    needed = needed_space(source, data)
+    if shutil.disk_usage(folder).free < needed:
+        sys.exit(f"it wants {needed / 1e9:.1f} GB free in {folder.parent}: make room, or set RERANK_PRECISION=fp32")
+
+
+def _link(source: Path, link: Path) -> None:
+    """Give a file another name, or copy it where that cannot be."""
+    try:
+        os.link(source.resolve(), link)
+    except OSError:
+        shutil.copyfile(source, link)
+
+
+def _end_with_parent() -> None:
+    """End this process when nobody reads what it writes any more."""
+    while True:
+        try:
+            os.write(sys.stdout.fileno(), b".")
+        except OSError:
+            os._exit(1)
+        time.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    _child(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,298 @@
+"""The composition root of the question side: recall, fuse, rerank, cut, answer."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+
+from rag.answer.prompt import condense_messages, is_chinese
+from rag.answer.writer import AnswerStream, answer
+from rag.config import Settings
+from rag.embed.local import Embedder
+from rag.embed.shelf import ModelShelf
+from rag.embed.sparse import Bm25Encoder
+from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError, UnavailableError
+from rag.llm import ChatModel, encodable, make_chat, polled
+from rag.models.download import Progress
+from rag.models.files import BUNDLED_NAME
+from rag.models.precision import COMPARED
+from rag.rerank.attempt import attempt, deadline_of
+from rag.rerank.base import Reranker, Scored, rank
+from rag.rerank.late_interaction import LateInteractionReranker
+from rag.rerank.shelf import Rerankers
+from rag.retrieval.recall import recall
+from rag.store import open_store
+from rag.store.base import Index, VectorStore
+from rag.text.sentences import split_sentences
+from rag.timing import Stopwatch
+from rag.tokens.store import TOKENS_FILE, TokenStore
+from rag.types import Hit, RankedHit, RerankReport, Retrieval, Turn
+
+MAX_QUESTION_CHARACTERS = 10_000
+MAX_REWRITE_CHARACTERS = 500
+CONDENSE_SECONDS = 10.0
+SAMPLES = 5
+"""Questions on which int8 is compared with fp32, with their candidates."""
+MAX_SAMPLE_CHARACTERS = 200
+RERANK, CHECK_SUPPORT = "rerank", "check support"
+"""The stages of reranking, as timings name them."""
+
+WEAK = "The evidence is weak"
+"""Begins the warning of a retrieval whose best passage has little relevance."""
+
+THINKING = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.DOTALL)
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Answers questions about collections; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: VectorStore,
+        shelf: ModelShelf,
+        rerankers: Rerankers,
+        words: Bm25Encoder,
+        chat: ChatModel | None,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.shelf = shelf
+        self.rerankers = rerankers
+        self.words = words
+        self.chat = chat
+
+    def retrieve(
+        self,
+        question: str,
+        collection: str,
+        *,
+        reranker: str | None = None,
+        candidates: int | None = None,
+        top: int | None = None,
+        document_ids: Sequence[str] = (),
+        while_fetching: Progress = lambda done, total: None,
+        after_recall: Callable[[tuple[Hit, ...]], None] = lambda hits: None,
+    ) -> Retrieval:
+        """Find the passages that answer a question; arguments left out come from the settings.
+
+        `while_fetching` is told how far the download of a missing embedder is, `after_recall` the hits before they
+        are reranked. Raises InputError for a question that cannot be asked, CollectionError for a collection that
+        cannot be opened. A reranker that is unknown or incomplete leaves the fused order, and the report says why.
+        """
+        question = encodable(question).strip()
+        if not question:
+            raise InputError("The question is empty: write what you want to know.")
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            raise InputError(
+                f"The question has {len(question):,} characters, and {MAX_QUESTION_CHARACTERS:,} are allowed: "
+                "ask for one thing at a time, and upload long texts as documents."
+            )
+        index = self.store.open(collection)
+        embedder = self.shelf.embedder_of(index.spec, while_fetching)
+        candidates = candidates or self.settings.rerank_candidates
+        watch = Stopwatch()
+        with watch.stage("embed question"):
+            dense, bm25 = embedder.question(question), self.words.question(question)
+        with watch.stage("recall"):
+            hits = recall(
+                index,
+                dense,
+                bm25,
+                limit=max(self.settings.recall_limit, candidates),
+                candidates=candidates,
+                document_ids=document_ids,
+            )
+        after_recall(hits)
+        recalled = Retrieval(
+            question=question,
+            collection=collection,
+            hits=hits,
+            ranked=(),
+            reranker=RerankReport("none", "off"),
+            supported=False,
+            timings=watch.timings,
+            warnings=tuple(_warnings(question, embedder, index, hits)),
+        )
+        retrieval = self.rerank(recalled, reranker, top)
+        if self.rerankers.awaits_samples and len(hits) >= COMPARED:
+            self.make_ready()
+        return retrieval
+
+    def rerank(self, retrieval: Retrieval, choice: str | None = None, top: int | None = None) -> Retrieval:
+        """Return the same candidates in the order of a reranker (what RERANK_MODEL takes), the best `top` kept.
+
+        Arguments left out come from the settings. A reranker that is unknown, incomplete or fails leaves the fused
+        order, and the report says why.
+        """
+        question, hits = retrieval.question, retrieval.hits
+        chosen, report = self._reranker(choice, len(hits))
+        watch = Stopwatch()
+        with watch.stage(RERANK):
+            ranked, report = self._order(question, hits, chosen, report, top or self.settings.rerank_top)
+        kept = [hit for hit in ranked if hit.kept]
+        scored = any(hit.score is not None for hit in kept)
+        judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
+        with watch.stage(CHECK_SUPPORT):
+            supported = bool(kept) and judge.supports(question, kept)
+        return replace(
+            retrieval,
+            ranked=ranked,
+            reranker=report,
+            supported=supported,
+            timings=(*(one for one in retrieval.timings if one.stage not in (RERANK, CHECK_SUPPORT)), *watch.timings),
+            warnings=(*(one for one in retrieval.warnings if not one.startswith(WEAK)), *_weak_evidence(kept, judge)),
+        )
+
+    def condense(self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None) -> str:
+        """Rewrite a follow-up so that it can be searched for on its own; it stays as it is where that does not work.
+
+        `while_waiting` is called several times a second until then, and may raise to stop.
+        """
+        turns = self._recent(history)
+        if self.chat is None or not turns:
+            return question
+        text = ""
+        with closing(polled(self.chat, condense_messages(question, turns), CONDENSE_SECONDS)) as pieces:
+            while True:
+                try:
+                    piece = next(pieces, None)
+                except UnavailableError as error:
+                    log.warning("The follow-up was searched for as it stands: %s", error)
+                    return question
+                if piece is None:
+                    return _rewritten(text) or question
+                text += piece
+                while_waiting()
+
+    def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
+        """Answer from what was found: by the language model if there is one, else by the best sentences."""
+        judge = self.rerankers.judge(retrieval.reranker)
+        return answer(retrieval, self.chat, judge.relevance, self._recent(history))
+
+    def make_ready(self) -> None:
+        """Make the wanted reranker ready in the background: fetched, loaded, timed, and in the best precision."""
+        self.rerankers.make_ready(self._samples)
+
+    def _samples(self) -> list[tuple[str, tuple[Hit, ...]]]:
+        """Return sentences out of a collection's documents as questions, with what is recalled for them."""
+        samples: list[tuple[str, tuple[Hit, ...]]] = []
+        for name in self.store.names():
+            try:
+                samples = self._samples_of(self.store.open(name))
+            except ResiftError as error:
+                log.info("Nothing can be compared on the collection %s: %s", name, error)
+            if len(samples) == SAMPLES and all(len(hits) >= COMPARED for _, hits in samples):
+                break
+        return samples
+
+    def _samples_of(self, index: Index) -> list[tuple[str, tuple[Hit, ...]]]:
+        entries = index.documents()
+        spread = entries[:: max(1, len(entries) // SAMPLES)][:SAMPLES]
+        chunks = [chunk for entry in spread for chunk in index.chunks(entry.id)]
+        questions = (
+            max(split_sentences(chunk.text), key=len, default="")[:MAX_SAMPLE_CHARACTERS]
+            for chunk in chunks[:: max(1, len(chunks) // SAMPLES)]
+        )
+        return [(question, self._recall(index, question)) for question in islice(filter(None, questions), SAMPLES)]
+
+    def _recall(self, index: Index, question: str) -> tuple[Hit, ...]:
+        return recall(
+            index,
+            self.shelf.embedder_of(index.spec, _only_what_is_here).question(question),
+            self.words.question(question),
+            limit=self.settings.recall_limit,
+            candidates=self.settings.rerank_candidates,
+        )
+
+    def _recent(self, history: Sequence[Turn]) -> Sequence[Turn]:
+        return history[-self.settings.history_turns :] if self.settings.history_turns else ()
+
+    def close(self) -> None:
+        """Stop background work and release the store."""
+        self.rerankers.cancel_fetch()
+        self.store.close()
+
+    def _reranker(self, choice: str | None, candidates: int) -> tuple[Reranker | None, RerankReport]:
+        try:
+            return self.rerankers.reranker(choice, candidates)
+        except (ModelError, SettingError) as error:
+            log.warning("Nothing reranks: %s", error)
+            return None, RerankReport(choice or self.settings.rerank_model, "fallback", str(error))
+
+    def _order(
+        self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
+    ) -> tuple[tuple[RankedHit, ...], RerankReport]:
+        if reranker is None or not hits:
+            return rank(hits, None, top), report
+        outcome = attempt(reranker, question, hits, deadline_of(self.settings), top)
+        if outcome.scored is not None:
+            return outcome.ranked, _with_outcome(report, outcome.scored)
+        log.warning("Reranking with %s did not run: %s", reranker.name, outcome.failure)
+        return outcome.ranked, replace(report, state="fallback", reason=outcome.failure)
+
+
+def _only_what_is_here(done: int, total: int) -> None:
+    """Stand for the progress of a download that is not wanted."""
+    raise CancelledError("The embedder is not on this machine.")
+
+
+def open_pipeline(settings: Settings) -> Pipeline:
+    """Wire the question side together; nothing heavy is loaded before it is used."""
+    words = Bm25Encoder()
+    chat = make_chat(settings)
+    shelf = ModelShelf(settings)
+    tokens = TokenStore(settings.data_dir / TOKENS_FILE)
+    rerankers = Rerankers(settings, LateInteractionReranker(shelf.bundled(), words, tokens), tokens, chat)
+    return Pipeline(
+        settings=settings, store=open_store(settings), shelf=shelf, rerankers=rerankers, words=words, chat=chat
+    )
+
+
+def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
+    """Add to a report what a reranker says of its own run."""
+    reason = " ".join(part for part in (report.reason, scored.note) if part)
+    return replace(report, reason=reason, first_pass=scored.first_pass_name)
+
+
+def _rewritten(text: str) -> str:
+    """Return the question in a language model's reply, or "" when it is something else than one short line."""
+    line = THINKING.sub("", text).strip()
+    return line if len(line) <= MAX_REWRITE_CHARACTERS and len(line.splitlines()) == 1 else ""
+
+
+def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> list[str]:
+    """Return what is to be said of the search, before anything is reranked."""
+    warnings = []
+    if not hits:
+        warnings.append(f"The collection {index.spec.name!r} has nothing to search: add documents on the Library page.")
+    tokens = embedder.count_tokens(question)
+    if tokens > embedder.max_tokens:
+        warnings.append(
+            f"The question has {tokens:,} tokens, and the embedder reads {embedder.max_tokens}: the rest was searched "
+            "by its words only."
+        )
+    if is_chinese(question) and _english_only(embedder.name):
+        warnings.append(
+            f"The embedder {embedder.name} knows English only: for this question, passages were found mostly by their "
+            "words. A multilingual EMBED_MODEL would also find them by meaning."
+        )
+    return warnings
+
+
+def _weak_evidence(kept: Sequence[RankedHit], judge: Reranker) -> list[str]:
+    best = max((hit.score.relevance for hit in kept if hit.score), default=None)
+    if best is None or best >= judge.weak_below:
+        return []
+    return [f"{WEAK}: the best passage has a relevance of {best:.2f}."]
+
+
+def _english_only(embedder: str) -> bool:
+    return embedder == BUNDLED_NAME or "-en" in embedder.lower()

@@ -1,0 +1,1 @@
+"""Text as text: sentences, overlap, tables."""
