@@ -7,6 +7,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY rag ./rag
 COPY ingest ./ingest
+COPY service ./service
 COPY ui ./ui
 RUN pip install --no-cache-dir -c constraints.txt .
 

@@ -11,6 +11,7 @@ import streamlit as st
 from rag.config import Settings, load_settings
 from rag.errors import ResiftError
 from rag.log import set_up_logging
+from service.app import App, open_app
 from ui.batch.page import show_batch
 from ui.chat.page import show_chat
 from ui.chat.search_options import keep_options
@@ -20,7 +21,6 @@ from ui.library.page import show_library
 from ui.models.page import show_models
 from ui.palette import CHART_STYLE
 from ui.plain import label_sentence
-from ui.resources import App, open_app
 from ui.scorecard.page import show_scorecard
 
 ICON = Path(__file__).parent / "ui" / "icon.png"

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 def set_up_logging(level: str) -> None:
     """Log this project's messages at `level` and everyone else's warnings."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    for package in ("rag", "ingest", "ui"):
+    for package in ("rag", "ingest", "service", "ui"):
         logging.getLogger(package).setLevel(level)
 
 

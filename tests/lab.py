@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag.database.lock import DataFolderLock
+from service.app import App, assemble
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import App, assemble
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",

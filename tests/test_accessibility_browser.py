@@ -17,9 +17,9 @@ from rag.evaluation.runs.configuration import RunSpec, combine
 from rag.evaluation.runs.runner import KIND as RUN
 from rag.evaluation.sets.labelled import NewQuestion
 from rag.evaluation.sets.targets import Target
+from service.app import assemble
 from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import assemble
 
 QUESTION = "Which drinks raise blood sugar?"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from rag.batch.records import KIND
 from rag.database.lock import DataFolderLock
+from service.app import App, assemble
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import App, assemble
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",

@@ -17,12 +17,12 @@ from rag.answer.writer import AnswerStream
 from rag.database.feedback import ANSWER, Rating
 from rag.database.lock import DataFolderLock
 from rag.types import Answer, Retrieval, SearchOptions, Turn
+from service.app import App, assemble
+from service.writing import TurnKeeper
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from ui.chat.asking import Asking, found_before
 from ui.chat.conversations import highlight
-from ui.chat.writing import Writing
-from ui.resources import App, assemble
 
 QUESTION = "Which drinks raise blood sugar?"
 TEXTS = {
@@ -287,7 +287,8 @@ def test_an_answer_that_another_tab_is_writing_is_waited_for(app: App) -> None:
         return Answer("Sugary drinks.", "llm")
 
     conversation_id = app.history.start(QUESTION, "notes")
-    written = Writing(AnswerStream(writing()), app.history, app.history.ask(conversation_id, QUESTION))
+    keeper = TurnKeeper(app.history, app.history.ask(conversation_id, QUESTION))
+    written = app.writings.begin(AnswerStream(writing()), keeper)
     page = open_page(app, conversation=str(conversation_id))
     assert "The answer is being written…" in said(page)
     assert "Ask again" not in [button.label for button in page.button]

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OWN = {"rag", "ingest", "ui", "app", "tests", "tools", "bench"}
+OWN = {"rag", "ingest", "service", "ui", "app", "tests", "tools", "bench"}
 OTHERS = {"STREAMLIT_SERVER_ADDRESS", "OLLAMA_HOST"}
 """Variables of other programs that the documents name."""
 
@@ -94,7 +94,7 @@ def test_every_library_that_the_app_imports_is_declared():
     distributions = packages_distributions()
     undeclared = {
         library
-        for library in top_level_imports(["rag", "ingest", "ui"])
+        for library in top_level_imports(["rag", "ingest", "service", "ui"])
         if declared.isdisjoint(map(canonical, distributions.get(library, [library])))
     }
     assert undeclared == set()

@@ -17,11 +17,11 @@ from rag.language.catalogue import LANGUAGES, catalogue
 from rag.models.catalogue import CATALOGUE
 from rag.models.inventory import BUNDLED
 from rag.types import Answer
+from service.app import App, assemble
 from tests.engine_texts import JOINTS, PLACE, UNSHOWN, engine_texts, written_texts
 from tests.parts import ingest, offline_settings, open_library
 from ui.engine_texts import clause, translate
 from ui.plain import answer_text
-from ui.resources import App, assemble
 
 QUESTION = "Which drinks raise blood sugar?"
 TRANSLATED = [code for code in LANGUAGES if code != "en"]

@@ -44,12 +44,12 @@ from rag.models.download import download_model
 from rag.models.files import DEFAULTS, bundled_model, hub_model
 from rag.text.tables import write_csv
 from rag.types import Answer, Citation, RerankReport, StageTiming
+from service.app import assemble
 from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
 from ui.lab.takeaway import written_answers
 from ui.palette import SCHEMES
-from ui.resources import assemble
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")

@@ -9,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from rag.evaluation.sets.scores import FEWEST_QUESTIONS
 from rag.evaluation.sets.targets import Target, target_of
+from service.app import App
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
 from ui.lab.gold import figures
 from ui.lab.score_chart import describe_scores, score_chart_spec
-from ui.resources import App
 
 QUESTION = "How do I cool a hot phone?"
 

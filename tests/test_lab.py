@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from rag.lab.comparison import Comparison, moves
 from rag.types import Retrieval
+from service.app import App
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
 from ui.choices import choice_names
@@ -22,7 +23,6 @@ from ui.lab.orders import describe_chart, describe_crossings, describe_move, ord
 from ui.lab.rank_chart import LEGEND_ROOM, chart_spec
 from ui.lab.rank_frame import HEADING_LINE
 from ui.palette import CHART_STYLE
-from ui.resources import App
 
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
 

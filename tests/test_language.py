@@ -16,13 +16,14 @@ from rag.language.catalogue import FOLDER, LANGUAGES
 from tests.engine_texts import engine_texts
 
 ROOT = Path(__file__).parents[1]
-LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1}
+LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1, "message": 1}
 """The functions that look a text up, with the place of the argument that a catalogue has it under."""
 
 
 def sources() -> Iterator[Path]:
     yield ROOT / "app.py"
-    yield from sorted((ROOT / "ui").rglob("*.py"))
+    for folder in ("service", "ui"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
 
 
 def looked_up(path: Path) -> Iterator[tuple[int, ast.expr]]:

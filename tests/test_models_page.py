@@ -13,9 +13,9 @@ from rag.config import Settings
 from rag.database.lock import DataFolderLock
 from rag.models.catalogue import CATALOGUE
 from rag.models.files import BUNDLED_NAME
+from service.app import assemble
+from service.use import ModelUse, Use
 from tests.parts import ingest, offline_settings, open_library
-from ui.models.use import Use
-from ui.resources import assemble
 
 TINY, M3, M3_INT8 = "Xenova/ms-marco-TinyBERT-L-2-v2", "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"
 
@@ -98,9 +98,9 @@ def test_two_models_of_the_same_name_from_two_organisations_are_both_listed(
 )
 def test_only_the_models_that_rerank_are_in_use_for_it(reranker: str, used: list[str]) -> None:
     use = Use(reranker, {}, ())
-    assert [name for name in (M3, M3_INT8, BUNDLED_NAME) if use.of(name)] == used
+    assert [name for name in (M3, M3_INT8, BUNDLED_NAME) if use.of(name).reranks] == used
 
 
 def test_an_embedder_is_in_use_for_its_collections() -> None:
     use = Use("none", {M3: ["a", "b"]}, ())
-    assert use.of(M3) == "2 collections"
+    assert use.of(M3) == ModelUse(reranks=False, collections=2)

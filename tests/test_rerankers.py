@@ -22,10 +22,10 @@ from rag.rerank.funnel import FunnelReranker
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import Fetch, Rerankers, Samples
 from rag.tokens.store import TOKENS_FILE, TokenStore
+from service.app import assemble
 from tests.models import HubServer
 from tests.parts import offline_settings, open_library
 from tools.random_model import PRESETS, build_random_model
-from ui.resources import assemble
 
 BGE_RERANKER = DEFAULTS["reranker"]
 UNREACHABLE = "http://127.0.0.1:9"

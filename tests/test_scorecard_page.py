@@ -22,9 +22,9 @@ from rag.evaluation.runs.runner import KIND
 from rag.evaluation.sets.labelled import NewQuestion
 from rag.evaluation.sets.targets import Target
 from rag.tasks.store import Task
+from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import App, assemble
 from ui.scorecard.charts import measure_spec, outcome_spec
 from ui.scorecard.names import names_of, verdict
 from ui.scorecard.questions_changed import lab_address

@@ -31,10 +31,10 @@ from rag.retrieval.pipeline import open_pipeline
 from rag.store.folder import MANIFEST
 from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Work
+from service.app import App, assemble
 from tests.beir import write_set
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import App, assemble
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",

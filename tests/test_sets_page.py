@@ -12,10 +12,10 @@ from rag.database.lock import DataFolderLock
 from rag.evaluation.sets.drafting import KIND
 from rag.evaluation.sets.labelled import QuestionSet
 from rag.evaluation.sets.targets import Target
+from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from tests.test_set_files import BEIR, archive
-from ui.resources import App, assemble
 
 HEAT = (
     "Take the hot phone out of the sun and switch it off until it has cooled. Charge it again only when it is no "

@@ -18,9 +18,9 @@ from rag.evaluation.runs.configuration import RunSpec, combine
 from rag.evaluation.runs.runner import KIND
 from rag.evaluation.sets.labelled import NewQuestion
 from rag.evaluation.sets.targets import Target
+from service.app import App, assemble
 from tests.browser import REPOSITORY, WORK_MS, ask, serve, visit
 from tests.parts import ingest, offline_settings, open_library
-from ui.resources import App, assemble
 
 QUESTION = "=How do I cool a hot phone? </title><script>window.harmed=1</script>"
 HOSTILE = (

@@ -12,18 +12,17 @@ from streamlit.testing.v1 import AppTest
 
 from rag.database.lock import DataFolderLock
 from rag.database.votes import Choice, Pair, Votes, reading
-from rag.lab.comparison import Comparison, compare
+from rag.lab.comparison import Comparison, compare, read_the_same
 from rag.llm import make_chat
 from rag.models.files import BUNDLED_FOLDER
 from rag.models.inventory import readable_size
 from rag.rerank.base import Scored, rank
 from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport, RerankScore
+from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer
-from ui.lab.answer_pane import read_the_same
-from ui.resources import App, assemble
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",

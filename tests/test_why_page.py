@@ -19,12 +19,12 @@ from rag.lab.heat import Heat, Word
 from rag.lab.reasons import Reason
 from rag.lab.removal import Removal, Removals
 from rag.types import Chunk, RerankReport
+from service.app import App, assemble
 from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from tools.random_model import PRESETS, build_random_model
 from ui.lab.why import heat_data, removal_data
 from ui.lab.why_texts import describe_cautions, describe_heat, describe_reason, why_no_removal
-from ui.resources import App, assemble
 
 WORK_MS = 30_000
 QUESTION = "How do I cool a hot phone?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ from rag.answer.writer import AnswerStream
 from rag.database.history import History
 from rag.errors import CancelledError, UnavailableError
 from rag.types import Answer, Turn
-from ui.chat.writing import Writing
+from service.writing import UNEXPECTED, TurnKeeper, Writing, Writings
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def pieces(*texts: str, gate: threading.Event | None = None) -> Generator[str, N
 
 
 def test_the_texts_grow_to_the_whole_answer_which_is_kept(history: History) -> None:
-    writing = Writing(AnswerStream(pieces("one ", "two ", "three")), history, asked(history))
+    writing = Writing(AnswerStream(pieces("one ", "two ", "three")), TurnKeeper(history, asked(history)))
     texts = list(writing.texts())
     assert texts[-1] == "one two three"
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
@@ -56,7 +57,7 @@ def test_the_texts_grow_to_the_whole_answer_which_is_kept(history: History) -> N
 
 def test_while_nothing_comes_the_text_so_far_is_given_again(history: History) -> None:
     gate = threading.Event()
-    texts = Writing(AnswerStream(pieces("one ", "two", gate=gate)), history, asked(history)).texts()
+    texts = Writing(AnswerStream(pieces("one ", "two", gate=gate)), TurnKeeper(history, asked(history))).texts()
     seen = [next(texts) for _ in range(3)]
     assert seen[-1] == "one "
     gate.set()
@@ -65,7 +66,7 @@ def test_while_nothing_comes_the_text_so_far_is_given_again(history: History) ->
 
 def test_a_stop_keeps_what_was_written(history: History) -> None:
     gate = threading.Event()
-    writing = Writing(AnswerStream(pieces("one ", "two ", "three", gate=gate)), history, asked(history))
+    writing = Writing(AnswerStream(pieces("one ", "two ", "three", gate=gate)), TurnKeeper(history, asked(history)))
     next(writing.texts())
     threading.Timer(0.1, gate.set).start()
     writing.stop()
@@ -76,8 +77,13 @@ def test_a_stop_keeps_what_was_written(history: History) -> None:
 
 
 def test_nobody_looking_on_loses_nothing(history: History) -> None:
-    writing = Writing(AnswerStream(pieces("one ", "two")), history, asked(history))
-    writing._thread.join(10)
+    writing, ends = (
+        Writing(AnswerStream(pieces("one ", "two")), TurnKeeper(history, asked(history))),
+        time.monotonic() + 10,
+    )
+    while not writing.kept:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
     assert kept(history).answer == Answer("one two", "llm")
 
 
@@ -86,7 +92,36 @@ def test_a_failure_ends_the_texts_and_is_kept_as_a_sentence(history: History) ->
         yield "one "
         raise UnavailableError("The provider is gone: ask again.")
 
-    writing = Writing(AnswerStream(failing()), history, asked(history))
+    writing = Writing(AnswerStream(failing()), TurnKeeper(history, asked(history)))
     assert list(writing.texts())[-1] == "one "
     writing.stop()
     assert kept(history).error == "The provider is gone: ask again."
+
+
+def test_what_is_being_written_is_known_until_it_is_kept(history: History) -> None:
+    gate, writings, keeper = threading.Event(), Writings(), TurnKeeper(history, asked(history))
+    writing = writings.begin(AnswerStream(pieces("one ", "two", gate=gate)), keeper)
+    assert writings.going() == {TurnKeeper(history, keeper.turn_id)}
+    gate.set()
+    list(writing.texts())
+    assert writings.going() == frozenset()
+    assert kept(history).answer == Answer("one two", "llm")
+
+
+def test_closing_stops_what_is_being_written_and_keeps_what_there_is(history: History) -> None:
+    gate, writings = threading.Event(), Writings()
+    writings.begin(AnswerStream(pieces("one ", "two ", "three", gate=gate)), TurnKeeper(history, asked(history)))
+    threading.Timer(0.1, gate.set).start()
+    writings.close()
+    answer = kept(history).answer
+    assert answer is not None
+    assert not answer.complete
+
+
+def test_an_unexpected_failure_is_kept_as_a_sentence_too(history: History) -> None:
+    def failing() -> Generator[str, None, Answer]:
+        yield "one "
+        raise RuntimeError("a bug")
+
+    assert list(Writing(AnswerStream(failing()), TurnKeeper(history, asked(history))).texts())[-1] == "one "
+    assert kept(history).error == str(UNEXPECTED)

@@ -27,10 +27,10 @@ from rag.evaluation.runs.configuration import RunSpec, combine
 from rag.evaluation.runs.runner import KIND as RUN
 from rag.evaluation.sets.labelled import NewQuestion
 from rag.evaluation.sets.targets import Target
+from service.app import App, assemble
 from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, find_chromium, serve
 from tests.parts import offline_settings, open_library
 from ui.demo import COLLECTION, FOLDER, load_demo
-from ui.resources import App, assemble
 
 IMAGES = REPOSITORY / "docs" / "images"
 QUESTION = "How to cool down a seriously overheated phone?"

@@ -8,8 +8,8 @@ from pathlib import Path
 from rag.models.inventory import list_models
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
+from service.app import App
 from ui.language import gettext
-from ui.resources import App
 
 MOST_CANDIDATES = 100
 MOST_TOP = 10

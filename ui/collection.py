@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.config import COLLECTION_NAME
-from ui.resources import App
+from service.app import App
 
 PARAMETER = "collection"
 

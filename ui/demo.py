@@ -6,8 +6,8 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
+from service.app import App
 from ui.language import language
-from ui.resources import App
 
 COLLECTION = "demo"
 FOLDER = Path(__file__).parents[1] / "demo"

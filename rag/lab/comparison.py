@@ -76,6 +76,12 @@ class Agreement:
     shared: int
 
 
+def read_the_same(one: Retrieval, other: Retrieval) -> bool:
+    """Tell whether two answers would be written from the same passages in the same order."""
+    passages = ([ranked.hit.chunk.id for ranked in side.kept] for side in (one, other))
+    return one.supported == other.supported and next(passages) == next(passages)
+
+
 def compare(
     pipeline: Pipeline,
     question: str,

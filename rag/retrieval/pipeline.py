@@ -69,6 +69,11 @@ class Pipeline:
         self.words = words
         self.chat = chat
 
+    @property
+    def writer(self) -> str:
+        """The name of the language model that answers, "" where sentences are quoted."""
+        return self.chat.name if self.chat is not None else ""
+
     def retrieve(
         self,
         question: str,

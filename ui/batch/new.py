@@ -11,11 +11,11 @@ from rag.batch.questions import read_table as read_csv
 from rag.batch.records import KIND, BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
+from service.app import App
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 from ui.verdict import format_duration
 
 PREFIX = "batch-"

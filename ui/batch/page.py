@@ -7,12 +7,12 @@ import streamlit as st
 from rag.batch.records import KIND, count_asked
 from rag.errors import ResiftError
 from rag.tasks.store import Task
+from service.app import App
 from ui.batch.new import show_new
 from ui.batch.run import BUSY_REFRESH_SECONDS, show_run
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
 from ui.plain import label_sentence
-from ui.resources import App
 
 PARAMETER = "batch"
 """What the address calls the batch that is open, so that it is found again."""

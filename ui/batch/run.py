@@ -10,10 +10,10 @@ import streamlit as st
 from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_answers, read_batch, read_sources
 from rag.exports.spreadsheet import write_batch
 from rag.tasks.store import RESUMABLE, Task, TaskState
+from service.app import App
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
 from ui.plain import answer_text, label, label_sentence, place
-from ui.resources import App
 from ui.verdict import format_duration
 
 BUSY_REFRESH_SECONDS = 2.0

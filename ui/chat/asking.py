@@ -10,12 +10,12 @@ from streamlit.elements.lib.mutable_status_container import StatusContainer
 
 from rag.errors import ResiftError
 from rag.types import Conversation, Hit, Retrieval, SearchOptions, Turn
+from service.app import App
+from service.writing import TurnKeeper
 from ui.chat.conversations import open_conversation
 from ui.chat.keyboard import return_to_question
 from ui.chat.panel import show_panel
-from ui.chat.writing import Writing
 from ui.language import gettext, ngettext
-from ui.resources import App
 
 ASKING = "asking"
 """Where a question waits that was asked by a button: it is asked in the next run of the script."""
@@ -85,7 +85,7 @@ def answer(app: App, asking: Asking, conversation: Conversation | None, options:
             app.history.keep_retrieval(turn_id, retrieval)
             with panel:
                 show_panel(retrieval, None, key=turn_key(turn_id), reveal=True)
-            writing = Writing(app.pipeline.answer(retrieval, history), app.history, turn_id)
+            writing = app.writings.begin(app.pipeline.answer(retrieval, history), TurnKeeper(app.history, turn_id))
             try:
                 for written in writing.texts():
                     text.text(written)

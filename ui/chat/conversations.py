@@ -9,6 +9,7 @@ import streamlit as st
 from rag.database.history import Found
 from rag.errors import ResiftError
 from rag.types import Conversation, SearchOptions
+from service.app import App
 from ui.chat.export import show_export
 from ui.chat.keyboard import bring_into_view, return_to_question, show_keys
 from ui.chat.rating import open_ratings
@@ -18,7 +19,6 @@ from ui.fragment import fragment
 from ui.language import gettext
 from ui.models.fetch import show_fetch
 from ui.plain import label, label_sentence
-from ui.resources import App
 
 PARAMETER = "conversation"
 """The address carries the conversation, so that a reload or a shared link opens it again."""

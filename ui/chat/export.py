@@ -15,9 +15,9 @@ from rag.exports.privacy import Privacy
 from rag.exports.provenance import Record
 from rag.exports.table import comparison_csv
 from rag.types import Answer, Conversation, Retrieval
+from service.app import App
 from ui.engine_texts import translate
 from ui.language import gettext, language
-from ui.resources import App
 from ui.takeaway import show_takeaway
 from ui.verdict import verdict
 

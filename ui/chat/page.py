@@ -5,22 +5,22 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.types import SearchOptions
+from service.app import App
+from service.writing import TurnKeeper
 from ui.chat.asking import Asking, answer, ask_next, take_asking, turns_before
 from ui.chat.conversations import current_conversation, is_gone, open_conversation, show_sidebar
 from ui.chat.keyboard import listen_to_keys
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
-from ui.chat.writing import turns_being_written
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
 from ui.language import gettext
-from ui.resources import App
 
 
 def show_chat(app: App) -> None:
     """Draw the chat page."""
     # Before the conversation is read: an answer that is kept in between is in what is read, or drawn once more.
-    written_now = turns_being_written()
+    written_now = app.writings.going()
     conversation = current_conversation(app)
     options = show_sidebar(app, conversation)
     if conversation is None and options is None:
@@ -37,7 +37,7 @@ def show_chat(app: App) -> None:
                 app,
                 turn,
                 ratings,
-                being_written=turn.id in written_now,
+                being_written=TurnKeeper(app.history, turn.id) in written_now,
                 latest=latest,
                 reveal=latest and found is None,
                 askable=usable is not None,

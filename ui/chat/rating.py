@@ -10,10 +10,10 @@ from rag.database.feedback import ANSWER, FeedbackRow, Rating, Verdict
 from rag.errors import ResiftError
 from rag.exports.feedback import feedback_csv, feedback_json
 from rag.exports.naming import file_name
+from service.app import App
 from ui.fragment import saying_errors
 from ui.language import gettext, mark
 from ui.plain import label_sentence, place
-from ui.resources import App
 
 Ratings = dict[tuple[int, str], Rating]
 """A conversation's ratings by turn and chunk, as the page knows them."""

@@ -6,9 +6,9 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.types import DocumentEntry, SearchOptions
+from service.app import App
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
-from ui.resources import App
 from ui.verdict import format_duration
 
 PREFIX = "search-"

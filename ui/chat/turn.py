@@ -8,17 +8,17 @@ import streamlit as st
 
 from rag.database.feedback import ANSWER
 from rag.types import Answer, Citation, Retrieval, Turn
+from service.app import App
+from service.writing import TurnKeeper
 from ui.chat.asking import PARTS_OF_WRITING, Asking, ask_next, turn_key
 from ui.chat.export import show_question_takeaway
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
-from ui.chat.writing import turns_being_written
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext
 from ui.plain import answer_text, label, label_sentence, place
-from ui.resources import App
 
 WAIT = "500ms"
 
@@ -46,7 +46,7 @@ def show_turn(
         if turn.answer is not None:
             _show_answer(app, turn, turn.answer, ratings, key)
         if turn.answer is None and not turn.error and being_written:
-            fragment(_wait_for_answer, run_every=WAIT)(turn.id)
+            fragment(_wait_for_answer, run_every=WAIT)(app, turn.id)
         elif turn.error or turn.answer is None or not turn.answer.complete:
             _offer_again(turn, key, askable=askable)
         fragment(_show_actions)(app, turn, ratings, key, askable=askable)
@@ -125,9 +125,9 @@ def _show_source(app: App, turn: Turn, citation: Citation, ratings: Ratings, key
     show_rating(app, ratings, (turn.id, citation.chunk_id), key)
 
 
-def _wait_for_answer(turn_id: int) -> None:
+def _wait_for_answer(app: App, turn_id: int) -> None:
     """Say that an answer is on its way, and draw the page anew when it is kept; a fragment."""
-    if turn_id not in turns_being_written():
+    if TurnKeeper(app.history, turn_id) not in app.writings.going():
         st.rerun()
     st.caption(f":material/pending: {gettext('The answer is being written…')}")
 

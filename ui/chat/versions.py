@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.types import SearchOptions, Turn
+from service.app import App
 from ui.chat.asking import Asking, ask_next, found_before
 from ui.chat.search_options import choose_reranking, default_options
 from ui.language import gettext
 from ui.plain import label
-from ui.resources import App
 
 
 def show_versions(app: App, turn: Turn, key: str) -> None:

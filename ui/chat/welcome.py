@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from service.app import App
 from ui.collection import choose_collection
 from ui.demo import COLLECTION, load_demo
 from ui.language import gettext
 from ui.library.upload import show_uploader
-from ui.resources import App
 
 
 def show_welcome(app: App) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.database.votes import Answered, Pair, Side
-from rag.lab.comparison import rerank_ms
+from rag.lab.comparison import read_the_same, rerank_ms
 from rag.types import Answer, Citation, Retrieval
 from ui.lab.orders import order_name
 from ui.language import gettext, mark
@@ -13,12 +13,6 @@ from ui.plain import answer_text, label, label_sentence, place
 from ui.verdict import cited, format_duration
 
 TITLES: dict[Side, str] = {"left": mark("Left"), "right": mark("Right")}
-
-
-def read_the_same(one: Retrieval, other: Retrieval) -> bool:
-    """Tell whether two answers would be written from the same passages in the same order."""
-    passages = ([ranked.hit.chunk.id for ranked in side.kept] for side in (one, other))
-    return one.supported == other.supported and next(passages) == next(passages)
 
 
 def pane_title(pair: Pair, side: Side) -> str:

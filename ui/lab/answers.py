@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
-
 import streamlit as st
 
 from rag.answer.citations import strip_marks
 from rag.database.votes import SIDES, Choice, Pair, Side, reading
 from rag.errors import ResiftError
-from rag.lab.comparison import Comparison
+from rag.lab.comparison import Comparison, read_the_same
 from rag.types import Retrieval
+from service.app import App
+from service.pair_writing import PairWriting, write_pair
 from ui.fragment import fragment
-from ui.lab.answer_pane import pane_title, read_the_same, show_pane
+from ui.lab.answer_pane import pane_title, show_pane
 from ui.lab.orders import order_name
-from ui.lab.pair_writing import PairWriting
 from ui.lab.vote_list import PROBLEM, do, show_votes
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label, label_sentence
-from ui.resources import App
 from ui.verdict import cited
 
 WRITING = "lab_writing"
@@ -52,7 +50,7 @@ def show_answers(app: App, comparison: Comparison, before: Retrieval, after: Ret
 def _show(app: App, before: Retrieval, after: Retrieval) -> None:
     if problem := st.session_state.pop(PROBLEM, ""):
         st.error(label_sentence(problem), icon=":material/error:")
-    read = reading(before, after, _writer(app))
+    read = reading(before, after, app.pipeline.writer)
     written_here, writing = st.session_state.get(WRITING, ("", None))
     if writing is not None and written_here != read:
         writing = None
@@ -77,19 +75,8 @@ def _show(app: App, before: Retrieval, after: Retrieval) -> None:
         _show_pair(app, pair, writing)
 
 
-def _writer(app: App) -> str:
-    return app.pipeline.chat.name if app.pipeline.chat is not None else ""
-
-
 def _begin(app: App, before: Retrieval, after: Retrieval, read: str) -> None:
-    Comparison(before, (after,))  # raises unless both have the same question and the same candidates
-    once = read_the_same(before, after)
-    left, right = (after, before) if once or secrets.randbelow(2) else (before, after)
-    pair_id = app.votes.begin(left, right, _writer(app), revealed=once)
-    streams = {side: app.pipeline.answer(order) for side, order in zip(SIDES, (left, right), strict=True)}
-    if once:
-        del streams["right"]
-    st.session_state[WRITING] = read, PairWriting(pair_id, streams, app.votes)
+    st.session_state[WRITING] = read, write_pair(app, before, after)
 
 
 def _show_premise(before: Retrieval, after: Retrieval, pair: Pair | None) -> None:

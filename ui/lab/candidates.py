@@ -8,6 +8,7 @@ import streamlit as st
 
 from rag.lab.comparison import Comparison, moves
 from rag.types import Hit, RankedHit, Retrieval
+from service.app import App
 from ui.lab.gold import show_gold
 from ui.lab.orders import describe_move, order_name, rank_columns
 from ui.lab.parts import Part, draw_anew
@@ -15,7 +16,6 @@ from ui.lab.rank_chart import OPENED, show_rank_chart
 from ui.lab.why import show_why
 from ui.language import gettext
 from ui.plain import label, place
-from ui.resources import App
 
 PASSAGE = "lab_passage"
 """The id of the chunk whose text is shown beside the chart."""

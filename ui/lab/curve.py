@@ -10,6 +10,7 @@ from rag.evaluation.sets.labelled import QuestionSet
 from rag.lab.comparison import Comparison
 from rag.tasks.store import RESUMABLE, Task
 from rag.types import Retrieval
+from service.app import App
 from ui.choices import choice_names
 from ui.fragment import fragment
 from ui.lab.curve_chart import FORESEEN, MEASURED, Marks, show_curve_charts
@@ -17,7 +18,6 @@ from ui.lab.curve_verdict import describe_budget, describe_curve
 from ui.lab.options import PREFIX, RERANKERS
 from ui.language import gettext, ngettext, sentences
 from ui.plain import label_sentence
-from ui.resources import App
 from ui.verdict import format_duration
 
 BUSY_REFRESH_SECONDS = 1.0

@@ -15,10 +15,10 @@ from rag.evaluation.runs.runner import KIND
 from rag.lab.comparison import Comparison, Move, agreement, moves, rerank_ms
 from rag.models.inventory import readable_size
 from rag.types import Retrieval
+from service.app import App
 from ui.lab.orders import order_name
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label, label_sentence, place
-from ui.resources import App
 from ui.verdict import format_duration, verdict
 
 TAU_HELP = mark(

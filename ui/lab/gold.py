@@ -12,12 +12,12 @@ from rag.evaluation.sets.labelled import QuestionSet
 from rag.evaluation.sets.targets import Target, answers, judgments, target_of, units
 from rag.lab.comparison import Comparison
 from rag.types import Hit, Retrieval
+from service.app import App
 from ui.lab.orders import order_name
 from ui.lab.parts import Part, draw_anew
 from ui.lab.scores import remember_scores
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 
 FAILURE = "lab_gold_failure"
 NAME = mark("{collection}: labelled in the lab")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.errors import ResiftError
+from service.app import App
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.lab.parts import Part, draw_anew
 from ui.language import gettext, mark
 from ui.plain import label
-from ui.resources import App
 from ui.verdict import format_duration, reranker_name
 
 PREFIX = "lab-"

@@ -10,6 +10,7 @@ import streamlit as st
 from rag.errors import ResiftError
 from rag.lab.comparison import Comparison, compare
 from rag.types import Retrieval
+from service.app import App
 from ui.demo import COLLECTION as DEMO
 from ui.demo import suggestions
 from ui.engine_texts import clause
@@ -27,7 +28,6 @@ from ui.lab.scores import show_scores
 from ui.lab.takeaway import show_comparison_takeaway
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 
 STYLE = Path(__file__).parent / "page.css"
 SUGGESTION = "lab_suggestion"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rag.lab.comparison import Move, moves, rerank_ms
+from rag.lab.comparison import Move, moves, read_the_same, rerank_ms
 from rag.types import Answer, Retrieval
-from ui.lab.answer_pane import read_the_same
 from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_move, order_name
 from ui.lab.scenes import Scene

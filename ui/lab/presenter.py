@@ -12,14 +12,13 @@ import streamlit as st
 from rag.database.votes import reading
 from rag.errors import ResiftError
 from rag.evaluation.sets.targets import answers
-from rag.lab.comparison import moves
+from rag.lab.comparison import moves, read_the_same
 from rag.types import Answer, Retrieval
+from service.app import App
 from ui.component import component
-from ui.lab.answer_pane import read_the_same
 from ui.lab.presentation import effect_of, presentation
 from ui.lab.scenes import Scene, prepared_scenes
 from ui.language import gettext
-from ui.resources import App
 
 log = logging.getLogger("ui")
 
@@ -130,7 +129,7 @@ def own_scene(app: App, before: Retrieval, after: Retrieval) -> Scene:
 
 def _answers(app: App, before: Retrieval, after: Retrieval) -> tuple[Answer, Answer] | None:
     """Return the answers that were written from both orders, None before they are there and while a vote is blind."""
-    writer = app.pipeline.chat.name if app.pipeline.chat is not None else ""
+    writer = app.pipeline.writer
     pair = app.votes.find(reading(before, after, writer))
     if pair is None or not pair.revealed:
         return None

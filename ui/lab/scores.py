@@ -19,12 +19,12 @@ from rag.evaluation.sets.scores import (
 from rag.evaluation.sets.targets import answers
 from rag.lab.comparison import Comparison
 from rag.types import Retrieval
+from service.app import App
 from ui.fragment import fragment
 from ui.lab.orders import order_name
 from ui.lab.score_chart import show_score_chart
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 
 KEPT = "lab_scores_kept"
 """What was last put into the log of scores: it is put there once."""

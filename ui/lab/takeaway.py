@@ -10,8 +10,8 @@ from rag.exports.table import comparison_csv
 from rag.exports.texts import BLIND
 from rag.lab.comparison import Comparison
 from rag.types import Answer, Retrieval
+from service.app import App
 from ui.lab.duel import duel_verdict
-from ui.resources import App
 from ui.takeaway import show_takeaway
 
 
@@ -35,7 +35,7 @@ def written_answers(
 
     They are left out as long as it has not been shown which is which: a file that names them would end a blind vote.
     """
-    writer = app.pipeline.chat.name if app.pipeline.chat is not None else ""
+    writer = app.pipeline.writer
     pair = app.votes.find(reading(before, after, writer))
     if pair is None:
         return {}, None, ()

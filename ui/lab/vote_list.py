@@ -13,9 +13,9 @@ from rag.exports.naming import file_name
 from rag.exports.votes import votes_csv, votes_json
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.types import RerankReport
+from service.app import App
 from ui.language import gettext, mark, ngettext
 from ui.plain import label
-from ui.resources import App
 from ui.verdict import LATE_INTERACTION, ran
 
 LONGEST = 120

@@ -21,6 +21,7 @@ from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.late_interaction import ColbertReranker
 from rag.tokens.passages import PassageTokens
 from rag.types import Chunk, Hit, RankedHit, Retrieval
+from service.app import App
 from ui.component import component
 from ui.fragment import fragment
 from ui.lab.why_texts import (
@@ -35,7 +36,6 @@ from ui.lab.why_texts import (
 from ui.language import gettext
 from ui.palette import PAIRS
 from ui.plain import label, label_sentence
-from ui.resources import App
 from ui.verdict import format_duration, reranker_name
 
 REMOVED = "lab_removed"

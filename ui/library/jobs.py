@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from ingest.jobs import RETRIABLE, Job
+from service.app import App
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import count_passages, label_sentence
-from ui.resources import App
 
 STATES = {
     "queued": (mark("Waiting"), ":material/schedule:"),

@@ -9,6 +9,7 @@ import streamlit as st
 from rag.config import check_collection_name
 from rag.errors import ResiftError, UnavailableError
 from rag.types import DocumentEntry
+from service.app import App
 from ui.collection import choose_collection, current_collection, forget_collection
 from ui.demo import COLLECTION as DEMO
 from ui.demo import load_demo
@@ -17,7 +18,6 @@ from ui.library.jobs import show_jobs
 from ui.library.upload import show_uploader
 from ui.models.fetch import show_fetch
 from ui.plain import count_passages, label, label_sentence
-from ui.resources import App
 
 BUSY_REFRESH_SECONDS = 1.0
 IDLE_REFRESH_SECONDS = 4.0

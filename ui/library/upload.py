@@ -6,10 +6,10 @@ import streamlit as st
 
 from ingest.parse import FORMATS
 from rag.errors import ResiftError
+from service.app import App
 from ui.collection import choose_collection
 from ui.language import gettext
 from ui.plain import label_sentence
-from ui.resources import App
 
 
 def show_uploader(app: App, collection: str) -> None:

@@ -7,11 +7,11 @@ import streamlit as st
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import INT8, Fetch
+from service.app import App
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext, mark
 from ui.plain import label, label_sentence
-from ui.resources import App
 from ui.verdict import reranker_name
 
 REFRESH_SECONDS = 1.0

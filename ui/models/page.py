@@ -11,12 +11,12 @@ from rag.errors import ResiftError
 from rag.models.catalogue import RecordKind, find
 from rag.models.downloads import Download
 from rag.models.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
+from service.app import App
+from service.use import ModelUse, Use, use_of_models
 from ui.engine_texts import translate
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, mark, ngettext, say
 from ui.models.fetch import show_fetch
-from ui.models.use import Use, use_of_models
 from ui.plain import label, label_sentence
-from ui.resources import App
 
 BUSY_REFRESH_SECONDS = 0.5
 IDLE_REFRESH_SECONDS = 5.0
@@ -65,8 +65,8 @@ def _show_all(app: App, was_busy: bool) -> None:
     try:
         running = _running(app)
         entries, use = list_models(app.settings), use_of_models(app)
-        for failure in use.failures:
-            st.error(label_sentence(failure), icon=":material/error:")
+        for failed in use.failures:
+            st.error(label(say(failed)), icon=":material/error:")
         free = readable_size(free_disk_space(app.settings))
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
         taken = readable_size(sum(entry.done for entry in here))
@@ -114,7 +114,7 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.text(entry.name, width="content")
-                _show_badges(entry, use.of(entry.name), running)
+                _show_badges(entry, _words(use.of(entry.name)), running)
             st.caption(_facts(entry, running))
             if precision := app.pipeline.rerankers.precision_of(entry.name):
                 st.caption(f":material/speed: {label_sentence(precision)}")
@@ -136,7 +136,7 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
         if entry.presence in ("absent", "unfinished"):
             _offer(app, entry)
         if entry.presence in ("here", "unfinished"):
-            _offer_removal(app, entry, use.of(entry.name))
+            _offer_removal(app, entry, _words(use.of(entry.name)))
 
 
 def _show_badges(entry: ModelEntry, used: str, running: Download | None) -> None:
@@ -150,6 +150,14 @@ def _show_badges(entry: ModelEntry, used: str, running: Download | None) -> None
         st.badge(gettext("Unfinished"), icon=":material/pause:", color="orange")
     if entry.record is not None and not entry.record.commercial:
         st.badge(gettext("Non-commercial"), icon=":material/gavel:", color="orange")
+
+
+def _words(use: ModelUse) -> str:
+    """Say what a model is in use for, "" when for nothing."""
+    used = [gettext("reranking")] if use.reranks else []
+    if use.collections:
+        used.append(ngettext("{number} collection", "{number} collections", use.collections))
+    return gettext(" and ").join(used)
 
 
 def _facts(entry: ModelEntry, running: Download | None) -> str:

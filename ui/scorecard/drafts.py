@@ -9,10 +9,10 @@ import streamlit as st
 from rag.evaluation.sets.drafting import KIND
 from rag.evaluation.sets.labelled import LabelledQuestion, QuestionSet
 from rag.tasks.store import RESUMABLE, Task
+from service.app import App
 from ui.fragment import fragment
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence, place
-from ui.resources import App
 from ui.scorecard.undo import attempt
 
 MOST_AT_ONCE = 100

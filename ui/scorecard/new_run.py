@@ -10,11 +10,11 @@ from rag.evaluation.runs.quality import MOST_CALLS
 from rag.evaluation.runs.runner import KIND
 from rag.evaluation.sets.labelled import QuestionSet
 from rag.models.inventory import list_models
+from service.app import App
 from ui.choices import MOST_CANDIDATES, choice_names
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 from ui.scorecard.undo import attempt
 from ui.verdict import format_duration, reranker_name
 

@@ -12,9 +12,9 @@ from rag.evaluation.runs.metrics import MAIN, MEASURES
 from rag.evaluation.runs.rows import About, Ran, Row, read_about, read_rows
 from rag.evaluation.runs.runner import KIND
 from rag.tasks.store import Task
+from service.app import App
 from ui.language import gettext, ngettext
 from ui.plain import label
-from ui.resources import App
 from ui.scorecard.names import MEASURE_NAMES, chance, names_of, p_text, title_of, when
 from ui.scorecard.questions_changed import show_change_table
 from ui.scorecard.trend_chart import show_trend

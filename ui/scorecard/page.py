@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from service.app import App
 from ui.language import gettext, mark
-from ui.resources import App
 from ui.scorecard.runs import show_runs
 from ui.scorecard.sets import show_sets
 

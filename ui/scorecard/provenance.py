@@ -10,10 +10,10 @@ from rag.errors import ResiftError
 from rag.evaluation.figures.scorecard import Scorecard
 from rag.evaluation.runs.corpus import corpus_digest
 from rag.evaluation.runs.rows import About
+from service.app import App
 from ui.engine_texts import clause
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 
 HASH_CHARACTERS = 12
 

@@ -10,9 +10,9 @@ import streamlit as st
 from rag.evaluation.sets.labelled import LabelledQuestion, Origin, QuestionSet
 from rag.evaluation.sets.stale import Fault, stale_targets
 from rag.evaluation.sets.targets import Target
+from service.app import App
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, place
-from ui.resources import App
 from ui.scorecard.undo import attempt
 
 SHOWN = 15

@@ -14,9 +14,9 @@ from rag.exports.provenance import Record
 from rag.exports.run import run_csv, run_record
 from rag.exports.run_report import run_report
 from rag.tasks.store import Task
+from service.app import App
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label
-from ui.resources import App
 from ui.scorecard.charts import show_measure, show_outcomes
 from ui.scorecard.figures import show_answers, show_costs, show_figures
 from ui.scorecard.names import MEASURE_NAMES, best_of, names_of, verdict

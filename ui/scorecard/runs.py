@@ -11,11 +11,11 @@ from rag.evaluation.figures.scorecard import Scorecard, milliseconds_left, score
 from rag.evaluation.runs.rows import About, Row, read_about, read_rows
 from rag.evaluation.runs.runner import KIND, MEASURING
 from rag.tasks.store import RESUMABLE, Task
+from service.app import App
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
 from ui.plain import label_sentence
-from ui.resources import App
 from ui.scorecard.names import STAGES, STATES, title_of
 from ui.scorecard.new_run import show_new_run
 from ui.scorecard.result import show_result

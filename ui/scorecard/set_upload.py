@@ -15,9 +15,9 @@ from ingest.parse.decoding import decode
 from rag.errors import InputError, ResiftError
 from rag.evaluation.sets.beir_files import has_corpus, keep_staged, read_staged, stage_beir
 from rag.evaluation.sets.set_files import COLUMNS, Kind, Problem, SetFile, locate, read_set
+from service.app import App
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence, place
-from ui.resources import App
 from ui.scorecard.questions import stale_of
 from ui.scorecard.undo import attempt
 

@@ -10,9 +10,9 @@ import streamlit as st
 from rag.errors import ResiftError
 from rag.evaluation.sets.labelled import QuestionSet
 from rag.evaluation.sets.set_files import set_csv, set_jsonl
+from service.app import App
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
-from ui.resources import App
 from ui.scorecard.drafts import show_drafting, show_drafts
 from ui.scorecard.questions import show_new_question, show_questions
 from ui.scorecard.set_upload import show_set_upload

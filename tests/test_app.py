@@ -10,9 +10,9 @@ import pytest
 
 from rag.database.lock import DataFolderLock
 from rag.evaluation.sets.scores import ScoredPassage
+from service.app import CURVE, DRAFT, RUN, App, assemble
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
-from ui.resources import CURVE, DRAFT, RUN, App, assemble
 
 
 @pytest.fixture

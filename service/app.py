@@ -1,4 +1,4 @@
-"""What all sessions of the page share, opened once for the process."""
+"""What all who use a running Resift share, opened once for the process."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from rag.models.downloads import Downloads
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Tasks
+from service.writing import Writings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class App:
     question_sets: QuestionSets
     runs: Runs
     votes: Votes
+    writings: Writings
 
     def drop_collection(self, collection: str) -> None:
         """Delete a collection, with what is kept of its questions only so that nothing is done twice."""
@@ -62,6 +64,7 @@ class App:
 
     def close(self) -> None:
         """End the workers and give the data folder back."""
+        self.writings.close()
         self.tasks.close()
         self.library.close()
         self.lock.release()
@@ -110,6 +113,7 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
         question_sets=question_sets,
         runs=runs,
         votes=Votes(settings.data_dir),
+        writings=Writings(),
     )
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from rag.errors import CollectionError, ResiftError
+from rag.language.message import Message
 from rag.models.files import BUNDLED_NAME
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import INT8
-from ui.language import gettext, ngettext
-from ui.resources import App
+from service.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What one model is in use for: reranking, and so many collections."""
+
+    reranks: bool
+    collections: int
+
+    def __bool__(self) -> bool:
+        return self.reranks or bool(self.collections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +34,28 @@ class Use:
     """
 
     reranker: str
-    collections: dict[str, list[str]]
-    failures: tuple[str, ...]
+    collections: Mapping[str, Sequence[str]]
+    failures: tuple[Message, ...]
 
-    def of(self, name: str) -> str:
-        """Say what a model is in use for, "" when for nothing."""
-        used = []
+    def of(self, name: str) -> ModelUse:
+        """Return what a model is in use for."""
         late_interaction = self.reranker == LateInteractionReranker.name or self.reranker.startswith(FUNNEL)
         reranker = self.reranker.removeprefix(FUNNEL).removesuffix(INT8)
-        if name == reranker or (name == BUNDLED_NAME and late_interaction):
-            used.append(gettext("reranking"))
-        if collections := self.collections.get(name):
-            used.append(ngettext("{number} collection", "{number} collections", len(collections)))
-        return gettext(" and ").join(used)
+        reranks = name == reranker or (name == BUNDLED_NAME and late_interaction)
+        return ModelUse(reranks, len(self.collections.get(name, ())))
 
 
 def use_of_models(app: App) -> Use:
     """Return what uses the models just now; a collection that is damaged is left out, as the Library page tells."""
-    reranker, collections, failures = "", dict[str, list[str]](), list[str]()
+    reranker, collections, failures = "", dict[str, list[str]](), list[Message]()
     try:
         for name in app.pipeline.store.names():
             with suppress(CollectionError):
                 collections.setdefault(app.pipeline.store.open(name).spec.embedder, []).append(name)
     except ResiftError as error:
-        failures.append(str(error))
+        failures.append(error.message)
     try:
         reranker = app.pipeline.rerankers.reranker()[1].name
     except ResiftError as error:
-        failures.append(str(error))
+        failures.append(error.message)
     return Use(reranker, collections, tuple(failures))
