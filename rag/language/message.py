@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Any, Union
 
 Value = Union[str, int, float, "Message", tuple["Message", ...]]
 """What stands at a place of a message: data, which is shown as it is, or further messages."""
@@ -25,6 +25,21 @@ class Message:
     def __str__(self) -> str:
         return self.written({})
 
+    def __bool__(self) -> bool:
+        """Tell whether anything is said."""
+        return bool(self.id)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Have a string read as a message too: earlier releases kept what they said in words."""
+        from pydantic_core.core_schema import no_info_before_validator_function
+
+        # Inside the schema, which is made once: what is around it is not there where the class is referred to.
+        schema = handler(source)
+        inside = handler.resolve_ref_schema(schema)
+        inside["schema"] = no_info_before_validator_function(_fields, inside["schema"])
+        return schema
+
     def written(self, catalogue: Mapping[str, str], space: str = " ") -> str:
         """Put the message into words with a catalogue's translations, of which a plural's is known by its `plural`.
 
@@ -37,6 +52,10 @@ class Message:
         return text.format(**{name: _written(value, catalogue, space) for name, value in self.values.items()})
 
 
+NOTHING = Message("")
+"""What is said where there is nothing to say."""
+
+
 def message(text: str, plural: str = "", /, **values: object) -> Message:
     """Make a message; a value that is no number and no message is kept as its string."""
     return Message(text, {name: _kept(value) for name, value in values.items()}, plural)
@@ -44,7 +63,14 @@ def message(text: str, plural: str = "", /, **values: object) -> Message:
 
 def verbatim(text: str) -> Message:
     """Make a message of what is in words already, and in no catalogue: a model's error, a record of an old release."""
-    return Message("{text}", {"text": text})
+    return Message("{text}", {"text": text}) if text else NOTHING
+
+
+def _fields(kept: object) -> object:
+    if not isinstance(kept, str):
+        return kept
+    said = verbatim(kept)
+    return {"id": said.id, "values": said.values}
 
 
 def _kept(value: object) -> Value:
