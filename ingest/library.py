@@ -31,7 +31,7 @@ class Library:
 
     def __init__(self, pipeline: Pipeline) -> None:
         settings = pipeline.settings
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._store = pipeline.store
         self._tokens = pipeline.rerankers.late_interaction.tokens.store
         self.inbox = Inbox(settings)
@@ -70,7 +70,7 @@ class Library:
         self._wake.set()
         if self._worker is not None:
             self._worker.join()
-        self._pipeline.close()
+        self.pipeline.close()
 
     def run_next(self) -> bool:
         """Carry the oldest queued job to its end in this thread; tell whether there was one."""
@@ -138,9 +138,9 @@ class Library:
         A damaged collection is made from all files that are stored for it. Raises CollectionError when a document's
         file is not on this machine, ModelError when the embedder cannot be had; both leave everything as it is.
         """
-        if self._pipeline.settings.embed_model != "auto":
+        if self.pipeline.settings.embed_model != "auto":
             # Before anything is dropped: a model that is asked for by name may not be there.
-            self._pipeline.shelf.embedder_for_new_collection()
+            self.pipeline.shelf.embedder_for_new_collection()
         with self._held(collection):
             # Not before: a file that comes in meanwhile would be dropped with the old index and not be made again.
             files = self._files_of(collection)

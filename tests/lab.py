@@ -33,4 +33,4 @@ def lab_app(data: Path) -> Iterator[App]:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
         ingest(library, "one", "heat.md", TEXTS["heat.md"])
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))

@@ -48,7 +48,7 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with open_library(offline_settings(folder / "data")) as library:
         for number in range(4):
             ingest(library, "talk", f"{number}.txt", f"Sugary drinks raise blood sugar quickly. Number {number}.")
-        parts = assemble(library._pipeline, library, DataFolderLock(folder / "data"))
+        parts = assemble(library.pipeline, library, DataFolderLock(folder / "data"))
         labelled = [NewQuestion(QUESTION, (Target("2.txt", ""),))]
         made = parts.question_sets.create_with("sugar", "talk", labelled, "upload")
         parts.tasks.add(RUN, "sugar", RunSpec(made.id, combine(["none", "bundled"], [4])).to_json())

@@ -18,7 +18,7 @@ from tests.retrievals import make_answer, make_retrieval
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
     with open_library(offline_settings(tmp_path)) as library:
-        yield assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        yield assemble(library.pipeline, library, DataFolderLock(tmp_path))
 
 
 def test_a_collection_takes_its_scores_and_unvoted_answers_along_and_leaves_votes_and_sets(app: App) -> None:

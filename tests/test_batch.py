@@ -118,7 +118,7 @@ def test_a_spec_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
 
 
 def test_each_question_is_answered_with_its_sources_and_their_ranks_and_scores(library: Library) -> None:
-    tasks = tasks_of(library._pipeline)
+    tasks = tasks_of(library.pipeline)
     task = run(tasks, spec_of(ASKED))
     assert (task.state, task.done, task.total) == ("done", 2, 2)
     batch = read_batch(tasks.store, task)
@@ -134,7 +134,7 @@ def test_each_question_is_answered_with_its_sources_and_their_ranks_and_scores(l
 
 
 def test_a_question_that_fails_says_why_and_the_rest_goes_on(library: Library) -> None:
-    tasks = tasks_of(library._pipeline)
+    tasks = tasks_of(library.pipeline)
     task = run(tasks, spec_of(f"question\n{'long ' * 2_001}\nHow long must the pump cool down?\n"))
     assert task.state == "failed"
     assert task.reason == "1 of 2 questions has no answer; the table says why. Resume to ask again."
@@ -145,7 +145,7 @@ def test_a_question_that_fails_says_why_and_the_rest_goes_on(library: Library) -
 
 
 def test_a_collection_that_is_gone_ends_the_batch_before_every_question_fails(library: Library) -> None:
-    tasks = tasks_of(library._pipeline)
+    tasks = tasks_of(library.pipeline)
     task = run(tasks, spec_of(ASKED, collection="gone"))
     assert task.state == "failed"
     assert "gone" in task.reason
@@ -159,7 +159,7 @@ def test_a_resumed_batch_asks_only_what_has_no_answer_yet(tmp_path: Path) -> Non
         with open_library(settings) as library:
             for name, text in TEXTS.items():
                 ingest(library, "notes", name, text)
-            tasks = tasks_of(library._pipeline)
+            tasks = tasks_of(library.pipeline)
             task = tasks.add(KIND, "questions.csv", spec_of(ASKED).to_json())
             worker = threading.Thread(target=tasks.run_next)
             worker.start()
@@ -187,7 +187,7 @@ def test_a_language_model_that_fails_leaves_the_best_sentences_with_the_reason(t
         settings = offline_settings(tmp_path, llm_base_url=server.base_url, llm_model="m", llm_api_key="secret")
         with open_library(settings) as library:
             ingest(library, "notes", "pump.md", TEXTS["pump.md"])
-            tasks = tasks_of(library._pipeline)
+            tasks = tasks_of(library.pipeline)
             task = run(tasks, spec_of("question\nHow long must the pump cool down?\n"))
             (answer,) = read_answers(tasks.store, task.id).values()
     assert (task.state, answer.mode) == ("done", "extractive")
@@ -196,9 +196,9 @@ def test_a_language_model_that_fails_leaves_the_best_sentences_with_the_reason(t
 
 
 def test_the_time_is_foreseen_by_the_last_batch_that_was_asked_alike(library: Library) -> None:
-    tasks = tasks_of(library._pipeline)
+    tasks = tasks_of(library.pipeline)
     alike, other = spec_of(ASKED), spec_of(ASKED, reranker="none")
     task = run(tasks, alike)
     total = sum(answer.ms for answer in read_answers(tasks.store, task.id).values())
-    assert predict(library._pipeline, tasks.store, alike) == Prediction(pytest.approx(total), whole=True)
-    assert predict(library._pipeline, tasks.store, other) is None
+    assert predict(library.pipeline, tasks.store, alike) == Prediction(pytest.approx(total), whole=True)
+    assert predict(library.pipeline, tasks.store, other) is None

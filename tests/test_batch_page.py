@@ -32,7 +32,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with open_library(offline_settings(data, collection="notes", rerank_model="bundled")) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_deleted_batch_is_gone(app: App, page: AppTest) -> None:
 
 def test_without_documents_the_way_to_them_is_shown(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
-        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         page = AppTest.from_function(draw_batch, kwargs={"app": app}, default_timeout=30)
         page.session_state["library_page"] = "https://example.com"
         page.run()

@@ -48,7 +48,7 @@ def open_app(data: Path, **changes: Any) -> Iterator[App]:
     with open_library(settings) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 @pytest.fixture(scope="module")
 def pipeline(library: Library) -> Pipeline:
-    return library._pipeline
+    return library.pipeline
 
 
 def run(pipeline: Pipeline, *choices: str, question: str = QUESTION, collection: str = "notes") -> Comparison:

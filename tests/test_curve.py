@@ -171,7 +171,7 @@ def measure(pipeline: Pipeline, made: QuestionSet, reranker: str) -> tuple[Task,
 def test_every_point_is_what_a_search_with_so_many_candidates_gives(
     library: Library, word_overlap_folder: Path, kind: str
 ) -> None:
-    pipeline = library._pipeline
+    pipeline = library.pipeline
     reranker = {
         "bundled": "bundled",
         "cross-encoder": str(word_overlap_folder),
@@ -194,7 +194,7 @@ def test_every_point_is_what_a_search_with_so_many_candidates_gives(
 
 
 def test_times_are_measured_unless_the_scores_were_kept(library: Library, word_overlap_folder: Path) -> None:
-    pipeline = library._pipeline
+    pipeline = library.pipeline
     made = make_set(pipeline)
     _, kept = measure(pipeline, made, str(word_overlap_folder))
     assert [(point.candidates, point.measured) for point in kept.points] == [
@@ -210,7 +210,7 @@ def test_times_are_measured_unless_the_scores_were_kept(library: Library, word_o
 
 
 def test_the_time_is_foreseen_from_what_will_really_be_run(library: Library, word_overlap_folder: Path) -> None:
-    pipeline = library._pipeline
+    pipeline = library.pipeline
     spec = CurveSpec(1, "mine", "notes", str(word_overlap_folder), STEPS)
     measure(pipeline, make_set(pipeline), str(word_overlap_folder))
     reranker, _ = pipeline.rerankers.reranker(str(word_overlap_folder))
@@ -223,11 +223,11 @@ def test_the_time_is_foreseen_from_what_will_really_be_run(library: Library, wor
 
 
 def test_no_time_is_foreseen_before_the_reranker_was_timed(library: Library, cross_encoder_folder: Path) -> None:
-    assert predicted_ms(library._pipeline, CurveSpec(1, "mine", "notes", str(cross_encoder_folder), STEPS), 3) is None
+    assert predicted_ms(library.pipeline, CurveSpec(1, "mine", "notes", str(cross_encoder_folder), STEPS), 3) is None
 
 
 def test_a_resumed_curve_measures_again_what_was_labelled_anew_and_drops_what_was_removed(library: Library) -> None:
-    pipeline = library._pipeline
+    pipeline = library.pipeline
     sets, made = QuestionSets(pipeline.settings.data_dir), make_set(pipeline)
     removed = sets.add_question(made.id, "Removed meanwhile?", [Target("answer.md", "")])
     task, _ = measure(pipeline, made, "bundled")
@@ -246,7 +246,7 @@ def test_a_resumed_curve_measures_again_what_was_labelled_anew_and_drops_what_wa
 
 
 def test_a_set_without_marked_answers_and_a_set_that_is_gone_are_said(library: Library) -> None:
-    pipeline = library._pipeline
+    pipeline = library.pipeline
     sets = QuestionSets(pipeline.settings.data_dir)
     made = sets.create("empty", "notes")
     task, _ = measure(pipeline, made, "bundled")
@@ -257,7 +257,7 @@ def test_a_set_without_marked_answers_and_a_set_that_is_gone_are_said(library: L
 
 
 def test_a_question_whose_reranking_fails_is_left_out_with_the_reason(library: Library, tmp_path: Path) -> None:
-    pipeline = library._pipeline
+    pipeline = library.pipeline
     made = make_set(pipeline)
     rows = {"1": {"failure": "it broke", "steps": []}, "2": {"failure": "", "steps": [[0, 1.0, 1.0, 0.0, True]]}}
     found = read_curve(rows)

@@ -134,7 +134,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     data = tmp_path_factory.mktemp("data")
     with open_library(offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=1)) as library:
         ingest(library, "notes", "sugar.txt", "Sugary drinks raise blood sugar quickly.")
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 def draw(app: object, name: str) -> None:

@@ -83,7 +83,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 @pytest.fixture(scope="module")
 def comparison(library: Library, word_overlap_folder: Path) -> Comparison:
     choices = ["bundled", str(word_overlap_folder), "/home/ann/models/gone"]
-    return compare(library._pipeline, QUESTION, "notes", choices, candidates=10, top=2)
+    return compare(library.pipeline, QUESTION, "notes", choices, candidates=10, top=2)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def record(library: Library, comparison: Comparison) -> Record:
     answers = {"none": answer, after.reranker.name: replace(answer, text="Another.", citations=())}
     vote = Vote("right", after.reranker.name)
     return comparison_record(
-        library._pipeline, comparison, fused, after, verdict=VERDICT, answers=answers, vote=vote, notes=["A note."]
+        library.pipeline, comparison, fused, after, verdict=VERDICT, answers=answers, vote=vote, notes=["A note."]
     )
 
 
@@ -160,7 +160,7 @@ def test_a_report_is_written_in_the_language_that_it_is_given(record: Record) ->
 
 def test_no_export_tells_of_the_machine(library: Library, record: Record, word_overlap_folder: Path) -> None:
     written = json.dumps(record, ensure_ascii=False) + comparison_report(record).decode()
-    settings = library._pipeline.settings
+    settings = library.pipeline.settings
     hidden = [
         str(settings.data_dir),
         str(word_overlap_folder.parent),
@@ -195,7 +195,7 @@ def test_a_key_of_a_letter_or_two_is_hidden_and_leaves_other_words_whole() -> No
 
 
 def test_the_collection_is_described_with_the_hash_of_its_documents(library: Library) -> None:
-    found = collection_record(library._pipeline, "notes")
+    found = collection_record(library.pipeline, "notes")
     ids = sorted(hashlib.sha256(text.encode()).hexdigest() for text in TEXTS_OF_FILES.values())
     assert found["corpus_sha256"] == hashlib.sha256("\n".join(ids).encode()).hexdigest()
     assert (found["documents"], found["passages"], found["problem"]) == (3, 3, None)
@@ -204,20 +204,20 @@ def test_the_collection_is_described_with_the_hash_of_its_documents(library: Lib
 def test_a_collection_that_is_gone_is_said_to_be(library: Library, comparison: Comparison) -> None:
     fused, *reranked = [replace(one, collection="gone") for one in (comparison.fused, *comparison.reranked)]
     gone = Comparison(fused, tuple(reranked))
-    record = comparison_record(library._pipeline, gone, *gone.orders[:2], verdict=VERDICT)
+    record = comparison_record(library.pipeline, gone, *gone.orders[:2], verdict=VERDICT)
     assert "gone" in record["collection"]["problem"]
     assert record["collection"]["problem"] in Elements(comparison_report(record)).text
 
 
 def test_a_report_says_when_its_documents_are_not_in_the_collection_any_more(library: Library) -> None:
     retrieval = replace(make_retrieval([1, 2, 3], kept=2), collection="notes")
-    record = question_record(library._pipeline, retrieval, VERDICT)
+    record = question_record(library.pipeline, retrieval, VERDICT)
     assert (record["collection"]["documents"], record["collection"]["gone"]) == (3, 1)
     assert "does not hold any more: 1" in Elements(comparison_report(record)).text
 
 
 def test_two_answers_are_taken_along_once_it_was_shown_which_is_which(library: Library) -> None:
-    app = assemble(library._pipeline, library, DataFolderLock(library._pipeline.settings.data_dir))
+    app = assemble(library.pipeline, library, DataFolderLock(library.pipeline.settings.data_dir))
     comparison, after = as_comparison(make_retrieval([3, 1, 2, 4], kept=2))
     before = comparison.fused
     assert written_answers(app, before, after) == ({}, None, ())
@@ -244,14 +244,14 @@ def test_models_are_named_with_the_hash_of_their_file(library: Library, record: 
 
 def test_a_funnel_has_both_models_and_a_service_its_name_only(library: Library) -> None:
     funnel = RerankReport("funnel:cohere:rerank-v3.5", "on", first_pass="late interaction")
-    first, second = reranker_models(library._pipeline, funnel)
+    first, second = reranker_models(library.pipeline, funnel)
     assert (first["name"], first["source"]) == ("late interaction", "bundled")
     assert (second["name"], second["source"], second["sha256"]) == ("cohere:rerank-v3.5", "service", None)
 
 
 def test_a_question_of_the_chat_is_set_against_its_fused_order(library: Library) -> None:
     retrieval = make_retrieval([2, 1, 3, 4], kept=2)
-    record = question_record(library._pipeline, retrieval, VERDICT, make_answer(retrieval, 1))
+    record = question_record(library.pipeline, retrieval, VERDICT, make_answer(retrieval, 1))
     assert [order["name"] for order in record["orders"]] == ["none", "BAAI/bge-reranker-base"]
     assert [one["chunk_id"] for one in record["orders"][0]["ranking"]] == ["c1", "c2", "c3", "c4"]
     assert record["top"] == 2
@@ -262,7 +262,7 @@ def test_a_question_of_the_chat_is_set_against_its_fused_order(library: Library)
 
 def test_the_shortlist_of_a_funnel_is_a_list_of_the_chart(library: Library) -> None:
     retrieval = make_retrieval([2, 1, 3], kept=2, first_pass={1: 3, 2: 1, 3: 2})
-    record = question_record(library._pipeline, retrieval, VERDICT)
+    record = question_record(library.pipeline, retrieval, VERDICT)
     chart = comparison_report(record).decode().partition("<svg viewBox")[2].partition("</svg>")[0]
     headings = re.findall(r'class="heading">([^<]+)<', chart)
     assert headings[:4] == ["dense", "BM25", "fused", "shortlist"]
@@ -275,7 +275,7 @@ def test_a_downloaded_model_is_named_with_its_revision(bge_hub: HubServer, tmp_p
     name = DEFAULTS["reranker"]
     download_model(hub_model("reranker", name), settings, lambda done, total: None)
     with open_library(settings) as library:
-        (model,) = reranker_models(library._pipeline, RerankReport(name, "on"))
+        (model,) = reranker_models(library.pipeline, RerankReport(name, "on"))
     assert (model["source"], model["model"], model["revision"]) == ("cache", name, bge_hub.commit(name))
     assert model["licence"] == "mit"
 
@@ -285,7 +285,7 @@ def test_a_question_without_reranking_has_one_order_and_its_reason(library: Libr
     retrieval = make_retrieval([1, 2, 3], kept=2, state=state, reason="it took longer than 20 s", rerank_ms=None)
     comparison, after = as_comparison(retrieval)
     assert after is comparison.fused
-    record = question_record(library._pipeline, retrieval, VERDICT)
+    record = question_record(library.pipeline, retrieval, VERDICT)
     assert (len(record["orders"]), len(record["failed"])) == (1, failed)
     text = Elements(comparison_report(record)).text
     assert ("it took longer than 20 s" in text) == bool(failed)
@@ -293,7 +293,7 @@ def test_a_question_without_reranking_has_one_order_and_its_reason(library: Libr
 
 
 def test_a_question_that_found_nothing_has_a_report_too(library: Library) -> None:
-    record = question_record(library._pipeline, make_retrieval([], kept=2, state="off", rerank_ms=None), VERDICT)
+    record = question_record(library.pipeline, make_retrieval([], kept=2, state="off", rerank_ms=None), VERDICT)
     assert VERDICT in Elements(comparison_report(record)).text
     assert comparison_csv(record).count(b"\r\n") == 1
 
@@ -403,7 +403,7 @@ def run(library: Library, word_overlap_folder: Path) -> Record:
     ]
     card = scorecard(about, rows)
     assert card is not None
-    return run_record(library._pipeline, scorecard_record(card), "Reranking is worth it.")
+    return run_record(library.pipeline, scorecard_record(card), "Reranking is worth it.")
 
 
 def test_the_report_of_a_run_has_its_figures_and_regressions_and_is_harmless(run: Record) -> None:

@@ -42,7 +42,7 @@ def test_a_file_becomes_a_document_with_its_counts(library: Library) -> None:
 
 def test_a_new_collection_is_pinned_to_the_bundled_model_where_no_hub_is(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
-    spec = library._store.open("documents").spec
+    spec = library.pipeline.store.open("documents").spec
     assert (spec.embedder, spec.dimension, spec.chunk_tokens, spec.chunk_overlap) == (BUNDLED_NAME, 384, 200, 30)
 
 
@@ -64,7 +64,7 @@ def test_the_same_name_with_new_bytes_replaces_the_document_and_its_file(library
     assert job.reason == "Replaced the earlier version."
     assert new.id != old.id
     assert library.stored_file("documents", old) is None
-    texts = [chunk.text for chunk in library._store.open("documents").chunks(new.id)]
+    texts = [chunk.text for chunk in library.pipeline.store.open("documents").chunks(new.id)]
     assert texts == ["Sugary drinks raise blood sugar quickly."]
 
 
@@ -83,7 +83,7 @@ def test_going_back_to_an_earlier_version_while_the_newer_one_waits_ends_with_th
     assert last.state == "done"
     (entry,) = library.documents("documents")
     assert library.stored_file("documents", entry) is not None
-    assert [chunk.text for chunk in library._store.open("documents").chunks(entry.id)] == [HEAT.splitlines()[2]]
+    assert [chunk.text for chunk in library.pipeline.store.open("documents").chunks(entry.id)] == [HEAT.splitlines()[2]]
 
 
 def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None:
@@ -91,7 +91,7 @@ def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None
     (entry,) = library.documents("documents")
     library.delete("documents", entry.id)
     assert library.documents("documents") == []
-    assert library._store.open("documents").count() == 0
+    assert library.pipeline.store.open("documents").count() == 0
     assert library.stored_file("documents", entry) is None
     assert library.jobs.entries() == []
 
@@ -121,7 +121,7 @@ def test_a_bad_file_fails_with_a_sentence_and_leaves_nothing_to_search(
     assert job.state == "failed"
     assert sentence in job.reason
     assert library.documents("documents") == []
-    assert library._store.names() == []
+    assert library.pipeline.store.names() == []
 
 
 def test_a_bad_file_does_not_stop_the_next(library: Library) -> None:
@@ -339,7 +339,7 @@ def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path,
         library.reindex("documents")
         while library.run_next():
             pass
-        assert library._store.open("documents").spec.dimension == 32
+        assert library.pipeline.store.open("documents").spec.dimension == 32
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
@@ -394,7 +394,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         states = {job.name: job.state for job in library.jobs.entries()}
         assert states == {"first.txt": "done", "second.md": "interrupted", "third.txt": "queued"}
         assert [entry.name for entry in library.documents("documents")] == ["first.txt"]
-        assert library._store.open("documents").count() == 1
+        assert library.pipeline.store.open("documents").count() == 1
         (interrupted,) = [job for job in library.jobs.entries() if job.state == "interrupted"]
         library.retry(interrupted)
         while library.run_next():

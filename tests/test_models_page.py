@@ -28,7 +28,7 @@ def draw_models(app: object) -> None:
 
 
 def drawn(library: Library, settings: Settings) -> AppTest:
-    app = assemble(library._pipeline, library, DataFolderLock(settings.data_dir))
+    app = assemble(library.pipeline, library, DataFolderLock(settings.data_dir))
     page = AppTest.from_function(draw_models, kwargs={"app": app}).run(timeout=30)
     assert not page.exception
     return page

@@ -41,7 +41,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 @pytest.fixture
 def pipeline(library: Library) -> Pipeline:
-    return library._pipeline
+    return library.pipeline
 
 
 def with_settings(pipeline: Pipeline, **changes: object) -> Pipeline:

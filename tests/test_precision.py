@@ -300,7 +300,7 @@ def test_without_documents_fp32_runs_until_int8_can_be_compared(settings: Settin
 
 def test_the_first_question_brings_the_passages_to_compare_on(settings: Settings, made: ModelFiles) -> None:
     with open_library(settings) as library:
-        pipeline = library._pipeline
+        pipeline = library.pipeline
         assert made_ready(pipeline.rerankers, pipeline._samples).state == "ready"
         assert pipeline.rerankers.awaits_samples
         sections = [f"# {text}\n\n{text.capitalize()} is what this section is about.\n" for text in TEXTS]

@@ -239,7 +239,7 @@ def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
 ) -> None:
     settings = offline_settings(tmp_path, rerank_model=choice.replace("FOLDER", str(word_overlap_folder)))
     with open_library(settings) as library:
-        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
     assert not page.exception
     assert caption in "".join(drawn.value for drawn in page.caption)
@@ -250,7 +250,7 @@ def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
 def test_the_page_says_why_another_reranker_stands_in(tmp_path: Path) -> None:
     settings = offline_settings(tmp_path, rerank_model="BAAI/typo")
     with open_library(settings) as library:
-        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
     assert not page.exception
     assert any(drawn.value.startswith("BAAI/typo is not on this machine.") for drawn in page.text)

@@ -56,7 +56,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with open_library(settings) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def pressed(page: AppTest, label: str) -> AppTest:
 
 def test_without_sets_and_runs_the_page_says_what_to_do(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
-        page = open_page(assemble(library._pipeline, library, DataFolderLock(tmp_path)))
+        page = open_page(assemble(library.pipeline, library, DataFolderLock(tmp_path)))
     assert "A run needs a question set" in said(page)
 
 
@@ -182,7 +182,7 @@ def test_a_run_whose_documents_changed_says_so(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path, embed_model="bundled")) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         question = NewQuestion("How do I cool a hot phone?", (Target("heat.md", ""),))
         carry_out(app, app.question_sets.create_with("set", "notes", [question], "click").id)
         ingest(library, "notes", "more.md", "More.")
@@ -203,7 +203,7 @@ def test_judged_answers_are_shown_with_what_judging_takes(tmp_path: Path) -> Non
         settings = offline_settings(tmp_path, embed_model="bundled", llm_base_url=server.base_url, llm_model="judge")
         with open_library(settings) as library:
             ingest(library, "notes", "heat.md", TEXTS["heat.md"])
-            app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+            app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
             question = NewQuestion("How do I cool a hot phone?", (Target("heat.md", ""),), "Out of the sun.")
             app.question_sets.create_with("set", "notes", [question], "click")
             page = open_page(app)

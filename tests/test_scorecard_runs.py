@@ -57,7 +57,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with open_library(settings) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 def make_set(app: App, name: str, reference: str = "") -> int:
@@ -198,7 +198,7 @@ def test_a_run_is_not_resumed_once_the_documents_changed(app: App, tmp_path: Pat
     with open_library(offline_settings(tmp_path, embed_model="bundled")) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        own = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+        own = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         set_id = make_set(own, "changing")
         task = run(own, set_id, NONE)
         ingest(library, "notes", "more.md", "More.")
@@ -289,7 +289,7 @@ def test_answers_are_judged_and_what_the_model_fails_at_is_left_out(app: App, tm
         with open_library(settings) as library:
             for name, text in TEXTS.items():
                 ingest(library, "notes", name, text)
-            own = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+            own = assemble(library.pipeline, library, DataFolderLock(tmp_path))
             task = run(own, make_set(own, "judged", reference="As the document says."), BUNDLED, quality=True)
             assert task.state == "done", task.reason
             card = card_of(own, task)
@@ -418,7 +418,7 @@ def test_the_shell_prints_the_numbers_of_the_page_and_keeps_its_run(
     with open_library(settings) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        make_set(assemble(library._pipeline, library, DataFolderLock(settings.data_dir)), "both")
+        make_set(assemble(library.pipeline, library, DataFolderLock(settings.data_dir)), "both")
     shell = shell_json(
         monkeypatch, capsys, settings.data_dir, "--set", "both", "--reranker", "bundled", "--candidates", "10"
     )

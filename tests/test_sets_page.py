@@ -35,7 +35,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     data = tmp_path_factory.mktemp("data")
     with open_library(offline_settings(data, collection="notes")) as library:
         ingest(library, "notes", "heat.md", HEAT)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_drafts_are_approved_changed_or_rejected(tmp_path: Path) -> None:
         )
         with open_library(settings) as library:
             ingest(library, "notes", "heat.md", HEAT)
-            app = assemble(library._pipeline, library, DataFolderLock(tmp_path))
+            app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
             made = app.question_sets.create("care", "notes")
             page = drawn(app)
             click(page, "sets-draft-start")

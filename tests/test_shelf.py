@@ -59,10 +59,10 @@ def test_auto_takes_bge_from_the_hub_and_opens_the_collection_offline_afterwards
 ) -> None:
     with open_library(online(tmp_path, embedder_hub.endpoint, rerank_model="bundled")) as library:
         ingest(library, "notes", "heat.txt", "A hot phone slows itself down.")
-        assert library._store.open("notes").spec.embedder == BGE_SMALL
+        assert library.pipeline.store.open("notes").spec.embedder == BGE_SMALL
     asked = len(embedder_hub.requests)
     with open_library(offline_settings(tmp_path / "data", rerank_model="bundled")) as library:
-        retrieval = library._pipeline.retrieve("hot phone", "notes")
+        retrieval = library.pipeline.retrieve("hot phone", "notes")
         assert [hit.chunk.document for hit in retrieval.hits] == ["heat.txt"]
     assert len(embedder_hub.requests) == asked
 

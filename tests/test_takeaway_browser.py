@@ -41,7 +41,7 @@ def taken(chromium: Browser, word_overlap_folder: Path, tmp_path_factory: pytest
     with open_library(settings) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        carry_out_run(assemble(library._pipeline, library, DataFolderLock(settings.data_dir)))
+        carry_out_run(assemble(library.pipeline, library, DataFolderLock(settings.data_dir)))
     environment = {
         "DATA_DIR": str(folder / "data"),
         "HF_HUB_OFFLINE": "1",

@@ -225,7 +225,7 @@ def test_ingestion_keeps_token_vectors_so_that_a_question_makes_none(library: Li
     ingest(library, "notes", "heat.md", HEAT)
     (entry,) = library.documents("notes")
     assert rows(tmp_path) == [("notes", entry.id)]
-    retrieval = library._pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled")
+    retrieval = library.pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled")
     assert retrieval.supported
     assert rows(tmp_path) == [("notes", entry.id)]
 
@@ -238,7 +238,7 @@ def test_ingestion_also_keeps_the_vectors_of_the_wanted_colbert_model(tmp_path: 
         ingest(library, "notes", "heat.md", HEAT)
         (entry,) = library.documents("notes")
         assert rows(data) == [("notes", entry.id)] * 2
-        retrieval = library._pipeline.retrieve("How do I cool a phone?", "notes")
+        retrieval = library.pipeline.retrieve("How do I cool a phone?", "notes")
         assert retrieval.reranker.name.startswith("funnel:colbertv2.0@")
         assert retrieval.reranker.first_pass == "late interaction"
         assert rows(data) == [("notes", entry.id)] * 2
@@ -247,8 +247,8 @@ def test_ingestion_also_keeps_the_vectors_of_the_wanted_colbert_model(tmp_path: 
 def test_a_collection_from_before_is_filled_as_questions_are_asked(library: Library, tmp_path: Path) -> None:
     ingest(library, "notes", "heat.md", HEAT)
     (entry,) = library.documents("notes")
-    library._pipeline.rerankers.late_interaction.tokens.store.remove("notes", entry.id)
-    assert library._pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled").supported
+    library.pipeline.rerankers.late_interaction.tokens.store.remove("notes", entry.id)
+    assert library.pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled").supported
     assert rows(tmp_path) == [("", entry.id)]
     library.delete("notes", entry.id)
     assert rows(tmp_path) == []

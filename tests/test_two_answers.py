@@ -46,7 +46,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with open_library(offline_settings(data, collection="notes")) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture

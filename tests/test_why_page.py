@@ -154,7 +154,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with open_library(offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2)) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
-        yield assemble(library._pipeline, library, DataFolderLock(data))
+        yield assemble(library.pipeline, library, DataFolderLock(data))
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_what_takes_long_is_done_when_it_is_asked_for(
     app: App, comparison: Comparison, tmp_path: Path, word_overlap_folder: Path
 ) -> None:
     with open_library(offline_settings(tmp_path, rerank_model=str(word_overlap_folder))) as library:
-        pipeline = library._pipeline
+        pipeline = library.pipeline
         # Loaded by no run yet, so nobody knows how long a run takes.
         _, report = pipeline.rerankers.reranker()
         other = assemble(pipeline, library, DataFolderLock(tmp_path))

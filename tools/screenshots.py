@@ -79,7 +79,7 @@ def served(folder: Path) -> Iterator[str]:
 def prepare(data: Path) -> None:
     """Fill a data folder: the demo, its questions as a set, a run and a batch."""
     with open_library(offline_settings(data, model_threads=0)) as library:
-        app = assemble(library._pipeline, library, DataFolderLock(data))
+        app = assemble(library.pipeline, library, DataFolderLock(data))
         load_demo(app)
         while library.run_next():
             pass

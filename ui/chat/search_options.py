@@ -63,6 +63,7 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str |
         key=f"{prefix}reranker",
         help=gettext("Off keeps the fused order of both searches. Automatic takes what RERANK_MODEL names."),
     )
+    assert reranker is not None  # one is required
     candidates = st.slider(
         gettext("Passages to rerank"),
         1,

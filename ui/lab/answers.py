@@ -156,15 +156,13 @@ def _panes(pair: Pair) -> list[tuple[st.delta_generator.DeltaGenerator, Side]]:
 
 def _ask_vote(app: App, pair: Pair) -> None:
     left, right = pair.left.answer, pair.right.answer
-    whole = left is not None and right is not None and left.complete and right.complete
-    comparable = whole and left.mode == right.mode
-    if not comparable:
-        st.caption(
-            gettext("A vote needs two whole answers, written in the same way: answer again to vote.")
-            if whole
-            else gettext("A vote needs two whole answers: answer again to vote.")
-        )
+    comparable = False
+    if left is None or right is None or not (left.complete and right.complete):
+        st.caption(gettext("A vote needs two whole answers: answer again to vote."))
+    elif left.mode != right.mode:
+        st.caption(gettext("A vote needs two whole answers, written in the same way: answer again to vote."))
     else:
+        comparable = True
         if strip_marks(left.text) == strip_marks(right.text):
             st.caption(gettext("Both answers are the same, word for word."))
         st.markdown(f"**{gettext('Which answer is better?')}** {gettext('The names are shown after your vote.')}")

@@ -74,7 +74,7 @@ def quality_spec(points: Sequence[Point], marks: Marks) -> dict[str, Any]:
         for point in points
         for name, value in zip(measures, (point.ndcg, point.hit), strict=True)
     ]
-    lowest = min(value["value"] for value in values)
+    lowest = min(min(point.ndcg, point.hit) for point in points)
     scale = {"domain": [max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.0]}
     y = {"field": "value", "type": "quantitative", "scale": scale, "axis": _axis(format=".2f")}
     colour = {
@@ -123,7 +123,7 @@ def time_spec(points: Sequence[Point], marks: Marks) -> dict[str, Any]:
         }
         for point in timed
     ]
-    slowest = max((value["seconds"] for value in values), default=0.0)
+    slowest = max((point.ms or 0.0 for point in timed), default=0.0) / 1000
     in_seconds, in_milliseconds = "datum.label + ' s'", "format(datum.value * 1000, '.3~r') + ' ms'"
     axis = _axis(labelExpr=in_milliseconds if slowest < 1 else in_seconds, format="~g")
     encoding = {

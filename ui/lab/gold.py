@@ -164,10 +164,11 @@ def _unlabel(app: App, comparison: Comparison, chosen: QuestionSet, labelled: Se
     """Take a label back, and the question with it where it came by that click alone."""
     try:
         question = app.question_sets.question_of(chosen.id, comparison.fused.question)
-        for target in labelled if question is not None else ():
-            app.question_sets.remove_target(question.id, target)
-        if question is not None and question.origin == "click" and len(question.targets) == len(labelled):
-            app.question_sets.remove_question(question.id)
+        if question is not None:
+            for target in labelled:
+                app.question_sets.remove_target(question.id, target)
+            if question.origin == "click" and len(question.targets) == len(labelled):
+                app.question_sets.remove_question(question.id)
     except ResiftError as error:
         st.session_state[FAILURE] = str(error)
     draw_anew(Part.PASSAGE, Part.VIEW)

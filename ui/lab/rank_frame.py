@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Style:
         scale = {"domain": [self.rows + 0.5, 0.5], "nice": False, "zero": False}
         return {"field": "place", "type": "quantitative", "axis": None, "scale": scale}
 
-    def by_change(self, values: dict[Any, Any]) -> dict[str, Any]:
+    def by_change(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Encode what became of a passage by a scale."""
         domain = [gettext(WORDS[change]) for change in reversed(DRAWN)]
         scale = {"domain": domain, "range": [values[change] for change in reversed(DRAWN)]}
@@ -64,7 +64,7 @@ class Style:
         return {"condition": when_read(PALETTE), "value": PALETTE["muted"]}
 
 
-def when_read(values: dict[Any, Any]) -> list[dict[str, Any]]:
+def when_read(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the conditions that give what is read by either its value."""
     return [
         {"test": f"datum.change === {json.dumps(gettext(WORDS[change]))}", "value": values[change]}

@@ -31,4 +31,5 @@ def show_scorecard(app: App) -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
+    assert section is not None  # one is required
     SECTIONS[section](app)

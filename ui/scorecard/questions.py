@@ -79,7 +79,7 @@ def show_new_question(app: App, chosen: QuestionSet) -> None:
             gettext("Document that answers it"),
             list(names),
             index=None,
-            format_func=names.get,
+            format_func=names.__getitem__,
             key=f"sets-add-document-{added}",
         )
         st.text_area(

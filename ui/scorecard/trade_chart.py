@@ -76,7 +76,7 @@ def trade_spec(card: Scorecard, names: Sequence[str], measure: str) -> dict[str,
         {"field": "value", "title": MEASURE_NAMES[measure]},
         {"field": "time", "title": gettext("Median")},
     ]
-    text = {
+    text: dict[str, Any] = {
         "type": "text",
         "fontSize": 11,
         "align": {"expr": "scale('x', datum.ms) > width / 2 ? 'right' : 'left'"},
@@ -91,7 +91,7 @@ def trade_spec(card: Scorecard, names: Sequence[str], measure: str) -> dict[str,
             *(
                 {
                     "transform": [{"filter": "datum.above" if above else "!datum.above"}],
-                    "mark": {**text, "dy": -13 if above else 15},
+                    "mark": text | {"dy": -13 if above else 15},
                     "encoding": {"text": {"field": "label"}},
                 }
                 for above in (True, False)
