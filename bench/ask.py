@@ -27,13 +27,13 @@ def settings() -> Settings:
 
 def build(count: int) -> Figures:
     """Fill the collection."""
-    from rag.embed.local import Embedder
-    from rag.embed.shelf import new_spec
+    from rag.embed.chunk import new_spec
+    from rag.embed.local import LocalEmbedder
     from rag.models.files import bundled_model
 
     shutil.rmtree(FOLDER, ignore_errors=True)
     pipeline = open_pipeline(settings())
-    spec = new_spec(COLLECTION, Embedder(bundled_model()))
+    spec = new_spec(COLLECTION, LocalEmbedder(bundled_model()))
     index = pipeline.store.create(spec)
     for document in random_documents(count, WORDS, spec.dimension):
         index.stage(document.chunks, document.dense, document.bm25)

@@ -48,9 +48,9 @@ def default_call(model: Callable[[], ModelFiles]) -> Embed:
 
 def our_call(model: Callable[[], ModelFiles]) -> Embed:
     """Return our embedder."""
-    from rag.embed.local import Embedder
+    from rag.embed.local import LocalEmbedder
 
-    return Embedder(model()).passages
+    return LocalEmbedder(model()).embed_passages
 
 
 def measure(make: Callable[[Callable[[], ModelFiles]], Embed], model: Callable[[], ModelFiles], count: int) -> Figures:

@@ -34,7 +34,7 @@ def prepare() -> None:
 
 def case(architecture: str, files: Callable[[str], ModelFiles], count: int) -> Figures:
     """Time the first pass, the cross-encoder and the funnel in turn, each on questions of its own; in seconds."""
-    from rag.embed.local import Embedder
+    from rag.embed.local import LocalEmbedder
     from rag.embed.sparse import Bm25Encoder
     from rag.rerank.cross_encoder import CrossEncoderReranker
     from rag.rerank.funnel import FunnelReranker
@@ -45,7 +45,7 @@ def case(architecture: str, files: Callable[[str], ModelFiles], count: int) -> F
     hits = as_hits(random_texts(random, [WORDS] * count))
     with tempfile.TemporaryDirectory() as folder:
         store = TokenStore(Path(folder) / "tokens.sqlite")
-        first = LateInteractionReranker(Embedder(bundled_model()), Bm25Encoder(), store)
+        first = LateInteractionReranker(LocalEmbedder(bundled_model()), Bm25Encoder(), store)
         first.tokens.prepare([hit.chunk for hit in hits], "collection")
         second = CrossEncoderReranker(files(architecture))
         ways = {

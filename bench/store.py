@@ -158,7 +158,7 @@ def questions_asked(count: int) -> tuple[NDArray[np.float32], list[SparseVector]
     """Return random vectors and questions of six words; the last one is the same however many there are."""
     random, encoder = np.random.default_rng(4), Bm25Encoder()
     vectors, texts = random_vectors(random, 100, DIMENSION), [random_question(random, 6) for _ in range(100)]
-    return vectors[-count:], [encoder.question(text) for text in texts[-count:]]
+    return vectors[-count:], [encoder.weigh_question(text) for text in texts[-count:]]
 
 
 def section(results: Mapping[str, Figures], count: int) -> str:

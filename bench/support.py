@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.config import Settings
-from rag.embed.shelf import new_spec
-from rag.retrieval.chunk import chunk_document
+from rag.embed.chunk import chunk_document, new_spec
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tokens.passages import embed_chunks
 from rag.types import Document, DocumentEntry, Section, document_id
@@ -54,9 +53,9 @@ def _index(pipeline: Pipeline, corpus: dict[str, dict[str, Any]]) -> dict[str, s
         identity = ids[name] = document_id(name.encode())
         section = Section(record["text"], heading=record.get("title", ""))
         document = Document(identity, name, "text", len(record["text"]), (section,))
-        chunks = chunk_document(document, index.spec, embedder.tokenizer)
+        chunks = chunk_document(document, index.spec, embedder)
         dense = embed_chunks(embedder, pipeline.rerankers.late_interaction.tokens, chunks, "set")
-        index.stage(chunks, dense, pipeline.words.passages([chunk.passage for chunk in chunks]))
+        index.stage(chunks, dense, pipeline.words.weigh_passages([chunk.passage for chunk in chunks]))
         index.publish(DocumentEntry(identity, name, "text", document.size, 0, len(chunks), datetime.now(UTC)))
     return ids
 

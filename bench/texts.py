@@ -67,5 +67,5 @@ def random_documents(count: int, words: int, dimension: int) -> Iterator[Synthet
             entry=DocumentEntry(identity, name, "txt", 0, 0, size, datetime(2026, 1, 1, tzinfo=UTC)),
             chunks=[Chunk(chunk_id(identity, place), identity, name, place, text) for place, text in enumerate(texts)],
             dense=random_vectors(random, size, dimension),
-            bm25=encoder.passages(texts),
+            bm25=encoder.weigh_passages(texts),
         )

@@ -11,12 +11,12 @@ from ingest.files import Files
 from ingest.jobs import Job, Jobs
 from ingest.parse import parse_in_child
 from rag.config import Settings
-from rag.embed.local import Embedder
-from rag.embed.shelf import ModelShelf, new_spec
+from rag.embed.base import Embedder
+from rag.embed.chunk import chunk_document, new_spec
+from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, CollectionError, ModelError, RerankError, ResiftError
 from rag.rerank.shelf import Rerankers
-from rag.retrieval.chunk import chunk_document
 from rag.store.base import Index, VectorStore
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
@@ -86,7 +86,7 @@ class Ingestor:
         document = self._parse(job)
         index, embedder = self._open(job)
         self._jobs.move(job.id, "chunking")
-        chunks = chunk_document(document, index.spec, embedder.tokenizer, lambda: self._check_cancel(job))
+        chunks = chunk_document(document, index.spec, embedder, lambda: self._check_cancel(job))
         if not chunks:
             raise CollectionError(
                 f"{job.name} gave no text to search: check that it is not only pictures or white space."
@@ -171,7 +171,7 @@ class Ingestor:
             part = chunks[start : start + CHUNKS_PER_WRITE]
             dense = embed_chunks(embedder, self._tokens, part, job.collection, progress(start))
             self._match_ahead(job, part)
-            index.stage(part, dense, self._words.passages([chunk.passage for chunk in part]))
+            index.stage(part, dense, self._words.weigh_passages([chunk.passage for chunk in part]))
 
     def _match_ahead(self, job: Job, chunks: Sequence[Chunk]) -> None:
         """Make the token vectors of the wanted ColBERT model; without them, the first questions take longer."""

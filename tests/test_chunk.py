@@ -3,82 +3,82 @@
 from __future__ import annotations
 
 import pytest
-from tokenizers import Tokenizer
 
-from rag.models.files import bundled_model, load_tokenizer
-from rag.retrieval.chunk import HEADING_TOKENS, chunk_document, split_pieces
+from rag.embed.chunk import HEADING_TOKENS, chunk_document, split_pieces
+from rag.embed.local import LocalEmbedder
+from rag.models.files import bundled_model
 from rag.types import CollectionSpec, Document, Section, chunk_id
 
 SPEC = CollectionSpec("documents", "all-MiniLM-L6-v2-int8", 384, chunk_tokens=200, chunk_overlap=30)
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return load_tokenizer(bundled_model())
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder(bundled_model())
 
 
 def document(*sections: Section) -> Document:
     return Document(id="d" * 64, name="notes.md", format="markdown", size=1, sections=sections)
 
 
-def count(tokenizer: Tokenizer, text: str) -> int:
-    return len(tokenizer.encode(text, add_special_tokens=False).ids)
+def count(embedder: LocalEmbedder, text: str) -> int:
+    return len(embedder.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def test_a_short_section_is_one_chunk_with_its_place(tokenizer: Tokenizer) -> None:
-    (chunk,) = chunk_document(document(Section("Drink water.", page=7, heading="Diet > Drinks")), SPEC, tokenizer)
+def test_a_short_section_is_one_chunk_with_its_place(embedder: LocalEmbedder) -> None:
+    (chunk,) = chunk_document(document(Section("Drink water.", page=7, heading="Diet > Drinks")), SPEC, embedder)
     assert (chunk.text, chunk.page, chunk.heading, chunk.index) == ("Drink water.", 7, "Diet > Drinks", 0)
     assert chunk.id == chunk_id("d" * 64, 0)
     assert chunk.passage == "Diet > Drinks\nDrink water."
 
 
-def test_chunks_are_within_the_limit_and_sentences_stay_whole(tokenizer: Tokenizer) -> None:
+def test_chunks_are_within_the_limit_and_sentences_stay_whole(embedder: LocalEmbedder) -> None:
     sentences = [f"Sentence number {number} says that water is better than lemonade." for number in range(100)]
-    chunks = chunk_document(document(Section(" ".join(sentences))), SPEC, tokenizer)
+    chunks = chunk_document(document(Section(" ".join(sentences))), SPEC, embedder)
     assert len(chunks) > 5
-    assert all(count(tokenizer, chunk.text) <= 200 for chunk in chunks)
+    assert all(count(embedder, chunk.text) <= 200 for chunk in chunks)
     assert all(chunk.text.endswith("lemonade.") and chunk.text.startswith("Sentence") for chunk in chunks)
     joined = " ".join(chunk.text for chunk in chunks)
     assert all(sentence in joined for sentence in sentences)
 
 
-def test_neighbouring_chunks_overlap(tokenizer: Tokenizer) -> None:
+def test_neighbouring_chunks_overlap(embedder: LocalEmbedder) -> None:
     text = " ".join(f"Point {number} is about sleep." for number in range(200))
-    first, second, *_ = chunk_document(document(Section(text)), SPEC, tokenizer)
+    first, second, *_ = chunk_document(document(Section(text)), SPEC, embedder)
     last_sentence = first.text.rsplit("Point", 1)[1]
     assert f"Point{last_sentence}" in second.text
 
 
-def test_chinese_is_cut_between_sentences(tokenizer: Tokenizer) -> None:
+def test_chinese_is_cut_between_sentences(embedder: LocalEmbedder) -> None:
     text = "".join(f"第{number}条：睡前一小时放下手机，保持卧室黑暗。" for number in range(60))
-    chunks = chunk_document(document(Section(text)), SPEC, tokenizer)
+    chunks = chunk_document(document(Section(text)), SPEC, embedder)
     assert len(chunks) > 3
-    assert all(count(tokenizer, chunk.text) <= 200 for chunk in chunks)
+    assert all(count(embedder, chunk.text) <= 200 for chunk in chunks)
     assert all(chunk.text.endswith("。") for chunk in chunks)
 
 
-def test_no_chunk_crosses_a_page_or_a_heading(tokenizer: Tokenizer) -> None:
-    chunks = chunk_document(document(Section("One.", page=1), Section("Two.", page=2)), SPEC, tokenizer)
+def test_no_chunk_crosses_a_page_or_a_heading(embedder: LocalEmbedder) -> None:
+    chunks = chunk_document(document(Section("One.", page=1), Section("Two.", page=2)), SPEC, embedder)
     assert [(chunk.text, chunk.page, chunk.index) for chunk in chunks] == [("One.", 1, 0), ("Two.", 2, 1)]
 
 
-def test_a_long_heading_path_keeps_its_end_and_fits_with_the_chunk(tokenizer: Tokenizer) -> None:
+def test_a_long_heading_path_keeps_its_end_and_fits_with_the_chunk(embedder: LocalEmbedder) -> None:
     path = " > ".join(f"Part {number} of the manual" for number in range(40))
-    (chunk,) = chunk_document(document(Section("Text.", heading=path)), SPEC, tokenizer)
+    (chunk,) = chunk_document(document(Section("Text.", heading=path)), SPEC, embedder)
     assert path.endswith(chunk.heading)
-    assert count(tokenizer, chunk.heading) <= HEADING_TOKENS
+    assert count(embedder, chunk.heading) <= HEADING_TOKENS
     assert SPEC.chunk_tokens + HEADING_TOKENS + 2 < 256
 
 
-def test_one_endless_line_without_spaces_is_still_cut(tokenizer: Tokenizer) -> None:
-    chunks = chunk_document(document(Section("0123456789abcdef" * 400)), SPEC, tokenizer)
-    assert all(count(tokenizer, chunk.text) <= 200 for chunk in chunks)
+def test_one_endless_line_without_spaces_is_still_cut(embedder: LocalEmbedder) -> None:
+    chunks = chunk_document(document(Section("0123456789abcdef" * 400)), SPEC, embedder)
+    assert all(count(embedder, chunk.text) <= 200 for chunk in chunks)
     assert "".join(chunk.text for chunk in chunks).count("0123456789abcdef") >= 300
 
 
-def test_the_same_document_gives_the_same_chunks(tokenizer: Tokenizer) -> None:
+def test_the_same_document_gives_the_same_chunks(embedder: LocalEmbedder) -> None:
     section = Section("A sentence. " * 300)
-    assert chunk_document(document(section), SPEC, tokenizer) == chunk_document(document(section), SPEC, tokenizer)
+    assert chunk_document(document(section), SPEC, embedder) == chunk_document(document(section), SPEC, embedder)
 
 
 @pytest.mark.parametrize(

@@ -10,70 +10,71 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embed.local import Embedder
+from rag.embed.local import LocalEmbedder
 from rag.errors import ModelError
 from rag.models.files import BUNDLED_FOLDER, ModelFiles, bundled_model, folder_model
+from rag.tokens.bundled import BundledTokenEncoder
 
 RECORD = json.loads((BUNDLED_FOLDER / "build.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def bundled() -> Embedder:
-    return Embedder(bundled_model(), threads=1)
+def bundled() -> LocalEmbedder:
+    return LocalEmbedder(bundled_model(), threads=1)
 
 
-def test_the_bundled_vectors_are_as_near_to_fp32_as_recorded(bundled: Embedder) -> None:
-    vectors = bundled.passages([probe["text"] for probe in RECORD["probes"]])
+def test_the_bundled_vectors_are_as_near_to_fp32_as_recorded(bundled: LocalEmbedder) -> None:
+    vectors = bundled.embed_passages([probe["text"] for probe in RECORD["probes"]])
     for vector, probe in zip(vectors, RECORD["probes"], strict=True):
         cosine = float(vector @ np.array(probe["fp32"]))
         assert cosine == pytest.approx(probe["cosine"], abs=0.01), probe["text"][:40]
         assert cosine > 0.95
 
 
-def test_a_vector_does_not_depend_on_what_else_is_embedded(bundled: Embedder) -> None:
+def test_a_vector_does_not_depend_on_what_else_is_embedded(bundled: LocalEmbedder) -> None:
     text = "The processor slows itself down above 43 degrees."
-    alone = bundled.passages([text])[0]
-    among = bundled.passages(["Yes.", text, "a much longer text " * 60])[1]
+    alone = bundled.embed_passages([text])[0]
+    among = bundled.embed_passages(["Yes.", text, "a much longer text " * 60])[1]
     assert np.array_equal(alone, among)
 
 
-def test_vectors_have_unit_length_and_the_models_dimension(bundled: Embedder) -> None:
-    vectors = bundled.passages(["one", "two words"])
+def test_vectors_have_unit_length_and_the_models_dimension(bundled: LocalEmbedder) -> None:
+    vectors = bundled.embed_passages(["one", "two words"])
     assert vectors.shape == (2, 384)
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
-def test_no_passages_give_no_vectors(bundled: Embedder) -> None:
-    assert bundled.passages([]).shape == (0, 384)
+def test_no_passages_give_no_vectors(bundled: LocalEmbedder) -> None:
+    assert bundled.embed_passages([]).shape == (0, 384)
 
 
-def test_a_paraphrase_is_nearer_than_another_subject(bundled: Embedder) -> None:
-    question = bundled.question("my phone is too hot")
-    near, far = bundled.passages(["How to cool an overheated handset", "The central bank raised interest rates"])
+def test_a_paraphrase_is_nearer_than_another_subject(bundled: LocalEmbedder) -> None:
+    question = bundled.embed_question("my phone is too hot")
+    near, far = bundled.embed_passages(["How to cool an overheated handset", "The central bank raised interest rates"])
     assert question @ near > question @ far + 0.3
 
 
-def test_the_model_reads_256_tokens_and_not_128(bundled: Embedder) -> None:
+def test_the_model_reads_256_tokens_and_not_128(bundled: LocalEmbedder) -> None:
     start = "word " * 150
     assert bundled.max_tokens == 256
-    different = bundled.passages([start + "diabetes insulin sugar " * 20, start + "robot guide dog " * 20])
+    different = bundled.embed_passages([start + "diabetes insulin sugar " * 20, start + "robot guide dog " * 20])
     assert different[0] @ different[1] < 0.99
 
 
-def test_tokens_are_counted_past_the_models_limit(bundled: Embedder) -> None:
+def test_tokens_are_counted_past_the_models_limit(bundled: LocalEmbedder) -> None:
     assert bundled.count_tokens("word " * 1000) == 1002  # and the marks of beginning and end
 
 
-def test_token_vectors_leave_out_the_marks_of_beginning_and_end(bundled: Embedder) -> None:
-    (vectors,) = bundled.token_vectors(["guide dog robot"])
+def test_token_vectors_leave_out_the_marks_of_beginning_and_end(bundled: LocalEmbedder) -> None:
+    (vectors,) = BundledTokenEncoder(bundled).token_vectors(["guide dog robot"])
     assert vectors.tokens.shape == (3, 384)
     assert np.linalg.norm(vectors.tokens, axis=1) == pytest.approx([1.0] * 3, abs=1e-5)
 
 
-def test_one_pass_gives_the_dense_vector_too(bundled: Embedder) -> None:
-    (vectors,) = bundled.token_vectors(["guide dog robot"])
-    assert np.allclose(vectors.mean, bundled.question("guide dog robot"), atol=1e-6)
+def test_one_pass_gives_the_dense_vector_too(bundled: LocalEmbedder) -> None:
+    (vectors,) = BundledTokenEncoder(bundled).token_vectors(["guide dog robot"])
+    assert np.allclose(vectors.mean, bundled.embed_question("guide dog robot"), atol=1e-6)
 
 
 def test_bge_gets_its_instruction_before_questions_only(tmp_path: Path, embedder_folder: Path) -> None:
@@ -81,49 +82,49 @@ def test_bge_gets_its_instruction_before_questions_only(tmp_path: Path, embedder
     for path in embedder_folder.iterdir():
         name = "model_optimized.onnx" if path.suffix == ".onnx" else path.name
         (tmp_path / name).write_bytes(path.read_bytes())
-    bge = Embedder(ModelFiles("BAAI/bge-small-en-v1.5", "embedder", "cache", tmp_path, "model_optimized.onnx"))
+    bge = LocalEmbedder(ModelFiles("BAAI/bge-small-en-v1.5", "embedder", "cache", tmp_path, "model_optimized.onnx"))
     instructed = "Represent this sentence for searching relevant passages: heat"
-    assert np.array_equal(bge.question("heat"), bge.passages([instructed])[0])
-    assert not np.array_equal(bge.question("heat"), bge.passages(["heat"])[0])
+    assert np.array_equal(bge.embed_question("heat"), bge.embed_passages([instructed])[0])
+    assert not np.array_equal(bge.embed_question("heat"), bge.embed_passages(["heat"])[0])
 
 
-def copied(embedder_folder: Path, folder: Path, pooling: str = "") -> Embedder:
+def copied(embedder_folder: Path, folder: Path, pooling: str = "") -> LocalEmbedder:
     """Return the tiny embedder from a copy in a folder that says how to pool, or says nothing."""
     shutil.copytree(embedder_folder, folder)
     if pooling:
         (folder / "1_Pooling").mkdir()
         (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": pooling == "cls"}))
-    return Embedder(folder_model("embedder", folder), threads=1)
+    return LocalEmbedder(folder_model("embedder", folder), threads=1)
 
 
 def test_bge_copied_to_a_folder_is_used_as_bge(tmp_path: Path, embedder_folder: Path) -> None:
     bge = copied(embedder_folder, tmp_path / "bge-small-en-v1.5")
     first_token = copied(embedder_folder, tmp_path / "first-token", "cls")
     instructed = "Represent this sentence for searching relevant passages: heat"
-    assert np.array_equal(bge.question("heat"), bge.passages([instructed])[0])
-    assert np.array_equal(first_token.question("heat"), first_token.passages(["heat"])[0])
-    assert np.array_equal(bge.passages(["heat"]), first_token.passages(["heat"]))
+    assert np.array_equal(bge.embed_question("heat"), bge.embed_passages([instructed])[0])
+    assert np.array_equal(first_token.embed_question("heat"), first_token.embed_passages(["heat"])[0])
+    assert np.array_equal(bge.embed_passages(["heat"]), first_token.embed_passages(["heat"]))
 
 
 def test_what_a_folder_says_of_its_pooling_wins_over_its_name(tmp_path: Path, embedder_folder: Path) -> None:
     bge = copied(embedder_folder, tmp_path / "bge-base-en-v1.5", "mean")
     mean = copied(embedder_folder, tmp_path / "tiny")
     first_token = copied(embedder_folder, tmp_path / "first-token", "cls")
-    assert np.array_equal(bge.passages(["heat"]), mean.passages(["heat"]))
-    assert not np.allclose(bge.passages(["heat"]), first_token.passages(["heat"]), atol=1e-3)
+    assert np.array_equal(bge.embed_passages(["heat"]), mean.embed_passages(["heat"]))
+    assert not np.allclose(bge.embed_passages(["heat"]), first_token.embed_passages(["heat"]), atol=1e-3)
 
 
-def test_progress_is_told_after_each_micro_batch(bundled: Embedder) -> None:
+def test_progress_is_told_after_each_micro_batch(bundled: LocalEmbedder) -> None:
     done: list[int] = []
-    bundled.passages(["one", "two", "three"], done.append)
+    bundled.embed_passages(["one", "two", "three"], done.append)
     assert done == [1, 2, 3]
 
 
 def test_a_model_in_a_folder_is_embedded_with(embedder_folder: Path) -> None:
-    embedder = Embedder(folder_model("embedder", embedder_folder), threads=1)
+    embedder = LocalEmbedder(folder_model("embedder", embedder_folder), threads=1)
     assert embedder.dimension == 32
-    one_by_one = np.stack([embedder.passages([text])[0] for text in ("cold water", "a warm phone and a dog")])
-    together = embedder.passages(["cold water", "a warm phone and a dog"])
+    one_by_one = np.stack([embedder.embed_passages([text])[0] for text in ("cold water", "a warm phone and a dog")])
+    together = embedder.embed_passages(["cold water", "a warm phone and a dog"])
     assert np.allclose(one_by_one, together, atol=1e-5)
 
 
@@ -133,18 +134,18 @@ def test_a_damaged_model_in_a_folder_is_to_be_copied_again(
 ) -> None:
     shutil.copytree(embedder_folder, tmp_path / "model")
     (tmp_path / "model" / "model.onnx").write_bytes(content)
-    embedder = Embedder(folder_model("embedder", tmp_path / "model"))
+    embedder = LocalEmbedder(folder_model("embedder", tmp_path / "model"))
     with pytest.raises(ModelError, match=r"cannot be loaded .*: copy the files there again"):
-        embedder.passages(["anything"])
+        embedder.embed_passages(["anything"])
 
 
 def test_a_folder_without_the_size_of_its_vectors_is_an_error(tmp_path: Path, embedder_folder: Path) -> None:
     shutil.copytree(embedder_folder, tmp_path / "model")
     (tmp_path / "model" / "config.json").unlink()
     with pytest.raises(ModelError, match=r"cannot be loaded .*config\.json.*: copy the files there again"):
-        Embedder(folder_model("embedder", tmp_path / "model")).question("anything")
+        LocalEmbedder(folder_model("embedder", tmp_path / "model")).embed_question("anything")
 
 
 def test_a_cross_encoder_given_as_embedder_is_refused(cross_encoder_folder: Path) -> None:
     with pytest.raises(ModelError, match=re.escape(str(cross_encoder_folder))):
-        Embedder(folder_model("embedder", cross_encoder_folder)).question("anything")
+        LocalEmbedder(folder_model("embedder", cross_encoder_folder)).embed_question("anything")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.embed.local import Embedder
+from rag.embed.local import LocalEmbedder
 from rag.embed.sparse import Bm25Encoder
 from rag.lab.heat import Heat, match_words
 from rag.lab.reasons import find_reasons, identifiers
@@ -17,6 +17,7 @@ from rag.rerank.base import Deadline
 from rag.rerank.cross_encoder import CrossEncoderReranker, sigmoid
 from rag.rerank.late_interaction import ColbertReranker, LateInteractionReranker
 from rag.tokens.base import TokenEncoder
+from rag.tokens.bundled import BundledTokenEncoder
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.store import TokenStore
 from rag.types import Chunk, Hit
@@ -34,12 +35,12 @@ SENTENCES = "Cool the phone. Bananas are yellow. It is hot."
 
 
 @pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    return Embedder(bundled_model(), threads=1)
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder(bundled_model(), threads=1)
 
 
 @pytest.fixture
-def late(embedder: Embedder, tmp_path: Path) -> LateInteractionReranker:
+def late(embedder: LocalEmbedder, tmp_path: Path) -> LateInteractionReranker:
     return LateInteractionReranker(embedder, WORDS, TokenStore(tmp_path / "tokens.sqlite"))
 
 
@@ -90,11 +91,12 @@ def test_the_match_of_a_colbert_model_adds_up_to_its_score(
 
 
 @pytest.mark.parametrize("text", [COOL, HEAT, HEAT * 12, "手机 HP-220，过热！"])
-def test_there_is_a_place_for_every_vector(embedder: Embedder, colbert: ColbertEncoder, text: str) -> None:
-    assert len(embedder.token_spans(text)) == len(embedder.token_vectors([text])[0].tokens)
+def test_there_is_a_place_for_every_vector(embedder: LocalEmbedder, colbert: ColbertEncoder, text: str) -> None:
+    bundled = BundledTokenEncoder(embedder)
+    assert len(bundled.passage_spans(text)) == len(bundled.token_vectors([text])[0].tokens)
     encoder: TokenEncoder = colbert
-    assert len(encoder.passage_spans(text)) == len(encoder.passages([text])[0])
-    assert len(encoder.question_spans(text)) == len(encoder.question(text))
+    assert len(encoder.passage_spans(text)) == len(encoder.encode_passages([text])[0])
+    assert len(encoder.question_spans(text)) == len(encoder.encode_question(text))
 
 
 def test_pieces_of_words_are_put_together_and_ideographs_are_words(late: LateInteractionReranker) -> None:

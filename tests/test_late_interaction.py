@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embed.local import Embedder
+from rag.embed.local import LocalEmbedder
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, RerankError
 from rag.models.files import ModelFiles, bundled_model
 from rag.rerank.base import Deadline, rank
 from rag.rerank.blend import standardise
 from rag.rerank.late_interaction import MADE_AT_ONCE, ColbertReranker, LateInteractionReranker, max_sim
+from rag.tokens.bundled import BundledTokenEncoder
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.store import TokenStore
 from rag.types import Hit
@@ -32,12 +33,12 @@ RATES = "The central bank raised interest rates by 25 basis points."
 
 
 @pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    return Embedder(bundled_model(), threads=1)
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder(bundled_model(), threads=1)
 
 
 @pytest.fixture
-def late(embedder: Embedder, tmp_path: Path) -> LateInteractionReranker:
+def late(embedder: LocalEmbedder, tmp_path: Path) -> LateInteractionReranker:
     return LateInteractionReranker(embedder, Bm25Encoder(), TokenStore(tmp_path / "tokens.sqlite"))
 
 
@@ -88,7 +89,7 @@ def test_late_interaction_blends_meaning_words_and_token_matches(late: LateInter
 
 
 def test_scores_from_stored_vectors_are_those_of_the_first_time(
-    late: LateInteractionReranker, embedder: Embedder, tmp_path: Path
+    late: LateInteractionReranker, embedder: LocalEmbedder, tmp_path: Path
 ) -> None:
     hits = [hit(1, "Sugary drinks raise blood sugar quickly.", dense=0.3), hit(2, "A guide dog robot.", dense=0.1)]
     first = late.score("diabetes and sugar", hits, FOREVER)
@@ -97,10 +98,12 @@ def test_scores_from_stored_vectors_are_those_of_the_first_time(
     assert another_process.score("diabetes and sugar", hits, FOREVER) == first
 
 
-def test_a_short_passage_loses_little_by_being_compressed(late: LateInteractionReranker, embedder: Embedder) -> None:
+def test_a_short_passage_loses_little_by_being_compressed(
+    late: LateInteractionReranker, embedder: LocalEmbedder
+) -> None:
     question = "How do I cool an overheated phone?"
     (scored,) = late.score(question, [hit(1, HEAT)], FOREVER).scores
-    asked, read = embedder.token_vectors([question, HEAT])
+    asked, read = BundledTokenEncoder(embedder).token_vectors([question, HEAT])
     assert scored is not None
     assert scored.relevance == pytest.approx(max_sim(asked.tokens, read.tokens), abs=0.1)
 
@@ -158,7 +161,7 @@ def test_the_time_is_predicted_from_questions_whose_vectors_were_stored(late: La
 
 def test_a_thousand_candidates_are_scored(late: LateInteractionReranker) -> None:
     hits = many(1000)
-    asked = late.tokens.encoder.question("phone 7")
+    asked = late.tokens.encoder.encode_question("phone 7")
     late.tokens.keep([each.chunk for each in hits], "notes", [asked] * 999 + [-asked])
     scores = late.score("phone 7", hits, FOREVER).scores
     relevance = [score.relevance for score in scores if score is not None]
@@ -182,7 +185,9 @@ def test_a_colbert_model_orders_by_max_sim_alone(late: LateInteractionReranker, 
     reranker = ColbertReranker(encoder, late.tokens.store, late)
     hits = [hit(1, RATES, dense=0.9, bm25=9.0), hit(2, HEAT)]
     scores = reranker.score("phone heat", hits, FOREVER).scores
-    expected = [max_sim(encoder.question("phone heat"), vectors) for vectors in encoder.passages([RATES, HEAT])]
+    expected = [
+        max_sim(encoder.encode_question("phone heat"), vectors) for vectors in encoder.encode_passages([RATES, HEAT])
+    ]
     assert [score.order for score in scores if score is not None] == pytest.approx(expected, abs=0.02)
     assert [score.relevance for score in scores if score is not None] == pytest.approx(expected, abs=0.02)
     assert reranker.score("phone heat", hits, FOREVER).scores == scores
@@ -209,53 +214,53 @@ def test_support_is_decided_by_the_rule_that_was_measured(late: LateInteractionR
 
 
 def test_a_colbert_question_is_padded_with_masks_to_32_tokens(colbert_folder: Path) -> None:
-    vectors = colbert(colbert_folder).question("phone heat")
+    vectors = colbert(colbert_folder).encode_question("phone heat")
     assert vectors.shape == (32, 128)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0] * 32, abs=1e-5)
 
 
 def test_a_colbert_passage_has_a_vector_for_each_token_that_is_no_punctuation(colbert_folder: Path) -> None:
-    plain, marked = colbert(colbert_folder).passages(["time year", "time, year!"])
+    plain, marked = colbert(colbert_folder).encode_passages(["time year", "time, year!"])
     assert plain.shape == (2 + 3, 128)  # and the marks of beginning and end, and of a document
     assert marked.shape == plain.shape
 
 
 def test_a_colbert_passage_does_not_depend_on_its_neighbours(colbert_folder: Path) -> None:
     encoder = colbert(colbert_folder)
-    alone = encoder.passages(["phone heat"])[0]
-    assert np.array_equal(encoder.passages(["water " * 50, "phone heat", ""])[1], alone)
+    alone = encoder.encode_passages(["phone heat"])[0]
+    assert np.array_equal(encoder.encode_passages(["water " * 50, "phone heat", ""])[1], alone)
 
 
 def test_a_colbert_passage_longer_than_the_model_reads_is_read_in_parts(colbert_folder: Path) -> None:
-    (vectors,) = colbert(colbert_folder).passages(["time " * 300])
+    (vectors,) = colbert(colbert_folder).encode_passages(["time " * 300])
     # 128 tokens less one for the mark of a document, so three parts, with three marks each.
     assert vectors.shape == (300 + 3 * 3, 128)
 
 
 def test_progress_is_told_after_each_passage(colbert_folder: Path) -> None:
     done: list[int] = []
-    colbert(colbert_folder).passages(["one", "two", "three"], done.append)
+    colbert(colbert_folder).encode_passages(["one", "two", "three"], done.append)
     assert done == [1, 2, 3]
 
 
 def test_vectors_of_another_length_than_the_models_are_refused(tmp_path: Path) -> None:
     build_random_model(replace(PRESETS["tiny-colbert"], hidden=32), tmp_path)
     with pytest.raises(RerankError, match=rf"is not {COLBERT}: a token's vector should have 128 numbers"):
-        colbert(tmp_path).passages(["phone"])
+        colbert(tmp_path).encode_passages(["phone"])
 
 
 def test_an_embedder_in_the_place_of_a_colbert_model_is_an_error_of_the_model(embedder_folder: Path) -> None:
     with pytest.raises(RerankError, match="the model failed"):
-        colbert(embedder_folder).passages(["phone"])
+        colbert(embedder_folder).encode_passages(["phone"])
 
 
 def test_a_damaged_colbert_model_is_to_be_copied_again(tmp_path: Path, colbert_folder: Path) -> None:
     shutil.copytree(colbert_folder, tmp_path / "model")
     (tmp_path / "model" / "model.onnx").write_bytes(b"")
     with pytest.raises(ModelError, match=r"cannot be loaded .*: copy the files there again"):
-        colbert(tmp_path / "model").question("phone")
+        colbert(tmp_path / "model").encode_question("phone")
 
 
 def test_a_model_that_is_no_known_colbert_is_refused_with_those_that_are(colbert_folder: Path) -> None:
     with pytest.raises(ModelError, match=rf"tiny is not a ColBERT model that is known here: .*{COLBERT}"):
-        colbert(colbert_folder, model="tiny").question("phone")
+        colbert(colbert_folder, model="tiny").encode_question("phone")

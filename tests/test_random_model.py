@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from rag.embed.local import Embedder
+from rag.embed.local import LocalEmbedder
 from rag.models.files import folder_model
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from tests.models import write_embedder, write_word_overlap
@@ -37,12 +37,12 @@ def test_a_tiny_model_is_the_same_every_time_and_small(tmp_path: Path) -> None:
 
 
 def test_the_tiny_embedder_gives_unit_vectors_that_do_not_depend_on_the_batch(tmp_path: Path) -> None:
-    embedder = Embedder(folder_model("embedder", write_embedder(tmp_path)), threads=1)
+    embedder = LocalEmbedder(folder_model("embedder", write_embedder(tmp_path)), threads=1)
     texts = ["the team", "history of the world " * 20, "糖尿病"]
-    vectors = embedder.passages(texts)
+    vectors = embedder.embed_passages(texts)
     assert vectors.shape == (3, 32)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    assert np.allclose(vectors, [embedder.passages([text])[0] for text in texts], atol=1e-6)
+    assert np.allclose(vectors, [embedder.embed_passages([text])[0] for text in texts], atol=1e-6)
 
 
 @pytest.mark.parametrize("preset", ["tiny-cross-encoder", "tiny-xlm-roberta-cross-encoder", "tinybert-l-2"])

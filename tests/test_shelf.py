@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from rag.config import Settings
-from rag.embed.shelf import ModelShelf, new_spec
+from rag.embed.chunk import new_spec
+from rag.embed.shelf import ModelShelf
 from rag.errors import CancelledError, CollectionError, ModelError
 from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model, hub_model
 from rag.types import CollectionSpec
@@ -146,9 +147,9 @@ def test_a_damaged_embedder_names_the_folder_to_delete_and_is_then_fetched_again
     weights(settings).write_bytes(b"")
     folder = settings.models_folder / hub_model("embedder", BGE_SMALL).cache_folder
     with pytest.raises(ModelError, match=f"cannot be loaded .*: delete {folder} and fetch it again"):
-        models.embedder_of(spec).passages(["heat"])
+        models.embedder_of(spec).embed_passages(["heat"])
     shutil.rmtree(folder)
-    assert models.embedder_of(spec).passages(["heat"]).shape == (1, 32)
+    assert models.embedder_of(spec).embed_passages(["heat"]).shape == (1, 32)
 
 
 def test_a_collection_made_with_a_folder_opens_with_that_folder_only(tmp_path: Path, embedder_folder: Path) -> None:

@@ -23,33 +23,33 @@ def weight(times: int, terms: int) -> float:
 
 def shared(encoder: Bm25Encoder, question: str, passage: str) -> set[int]:
     """Return the terms that a question and a passage have in common."""
-    return set(encoder.question(question).indices) & set(encoder.passages([passage])[0].indices)
+    return set(encoder.weigh_question(question).indices) & set(encoder.weigh_passages([passage])[0].indices)
 
 
 def test_a_passage_weighs_terms_by_saturated_frequency(encoder: Bm25Encoder) -> None:
-    (vector,) = encoder.passages(["battery phone phone"])
+    (vector,) = encoder.weigh_passages(["battery phone phone"])
     by_term = dict(zip(vector.indices, vector.values, strict=True))
-    (battery,) = encoder.question("battery").indices
-    (phone,) = encoder.question("phone").indices
+    (battery,) = encoder.weigh_question("battery").indices
+    (phone,) = encoder.weigh_question("phone").indices
     assert by_term == pytest.approx({battery: weight(1, 3), phone: weight(2, 3)}, abs=1e-5)
 
 
 def test_the_same_term_weighs_less_in_a_longer_passage(encoder: Bm25Encoder) -> None:
-    short, long = encoder.passages(["battery", "battery " + " ".join(f"word{number}" for number in range(99))])
-    (battery,) = encoder.question("battery").indices
+    short, long = encoder.weigh_passages(["battery", "battery " + " ".join(f"word{number}" for number in range(99))])
+    (battery,) = encoder.weigh_question("battery").indices
     assert short.values[short.indices.index(battery)] == pytest.approx(weight(1, 1), abs=1e-5)
     assert long.values[long.indices.index(battery)] == pytest.approx(weight(1, 100), abs=1e-5)
 
 
 def test_a_question_weighs_each_of_its_terms_once(encoder: Bm25Encoder) -> None:
-    vector = encoder.question("phone battery phone")
+    vector = encoder.weigh_question("phone battery phone")
     assert len(set(vector.indices)) == 2
     assert vector.values == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "the of and", "?!…"])
 def test_text_without_terms_gives_an_empty_vector(encoder: Bm25Encoder, text: str) -> None:
-    for vector in (encoder.question(text), *encoder.passages([text])):
+    for vector in (encoder.weigh_question(text), *encoder.weigh_passages([text])):
         assert (vector.indices, vector.values) == ([], [])
 
 
@@ -64,11 +64,11 @@ def test_chinese_is_split_into_words(encoder: Bm25Encoder) -> None:
 
 def test_vectors_are_aligned_with_the_passages(encoder: Bm25Encoder) -> None:
     texts = ["fig", "", "pear plum"]
-    assert [len(vector.indices) for vector in encoder.passages(texts)] == [1, 0, 2]
-    assert encoder.passages([]) == []
+    assert [len(vector.indices) for vector in encoder.weigh_passages(texts)] == [1, 0, 2]
+    assert encoder.weigh_passages([]) == []
 
 
 def test_the_same_text_always_gives_the_same_vector(encoder: Bm25Encoder) -> None:
     texts = ["Sleep tips for shift workers", "睡眠小贴士"]
-    assert Bm25Encoder().passages(texts) == encoder.passages(texts)
-    assert all(math.isfinite(value) for vector in encoder.passages(texts) for value in vector.values)
+    assert Bm25Encoder().weigh_passages(texts) == encoder.weigh_passages(texts)
+    assert all(math.isfinite(value) for vector in encoder.weigh_passages(texts) for value in vector.values)

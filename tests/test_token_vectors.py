@@ -15,11 +15,13 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest.library import Library
-from rag.embed.local import Embedder, parts_of, unit
+from rag.embed.local import LocalEmbedder
 from rag.errors import CancelledError, UnavailableError
 from rag.models.files import BUNDLED_FOLDER, bundled_model, folder_model
+from rag.tokens.base import unit
 from rag.tokens.bundled import PROJECTION_FILE, BundledTokenEncoder
 from rag.tokens.compression import LEAST_VECTORS, MAX_BYTES, compress, max_sims
+from rag.tokens.parts import parts_of
 from rag.tokens.passages import PassageTokens, embed_chunks
 from rag.tokens.store import TOKENS_FILE, StoredPassage, TokenStore
 from tests.parts import hit, ingest, offline_settings, open_library
@@ -30,8 +32,8 @@ SUGAR = "# Diet\n\nSugary drinks raise blood sugar quickly.\n"
 
 
 @pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    return Embedder(bundled_model(), threads=1)
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder(bundled_model(), threads=1)
 
 
 @pytest.fixture
@@ -100,23 +102,25 @@ def test_the_projection_is_the_one_on_record() -> None:
     assert np.load(PROJECTION_FILE).shape == (384 + 1, 128)
 
 
-def test_the_bundled_encoder_gives_unit_vectors_of_128_numbers(embedder: Embedder) -> None:
+def test_the_bundled_encoder_gives_unit_vectors_of_128_numbers(embedder: LocalEmbedder) -> None:
     encoder = BundledTokenEncoder(embedder)
-    (vectors,) = encoder.passages(["guide dog robot"])
+    (vectors,) = encoder.encode_passages(["guide dog robot"])
     assert vectors.shape == (3, 128)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0] * 3, abs=1e-5)
-    assert np.array_equal(encoder.question("guide dog robot"), vectors)
+    assert np.array_equal(encoder.encode_question("guide dog robot"), vectors)
     assert encoder.name.startswith(f"{embedder.name}/")
 
 
-def test_a_text_longer_than_the_model_reads_is_taken_in_parts_and_its_dense_vector_stays(embedder: Embedder) -> None:
+def test_a_text_longer_than_the_model_reads_is_taken_in_parts_and_its_dense_vector_stays(
+    embedder: LocalEmbedder,
+) -> None:
     text = "the phone is too hot and must cool down " * 60
-    (vectors,) = embedder.token_vectors([text])
+    (vectors,) = BundledTokenEncoder(embedder).token_vectors([text])
     assert len(vectors.tokens) == 540
-    assert np.allclose(vectors.mean, embedder.passages([text])[0], atol=1e-6)
+    assert np.allclose(vectors.mean, embedder.embed_passages([text])[0], atol=1e-6)
 
 
-def test_parts_are_of_like_length_and_make_up_the_text(embedder: Embedder) -> None:
+def test_parts_are_of_like_length_and_make_up_the_text(embedder: LocalEmbedder) -> None:
     text = " ".join(f"word{number}" for number in range(300))
     parts = parts_of(text, embedder.tokenizer, 256)
     counts = [embedder.count_tokens(part) for part in parts]
@@ -172,7 +176,7 @@ def test_threads_write_and_read_at_once(store: TokenStore) -> None:
 
 
 def test_a_store_that_cannot_be_used_costs_a_question_nothing_but_time(
-    embedder: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    embedder: LocalEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / TOKENS_FILE).write_bytes(b"this is no database" * 100)
     tokens = PassageTokens(BundledTokenEncoder(embedder), TokenStore(tmp_path / TOKENS_FILE))
@@ -189,29 +193,31 @@ def test_a_store_that_cannot_be_used_costs_a_question_nothing_but_time(
         tokens.prepare(chunks, "notes")
 
 
-def test_one_pass_gives_the_dense_vectors_that_embedding_alone_gives(embedder: Embedder, store: TokenStore) -> None:
+def test_one_pass_gives_the_dense_vectors_that_embedding_alone_gives(
+    embedder: LocalEmbedder, store: TokenStore
+) -> None:
     tokens = PassageTokens(BundledTokenEncoder(embedder), store)
     chunks = [hit(number, text).chunk for number, text in enumerate([HEAT, SUGAR, "phone " * 400], start=1)]
     dense = embed_chunks(embedder, tokens, chunks, "notes")
-    assert np.allclose(dense, embedder.passages([chunk.passage for chunk in chunks]), atol=1e-6)
+    assert np.allclose(dense, embedder.embed_passages([chunk.passage for chunk in chunks]), atol=1e-6)
     kept = tokens.stored(chunks)
-    assert kept == [compress(each) for each in tokens.encoder.passages([chunk.passage for chunk in chunks])]
+    assert kept == [compress(each) for each in tokens.encoder.encode_passages([chunk.passage for chunk in chunks])]
 
 
 def test_another_embedders_chunks_get_the_same_token_vectors(
-    embedder: Embedder, store: TokenStore, tmp_path: Path, embedder_folder: Path
+    embedder: LocalEmbedder, store: TokenStore, tmp_path: Path, embedder_folder: Path
 ) -> None:
-    other = Embedder(folder_model("embedder", embedder_folder), threads=1)
+    other = LocalEmbedder(folder_model("embedder", embedder_folder), threads=1)
     tokens = PassageTokens(BundledTokenEncoder(embedder), store)
     chunks, done = [hit(1, HEAT).chunk, hit(2, SUGAR).chunk], []
     dense = embed_chunks(other, tokens, chunks, "notes", done.append)
-    assert np.array_equal(dense, other.passages([HEAT, SUGAR]))
+    assert np.array_equal(dense, other.embed_passages([HEAT, SUGAR]))
     alone = PassageTokens(BundledTokenEncoder(embedder), TokenStore(tmp_path / "other.sqlite"))
     assert tokens.stored(chunks) == alone.make(chunks)
     assert done[-1] == len(chunks)
 
 
-def test_making_token_vectors_can_be_cancelled(embedder: Embedder, store: TokenStore) -> None:
+def test_making_token_vectors_can_be_cancelled(embedder: LocalEmbedder, store: TokenStore) -> None:
     def cancel(done: int) -> None:
         raise CancelledError("Cancelled.")
 

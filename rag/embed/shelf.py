@@ -8,7 +8,9 @@ import threading
 import time
 
 from rag.config import Settings
-from rag.embed.local import Embedder
+from rag.embed.base import Embedder
+from rag.embed.local import LocalEmbedder
+from rag.embed.providers import Connect, find_provider
 from rag.errors import CollectionError, ModelError
 from rag.models.download import Progress, download_model
 from rag.models.files import (
@@ -23,8 +25,6 @@ from rag.models.files import (
 )
 from rag.types import CollectionSpec
 
-CHUNK_TOKENS, CHUNK_OVERLAP = 400, 50
-SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP = 200, 30
 FAILURE_KEPT_SECONDS = 60.0
 """For so long after a failure the hub is not asked again for the embedder of a collection."""
 
@@ -37,13 +37,14 @@ class ModelShelf:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._embedders: dict[str, Embedder] = {}
+        self._local: dict[str, LocalEmbedder] = {}
+        self._provided: dict[str, Embedder] = {}
         self._fetching_embedder = threading.Lock()
         self._failures: dict[str, tuple[float, str]] = {}
 
-    def bundled(self) -> Embedder:
+    def bundled(self) -> LocalEmbedder:
         """Return the embedder that ships with the project."""
-        return self._embedder(bundled_model())
+        return self._local_embedder(bundled_model())
 
     def embedder_of(self, spec: CollectionSpec, progress: Progress = lambda done, total: None) -> Embedder:
         """Return the embedder a collection is pinned to, downloaded if its files are gone.
@@ -51,25 +52,12 @@ class ModelShelf:
         Raises CollectionError with the ways out when EMBED_MODEL asks for another or it cannot be had, and whatever
         `progress` raises.
         """
-        choice = self._settings.embed_model
-        if choice != "auto":
-            files = find_model("embedder", choice, self._settings)
-            wanted = files.name if files else hub_model("embedder", choice).name
-            if wanted != spec.embedder:
-                back = "EMBED_MODEL to the folder with that model" if "@" in spec.embedder else "EMBED_MODEL=auto"
-                raise CollectionError(
-                    f"The collection {spec.name!r} was made with the embedder {spec.embedder}, and EMBED_MODEL asks "
-                    f"for {wanted}: vectors of two models cannot be compared. Set {back} to go on with it, or re-index "
-                    "the collection on the Library page."
-                )
-        elif "@" in spec.embedder:
-            raise CollectionError(
-                f"The collection {spec.name!r} was made with a model from a folder ({spec.embedder}): set EMBED_MODEL "
-                "to that folder, or re-index the collection on the Library page."
-            )
-        else:
-            files = bundled_model() if spec.embedder == BUNDLED_NAME else None
-        return self._embedder(files or self._pinned_files(spec, progress))
+        connect = find_provider(spec.embedder)
+        if connect is None:
+            return self._local_embedder(self._files_of(spec, progress))
+        if self._settings.embed_model not in ("auto", spec.embedder):
+            raise _another(spec, self._name_of_choice())
+        return self._provided_embedder(spec.embedder, connect)
 
     def embedder_for_new_collection(self, progress: Progress = lambda done, total: None) -> Embedder:
         """Decide the embedder of a new collection; under auto the bundled one stands in for want of a better.
@@ -77,6 +65,9 @@ class ModelShelf:
         Raises ModelError when a model chosen by name cannot be had.
         """
         choice = self._settings.embed_model
+        connect = find_provider(choice)
+        if connect is not None:
+            return self._provided_embedder(choice, connect)
         name = DEFAULTS["embedder"] if choice == "auto" else choice
         files = find_model("embedder", name, self._settings)
         if files is None:
@@ -87,7 +78,30 @@ class ModelShelf:
                     raise
                 log.info("%s The bundled embedder is used.", error)
                 files = bundled_model()
-        return self._embedder(files)
+        return self._local_embedder(files)
+
+    def _name_of_choice(self) -> str:
+        """Return the name of the embedder that EMBED_MODEL asks for."""
+        choice = self._settings.embed_model
+        if find_provider(choice) is not None:
+            return choice
+        files = find_model("embedder", choice, self._settings)
+        return files.name if files else hub_model("embedder", choice).name
+
+    def _files_of(self, spec: CollectionSpec, progress: Progress) -> ModelFiles:
+        """Return the files of the local model that a collection is pinned to."""
+        choice = self._settings.embed_model
+        if choice != "auto" and (wanted := self._name_of_choice()) != spec.embedder:
+            raise _another(spec, wanted)
+        if spec.embedder == BUNDLED_NAME:
+            return bundled_model()
+        if "@" in spec.embedder and choice == "auto":
+            raise CollectionError(
+                f"The collection {spec.name!r} was made with a model from a folder ({spec.embedder}): set EMBED_MODEL "
+                "to that folder, or re-index the collection on the Library page."
+            )
+        files = None if choice == "auto" else find_model("embedder", choice, self._settings)
+        return files or self._pinned_files(spec, progress)
 
     def _pinned_files(self, spec: CollectionSpec, progress: Progress) -> ModelFiles:
         """Return the files of the hub model that a collection is pinned to, fetched if need be."""
@@ -127,26 +141,26 @@ class ModelShelf:
         finally:
             self._fetching_embedder.release()
 
-    def _embedder(self, files: ModelFiles) -> Embedder:
+    def _local_embedder(self, files: ModelFiles) -> LocalEmbedder:
         with self._lock:
-            held = self._embedders.get(files.name)
+            held = self._local.get(files.name)
             if held is None or held.files != files:
                 # The bundled model is int8, which accelerators have no arithmetic for.
                 provider = "cpu" if files.source == "bundled" else self._settings.model_provider
-                held = self._embedders[files.name] = Embedder(files, self._settings.model_threads, provider)
+                held = self._local[files.name] = LocalEmbedder(files, self._settings.model_threads, provider)
             return held
 
+    def _provided_embedder(self, name: str, connect: Connect) -> Embedder:
+        with self._lock:
+            if name not in self._provided:
+                self._provided[name] = connect(name, self._settings)
+            return self._provided[name]
 
-def new_spec(name: str, embedder: Embedder) -> CollectionSpec:
-    """Pin a new collection to an embedder, with chunks that leave room for headings in its input.
 
-    Raises ModelError for an embedder whose input is too short to chunk for.
-    """
-    small = embedder.name == BUNDLED_NAME or embedder.max_tokens <= CHUNK_TOKENS + CHUNK_OVERLAP
-    tokens, overlap = (SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP) if small else (CHUNK_TOKENS, CHUNK_OVERLAP)
-    if tokens >= embedder.max_tokens:
-        raise ModelError(
-            f"{embedder.name} reads only {embedder.max_tokens} tokens, and chunks have {tokens}: choose an embedder "
-            "with a longer input."
-        )
-    return CollectionSpec(name, embedder.name, embedder.dimension, tokens, overlap)
+def _another(spec: CollectionSpec, wanted: str) -> CollectionError:
+    back = "EMBED_MODEL to the folder with that model" if "@" in spec.embedder else "EMBED_MODEL=auto"
+    return CollectionError(
+        f"The collection {spec.name!r} was made with the embedder {spec.embedder}, and EMBED_MODEL asks "
+        f"for {wanted}: vectors of two models cannot be compared. Set {back} to go on with it, or re-index "
+        "the collection on the Library page."
+    )

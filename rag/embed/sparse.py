@@ -24,11 +24,11 @@ class Bm25Encoder:
         self._words = _model(qdrant_edge.TokenizerType.Multilingual)
         self._numbers = _model(qdrant_edge.TokenizerType.Word)
 
-    def passages(self, texts: Sequence[str]) -> list[SparseVector]:
+    def weigh_passages(self, texts: Sequence[str]) -> list[SparseVector]:
         """Return each text's saturated and length-normalised term frequencies (k1 = 1.2, b = 0.75, mean 256 terms)."""
         return [self._passage(text) for text in texts]
 
-    def question(self, text: str) -> SparseVector:
+    def weigh_question(self, text: str) -> SparseVector:
         """Return the text's distinct terms with weight 1; without terms of its own (stop words only) it is empty."""
         terms = _weights(self._words.embed_query(text)) | self._number_terms(text)
         return SparseVector(indices=list(terms), values=list(terms.values()))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.config import Settings
+from rag.embed.providers import find_provider
 from rag.errors import ResiftError
 from rag.evaluation.runs.corpus import corpus_digest
 from rag.exports.privacy import Privacy, model_name
@@ -139,6 +140,8 @@ def _reranker_files(pipeline: Pipeline, name: str) -> ModelFiles | None:
 
 def embedder_model(pipeline: Pipeline, name: str) -> Record:
     """Return the model that a collection or a run was embedded with."""
+    if find_provider(name) is not None:
+        return _model(Privacy(pipeline.settings)(name), "service")
     try:
         return _of_files(name, find_model("embedder", name, pipeline.settings))
     except ResiftError:  # a folder's model, whose name has the hash of its weights

@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed.local import Span
 from rag.embed.sparse import Bm25Encoder
+from rag.tokens.base import Span
 from rag.tokens.compression import compress, decompress
 from rag.tokens.passages import PassageTokens
 from rag.types import Chunk
@@ -67,8 +67,8 @@ class Heat:
 def match_words(tokens: PassageTokens, words: Bm25Encoder, question: str, chunk: Chunk) -> Heat:
     """Compare a question with a passage as the late interaction of `tokens` does, and lay the match out by words."""
     encoder, passage = tokens.encoder, chunk.passage
-    asked = tokens.question(question)
-    (read,) = encoder.passages([passage])
+    asked = tokens.encode_question(question)
+    (read,) = encoder.encode_passages([passage])
     cosines, own = _cosines(asked, read, tokens.stored([chunk])[0])
     question_spans, passage_spans = encoder.question_spans(question), encoder.passage_spans(passage)
     rows, columns = _words(question, question_spans), _words(passage, passage_spans)
@@ -161,7 +161,7 @@ def _grouped(words: Sequence[tuple[Span, list[int]]]) -> tuple[list[int], list[i
 
 @lru_cache(maxsize=KEPT_WORDS)
 def _has_content(words: Bm25Encoder, word: str) -> bool:
-    return bool(words.question(word).indices)
+    return bool(words.weigh_question(word).indices)
 
 
 def _read_until(text: str, spans: Sequence[Span | None]) -> int:

@@ -206,4 +206,4 @@ def _near_duplicate(hit: Hit, first: Hit) -> Reason | None:
 
 def _terms(text: str, words: Bm25Encoder) -> set[int]:
     """Return what the keyword search compares: stemmed words, without those that every text has."""
-    return set(words.question(text).indices)
+    return set(words.weigh_question(text).indices)

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed.local import Embedder, TokenVectors
+from rag.embed.local import LocalEmbedder
 from rag.embed.sparse import Bm25Encoder
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.blend import standardise
 from rag.rerank.pace import Pace
 from rag.tokens.base import TokenEncoder
-from rag.tokens.bundled import BundledTokenEncoder
+from rag.tokens.bundled import BundledTokenEncoder, TokenVectors
 from rag.tokens.compression import compress, max_sims
 from rag.tokens.passages import PassageTokens
 from rag.tokens.store import TokenStore
@@ -53,8 +53,7 @@ class LateInteractionReranker:
     weak_below = 0.58
     keeps_scores = False
 
-    def __init__(self, embedder: Embedder, words: Bm25Encoder, store: TokenStore) -> None:
-        self._embedder = embedder
+    def __init__(self, embedder: LocalEmbedder, words: Bm25Encoder, store: TokenStore) -> None:
         self._words = words
         self._encoder = BundledTokenEncoder(embedder)
         self.tokens = PassageTokens(self._encoder, store)
@@ -64,7 +63,7 @@ class LateInteractionReranker:
 
     def warm_up(self) -> None:
         """Load the model, and time the comparison with passages of the usual size, so that it can be foreseen."""
-        vectors = self.tokens.encoder.question("warm up " * 8)
+        vectors = self.tokens.encoder.encode_question("warm up " * 8)
         passages = [compress(np.tile(vectors, (8, 1))[:USUAL_TOKENS])] * USUAL_PASSAGES
         began = time.perf_counter()
         max_sims(vectors, passages)
@@ -98,8 +97,8 @@ class LateInteractionReranker:
         """
         hits = [ranked.hit for ranked in kept]
         similarities, _ = self._matcher.similarities(self._question(question), hits, Deadline(math.inf))
-        words = set(self._words.question(question).indices)
-        passages = self._words.passages([hit.chunk.passage for hit in hits])
+        words = set(self._words.weigh_question(question).indices)
+        passages = self._words.weigh_passages([hit.chunk.passage for hit in hits])
         for similarity, passage in zip(similarities, passages, strict=True):
             coverage = len(words.intersection(passage.indices)) / len(words) if words else 0.0
             if ((similarity or 0.0) + coverage) / 2 >= SUPPORTED_FROM:
@@ -115,7 +114,7 @@ class LateInteractionReranker:
         with self._lock:
             known = {text: self._cache[text] for text in texts if text in self._cache}
         missing = [text for text in dict.fromkeys(texts) if text not in known]
-        known |= zip(missing, self._embedder.token_vectors(missing), strict=True)
+        known |= zip(missing, self._encoder.token_vectors(missing), strict=True)
         with self._lock:
             for text in texts:
                 self._cache[text] = known[text]
@@ -143,13 +142,13 @@ class ColbertReranker:
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return MaxSim as `order` and as `relevance`."""
-        similarities, note = self._matcher.similarities(self.tokens.encoder.question(question), hits, deadline)
+        similarities, note = self._matcher.similarities(self.tokens.encoder.encode_question(question), hits, deadline)
         scores = (None if each is None else RerankScore(each, clip(each)) for each in similarities)
         return Scored(tuple(scores), note=note)
 
     def warm_up(self) -> None:
         """Load the model."""
-        self.tokens.encoder.question("warm up")
+        self.tokens.encoder.encode_question("warm up")
 
     def predicted_ms(self, passages: int) -> float | None:
         """Return how long passages take whose vectors are stored; None before a question was asked of such."""

@@ -12,7 +12,7 @@ from itertools import islice
 from rag.answer.prompt import condense_messages, is_chinese
 from rag.answer.writer import AnswerStream, answer
 from rag.config import Settings
-from rag.embed.local import Embedder
+from rag.embed.base import Embedder
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError, UnavailableError
@@ -105,7 +105,7 @@ class Pipeline:
         candidates = candidates or self.settings.rerank_candidates
         watch = Stopwatch()
         with watch.stage("embed question"):
-            dense, bm25 = embedder.question(question), self.words.question(question)
+            dense, bm25 = embedder.embed_question(question), self.words.weigh_question(question)
         with watch.stage("recall"):
             hits = recall(
                 index,
@@ -211,8 +211,8 @@ class Pipeline:
     def _recall(self, index: Index, question: str) -> tuple[Hit, ...]:
         return recall(
             index,
-            self.shelf.embedder_of(index.spec, _only_what_is_here).question(question),
-            self.words.question(question),
+            self.shelf.embedder_of(index.spec, _only_what_is_here).embed_question(question),
+            self.words.weigh_question(question),
             limit=self.settings.recall_limit,
             candidates=self.settings.rerank_candidates,
         )

@@ -1,4 +1,4 @@
-"""What makes token vectors."""
+"""What makes token vectors, and what these are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed.local import Span
+Span = tuple[int, int]
+"""Where a token begins and ends in its text, in characters."""
 
 
 class TokenEncoder(Protocol):
@@ -18,10 +19,10 @@ class TokenEncoder(Protocol):
     def name(self) -> str:
         """Name of the vector space: what was made under another name is never compared."""
 
-    def question(self, text: str) -> NDArray[np.float32]:
+    def encode_question(self, text: str) -> NDArray[np.float32]:
         """Return the vectors of a question."""
 
-    def passages(
+    def encode_passages(
         self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
     ) -> list[NDArray[np.float32]]:
         """Return the vectors of each passage; `after_batch` is told how many are done and may raise."""
@@ -31,3 +32,10 @@ class TokenEncoder(Protocol):
 
     def passage_spans(self, text: str) -> list[Span | None]:
         """Return where each of a passage's vectors stands in it; None for a mark that the model adds."""
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return vectors of shape (count, dimension) brought to length 1."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return scaled

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed.local import Span, part_bounds, parts_of, unit
 from rag.errors import ModelError, RerankError
 from rag.models.batching import run_in_micro_batches
 from rag.models.files import ModelFiles, load_tokenizer
 from rag.models.loading import SESSION, LoadedOnce, execution_providers
 from rag.models.transformer import failure_of
+from rag.tokens.base import Span, unit
+from rag.tokens.parts import part_bounds, parts_of
 
 if TYPE_CHECKING:
     from fastembed import LateInteractionTextEmbedding
@@ -35,11 +36,11 @@ class ColbertEncoder:
         self._workers = threads or os.cpu_count() or 1
         self._model = LoadedOnce(files, self._load)
 
-    def question(self, text: str) -> NDArray[np.float32]:
+    def encode_question(self, text: str) -> NDArray[np.float32]:
         """Return the vectors of a question, padded with mask tokens where the model was trained with that."""
         return self._run(lambda model: next(iter(model.query_embed(text))))
 
-    def passages(
+    def encode_passages(
         self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
     ) -> list[NDArray[np.float32]]:
         """Return the vectors of each passage's tokens; the model decides which, and most leave out punctuation.

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.tokens.base import unit
+
 MAX_BYTES = 10_000
 """What a passage's vectors take at most."""
 
@@ -70,5 +72,4 @@ def _pool(vectors: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     order = np.argsort(clusters, kind="stable")
     starts = np.flatnonzero(np.diff(clusters[order], prepend=0))
     sums = np.add.reduceat(vectors[order], starts, axis=0)
-    means: NDArray[np.float32] = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-    return means
+    return unit(sums)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed.local import Embedder
+from rag.embed.base import Embedder
 from rag.errors import UnavailableError
 from rag.tokens.base import TokenEncoder
 from rag.tokens.bundled import BundledTokenEncoder
@@ -30,7 +30,7 @@ class PassageTokens:
         self.store = store
         self._question = lru_cache(KEPT_QUESTIONS)(self._read_question)
 
-    def question(self, text: str) -> NDArray[np.float32]:
+    def encode_question(self, text: str) -> NDArray[np.float32]:
         """Return a question's vectors, which are kept for a while and cannot be changed.
 
         Not for what is timed: a reranker's time includes that of reading the question.
@@ -38,7 +38,7 @@ class PassageTokens:
         return self._question(text)
 
     def _read_question(self, text: str) -> NDArray[np.float32]:
-        vectors = self.encoder.question(text)
+        vectors = self.encoder.encode_question(text)
         vectors.setflags(write=False)
         return vectors
 
@@ -71,9 +71,8 @@ class PassageTokens:
         self.store.write(self.encoder.name, _rows(chunks, compressed), collection)
 
     def _encode(self, chunks: Sequence[Chunk], after_batch: Callable[[int], None]) -> list[bytes]:
-        return [
-            compress(vectors) for vectors in self.encoder.passages([chunk.passage for chunk in chunks], after_batch)
-        ]
+        passages = [chunk.passage for chunk in chunks]
+        return [compress(vectors) for vectors in self.encoder.encode_passages(passages, after_batch)]
 
 
 def embed_chunks(
@@ -90,10 +89,10 @@ def embed_chunks(
     passages = [chunk.passage for chunk in chunks]
     encoder = tokens.encoder
     if isinstance(encoder, BundledTokenEncoder) and encoder.embedder is embedder:
-        vectors = embedder.token_vectors(passages, after_batch)
+        vectors = encoder.token_vectors(passages, after_batch)
         tokens.keep(chunks, collection, [encoder.project(each.tokens) for each in vectors])
         return np.stack([each.mean for each in vectors])
-    dense = embedder.passages(passages, after_batch)
+    dense = embedder.embed_passages(passages, after_batch)
     # The chunks are embedded already: this tells nothing of how many are done, and lets the caller stop.
     tokens.prepare(chunks, collection, lambda done: after_batch(len(chunks)))
     return dense

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from rag.embed.local import Embedder
+from rag.embed.base import Embedder
+from rag.embed.chunk import chunk_document
 from rag.evaluation.runs.index import CHUNKS_PER_WRITE, NAME_CHARACTERS, Indexed
-from rag.retrieval.chunk import chunk_document
 from rag.retrieval.pipeline import Pipeline
 from rag.store.base import Index
 from rag.tokens.passages import embed_chunks
@@ -68,11 +68,11 @@ def _add(
     check: Callable[[], None],
 ) -> None:
     tokens = pipeline.rerankers.late_interaction.tokens
-    chunks = chunk_document(document, index.spec, embedder.tokenizer, check)
+    chunks = chunk_document(document, index.spec, embedder, check)
     for start in range(0, len(chunks), CHUNKS_PER_WRITE):
         part = chunks[start : start + CHUNKS_PER_WRITE]
         dense = embed_chunks(embedder, tokens, part, index.spec.name, lambda done: check())
-        index.stage(part, dense, pipeline.words.passages([chunk.passage for chunk in part]))
+        index.stage(part, dense, pipeline.words.weigh_passages([chunk.passage for chunk in part]))
     index.publish(replace(entry, chunks=len(chunks)))
 
 

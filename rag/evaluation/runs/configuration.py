@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rag.embed.local import Embedder
-from rag.embed.shelf import new_spec
+from rag.embed.base import Embedder
+from rag.embed.chunk import HEADING_TOKENS, new_spec
 from rag.errors import InputError
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from rag.rerank.listwise import STEP, WINDOW
 from rag.rerank.services import find_service, names_service
-from rag.retrieval.chunk import HEADING_TOKENS
 from rag.types import CollectionSpec
 
 NO_RERANKER = "none"

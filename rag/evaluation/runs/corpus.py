@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Protocol
 
-from rag.embed.local import Embedder
-from rag.embed.shelf import ModelShelf, new_spec
+from rag.embed.base import Embedder
+from rag.embed.chunk import new_spec
+from rag.embed.shelf import ModelShelf
 from rag.errors import CollectionError, InputError
 from rag.evaluation.runs.collection_index import Reader, index_collection
 from rag.evaluation.runs.configuration import Configuration, cut_for

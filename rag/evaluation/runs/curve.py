@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 from rag.config import Settings
-from rag.embed.local import Embedder
+from rag.embed.base import Embedder
 from rag.errors import InputError, RerankError
 from rag.evaluation.runs.corpus import labels_of
 from rag.evaluation.runs.metrics import MAIN, Comparison, Measurer, compare
@@ -232,7 +232,7 @@ class _Ruler:
     def _pools(self, question: str) -> dict[int, tuple[Hit, ...]]:
         """Return the fused order at each step, as a search for so many candidates makes it; searched once."""
         recall_limit = self._pipeline.settings.recall_limit
-        dense, bm25 = self._embedder.question(question), self._pipeline.words.question(question)
+        dense, bm25 = self._embedder.embed_question(question), self._pipeline.words.weigh_question(question)
         furthest = max(recall_limit, self._spec.steps[-1])
         by_meaning = self._index.search_dense(dense, furthest)
         by_words = search_words(self._index, bm25, furthest)

@@ -8,13 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rag.config import Settings
-from rag.embed.local import Embedder
-from rag.embed.shelf import new_spec
+from rag.embed.base import Embedder
+from rag.embed.chunk import chunk_document, new_spec
 from rag.errors import CollectionError, InputError
 from rag.evaluation.runs.progress import Progress, Say
 from rag.evaluation.sets.beir import CORPUS, Record
 from rag.evaluation.sets.dataset import Dataset
-from rag.retrieval.chunk import chunk_document
 from rag.retrieval.pipeline import Pipeline
 from rag.store.base import Index, VectorStore
 from rag.tokens.passages import embed_chunks
@@ -68,7 +67,7 @@ def open_index(
     progress = Progress(say, "Documents indexed")
     for batch, documents in _batches(dataset, index.spec, embedder):
         dense = embed_chunks(embedder, tokens, batch, spec.name)
-        index.stage(batch, dense, pipeline.words.passages([chunk.passage for chunk in batch]))
+        index.stage(batch, dense, pipeline.words.weigh_passages([chunk.passage for chunk in batch]))
         written += len(batch)
         progress.done(documents, dataset.documents)
         indexed(documents, dataset.documents)
@@ -127,4 +126,4 @@ def _chunks(record: Record, spec: CollectionSpec, embedder: Embedder) -> Sequenc
     if not section.text:
         return []
     document = Document(record.id, record.id, "beir", len(record.text), (section,))
-    return chunk_document(document, spec, embedder.tokenizer)
+    return chunk_document(document, spec, embedder)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rag.embed.local import Embedder
+from rag.embed.base import Embedder
 from rag.embed.sparse import Bm25Encoder
 from rag.retrieval.recall import fuse, merge, search_words
 from rag.store.base import Found, Index
@@ -68,10 +68,10 @@ class Searcher:
         """
         reach, watch = self._reach, Stopwatch()
         with watch.stage(DENSE):
-            dense = self._embedder.question(question)
+            dense = self._embedder.embed_question(question)
             by_meaning = _but(self._index.search_dense(dense, reach.recalled), without)
         with watch.stage(BM25):
-            bm25 = self._words.question(question)
+            bm25 = self._words.weigh_question(question)
             by_words = _but(search_words(self._index, bm25, reach.recalled), without)
         with watch.stage(FUSED):
             hits = merge(self._index, by_meaning, by_words, dense, bm25, candidates=reach.candidates)

@@ -158,8 +158,8 @@ def _reply(chat: ChatModel, chunk: Chunk, work: Work) -> str:
 
 def _answered(pipeline: Pipeline, index: Index, chunk: Chunk, question: str) -> bool:
     """Ask the reranker whether a passage answers a question; the offline one where it cannot be used."""
-    dense = pipeline.shelf.embedder_of(index.spec).question(question)
-    bm25 = pipeline.words.question(question)
+    dense = pipeline.shelf.embedder_of(index.spec).embed_question(question)
+    bm25 = pipeline.words.weigh_question(question)
     scores = index.scores([chunk.id], dense, bm25)
     if chunk.id not in scores:
         raise CollectionError("The collection changed meanwhile: resume the drafting.")

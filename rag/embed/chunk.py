@@ -1,0 +1,102 @@
+"""Cut documents into chunks that fit the embedder, counted in its own tokens."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rag.embed.base import Embedder, TokenCounter
+from rag.errors import ModelError
+from rag.models.files import BUNDLED_NAME
+from rag.types import Chunk, CollectionSpec, Document, chunk_id
+
+if TYPE_CHECKING:
+    from llama_index.core.node_parser import SentenceSplitter
+
+CHUNK_TOKENS, CHUNK_OVERLAP = 400, 50
+SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP = 200, 30
+HEADING_TOKENS = 40
+"""Tokens of a chunk's heading path that are embedded with it; a chunk and its heading fit the embedder together."""
+
+PIECE = re.compile(r".+?(?:[.!?…]+[\"')\]”’]*(?=\s)|[。！？；]+[”’」』）]*|\n|$)\s*", re.DOTALL)
+"""A sentence of a Latin or Chinese text, or a line, with the white space after it: pieces join to the whole text."""
+
+WORD = re.compile(r"[^\W\u2e80-\uffff]+|\S")
+"""A word of a script with spaces, or a single character."""
+
+
+def new_spec(name: str, embedder: Embedder) -> CollectionSpec:
+    """Pin a new collection to an embedder, with chunks that leave room for headings in its input.
+
+    Raises ModelError for an embedder whose input is too short to chunk for.
+    """
+    small = embedder.name == BUNDLED_NAME or embedder.max_tokens <= CHUNK_TOKENS + CHUNK_OVERLAP
+    tokens, overlap = (SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP) if small else (CHUNK_TOKENS, CHUNK_OVERLAP)
+    if tokens >= embedder.max_tokens:
+        raise ModelError(
+            f"{embedder.name} reads only {embedder.max_tokens} tokens, and chunks have {tokens}: choose an embedder "
+            "with a longer input."
+        )
+    return CollectionSpec(name, embedder.name, embedder.dimension, tokens, overlap)
+
+
+def chunk_document(
+    document: Document,
+    spec: CollectionSpec,
+    counter: TokenCounter,
+    before_section: Callable[[], None] = lambda: None,
+) -> list[Chunk]:
+    """Return the document's chunks in reading order; none crosses a page or a heading.
+
+    Chunks are at most `spec.chunk_tokens` long and overlap by up to `spec.chunk_overlap`. `before_section` may raise.
+    """
+    marks = counter.count_tokens("")
+
+    def count(text: str) -> int:
+        return counter.count_tokens(text) - marks
+
+    splitter = _splitter(spec, count)
+    chunks: list[Chunk] = []
+    for section in document.sections:
+        before_section()
+        heading = _shortened(section.heading, count)
+        for text in splitter.split_text(section.text):
+            chunks.append(
+                Chunk(
+                    id=chunk_id(document.id, len(chunks)),
+                    document_id=document.id,
+                    document=document.name,
+                    index=len(chunks),
+                    text=text,
+                    page=section.page,
+                    heading=heading,
+                )
+            )
+    return chunks
+
+
+def split_pieces(text: str) -> list[str]:
+    """Split into sentences and lines without losing a character."""
+    return PIECE.findall(text)
+
+
+def _splitter(spec: CollectionSpec, count: Callable[[str], int]) -> SentenceSplitter:
+    from llama_index.core.node_parser import SentenceSplitter
+
+    return SentenceSplitter(
+        chunk_size=spec.chunk_tokens,
+        chunk_overlap=spec.chunk_overlap,
+        # Only the length of what this returns is looked at.
+        tokenizer=lambda text: range(count(text)),
+        paragraph_separator="\n\n",
+        chunking_tokenizer_fn=split_pieces,
+    )
+
+
+def _shortened(heading: str, count: Callable[[str], int]) -> str:
+    """Keep the end of a heading path, which is nearest to the text."""
+    starts = [0, *(word.start() for word in WORD.finditer(heading)), len(heading)]
+    fits = bisect_left(starts, True, key=lambda start: count(heading[start:]) <= HEADING_TOKENS)
+    return heading[starts[fits] :]
