@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,15 @@ ROOM = 4 * 1024**3
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what tests write in memory, if TMPDIR names no other place: on a disk they wait at every commit."""
+    """Keep what tests write in memory, if TMPDIR names no other place, and let interrupts interrupt.
+
+    On a disk, tests wait at every commit.
+    """
     if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="resift-tests-", dir=MEMORY)
         config.add_cleanup(partial(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True))
+    # In the background or under nohup it may be ignored, and processes that tests start and interrupt inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

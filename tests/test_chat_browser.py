@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser import REPOSITORY, at_rest, serve, visit
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
+from tests.waiting import wait_until
 
 WORK_MS = 60_000
 QUESTION = "Which drinks raise blood sugar?"
@@ -56,10 +56,12 @@ def box(page: Page) -> Locator:
 
 def begin_to_write(page: Page) -> None:
     """Press / until it is heard, which a page that was just loaded does a moment later than it is seen."""
-    ends = time.monotonic() + WORK_MS / 1000
-    while not box(page).evaluate("box => box === document.activeElement"):
-        assert time.monotonic() < ends
+
+    def pressed() -> bool:
         page.keyboard.press("/")
+        return bool(box(page).evaluate("box => box === document.activeElement"))
+
+    wait_until(pressed)
 
 
 def test_after_an_answer_the_focus_is_in_the_question_box(page: Page) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from rag.models.downloads import Download, Downloads
 from rag.models.files import DEFAULTS, find_model
 from tests.models import HubServer
 from tests.parts import offline_settings
+from tests.waiting import wait_until
 
 BGE = DEFAULTS["reranker"]
 
@@ -23,8 +23,9 @@ def online(tmp_path: Path, hub: HubServer) -> Settings:
 
 def ended(downloads: Downloads, name: str = BGE) -> Download:
     """Wait for a download to end and return how it did."""
-    while (held := downloads.get(name)) is None or held.state == "running":
-        time.sleep(0.01)
+    wait_until(lambda: (held := downloads.get(name)) is not None and held.state != "running")
+    held = downloads.get(name)
+    assert held is not None
     return held
 
 

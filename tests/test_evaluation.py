@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Hit, RankedHit, RerankScore
 from tests.beir import write_set
 from tests.parts import offline_settings
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 LABELLED_SETS = os.environ.get("RESIFT_EVAL", "")
@@ -336,8 +336,7 @@ def test_an_interrupted_evaluation_ends_quietly(tmp_path: Path) -> None:
     ) as child:
         assert child.stderr is not None
         assert "Indexing 500 documents" in child.stderr.readline()
-        while not (tmp_path / "data" / "evaluation" / "token_vectors.sqlite").exists():
-            time.sleep(0.02)
+        wait_until((tmp_path / "data" / "evaluation" / "token_vectors.sqlite").exists)
         child.send_signal(signal.SIGINT)
         printed, errors = child.communicate(timeout=60)
     assert child.returncode == 130

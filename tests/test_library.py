@@ -8,18 +8,18 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ingest.jobs import Jobs, JobState
+from ingest.jobs import Job, Jobs, JobState
 from ingest.library import Library
 from rag.errors import CollectionError, FileRefusedError, SettingError, UnavailableError
 from rag.models.files import BUNDLED_NAME
 from tests.parts import ingest, offline_settings, open_library
 from tests.qdrant_http import QdrantHttp
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 HEAT = "# Heat\n\nTake the phone out of the sun and switch it off until it has cooled.\n"
@@ -149,6 +149,17 @@ def test_a_cancelled_job_leaves_nothing_and_can_be_retried(library: Library) -> 
     assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
+def begun(library: Library, job: Job, passages: int = 1) -> bool:
+    """Tell whether so many passages of a file have been embedded, or its job has ended."""
+    now = library.jobs.get(job.id)
+    return now is None or now.ended or now.chunks_done >= passages
+
+
+def has_ended(jobs: Jobs, job: Job) -> bool:
+    now = jobs.get(job.id)
+    return now is None or now.ended
+
+
 LONG = "\n\n".join(f"# Part {n}\n\nThis part says something about water and heat." for n in range(400))
 """As Markdown, 400 short passages."""
 SHORTER = LONG[: LONG.index("# Part 160")]
@@ -159,8 +170,7 @@ def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: 
     job = library.add("documents", "long.md", io.BytesIO(LONG.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
-    while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
-        time.sleep(0.001)
+    wait_until(lambda: begun(library, job))
     library.jobs.cancel(job.id)
     worker.join()
     ended = library.jobs.get(job.id)
@@ -176,8 +186,7 @@ def test_deleting_a_document_does_not_wait_for_another_that_is_being_read(librar
     job = library.add("documents", "long.md", io.BytesIO(LONG.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
-    while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
-        time.sleep(0.001)
+    wait_until(lambda: begun(library, job))
     library.delete("documents", entry.id)
     running = library.jobs.get(job.id)
     assert running is not None
@@ -222,14 +231,13 @@ def test_a_job_whose_end_could_not_be_written_is_marked_as_soon_as_that_works_ag
         jobs.full.set()
         library.start()
         job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-        while (now := jobs.get(job.id)) is not None and not now.ended:
-            time.sleep(0.01)
+        wait_until(lambda: has_ended(jobs, job))
+        now = jobs.get(job.id)
         assert now is not None
         assert now.state == "interrupted"
         jobs.full.clear()
         library.retry(now)
-        while (now := jobs.get(job.id)) is not None and not now.ended:
-            time.sleep(0.01)
+        wait_until(lambda: has_ended(jobs, job))
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
@@ -239,8 +247,7 @@ def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tm
         job = library.add("documents", "long.md", io.BytesIO(SHORTER.encode()))
         worker = threading.Thread(target=library.run_next)
         worker.start()
-        while (now := library.jobs.get(job.id)) is not None and now.chunks_done <= 64 and not now.ended:
-            time.sleep(0.001)
+        wait_until(lambda: begun(library, job, passages=65))
         server.failures += [503] * 1000
         worker.join()
         failed = library.jobs.get(job.id)
@@ -297,9 +304,7 @@ def test_reindexing_beside_the_worker_loses_no_document(tmp_path: Path) -> None:
         for _ in range(3):
             library.reindex("documents")
             library._wake.set()
-        ends = time.monotonic() + 30
-        while any(not job.ended for job in library.jobs.entries()) and time.monotonic() < ends:
-            time.sleep(0.02)
+        wait_until(lambda: all(job.ended for job in library.jobs.entries()))
         assert [entry.name for entry in library.documents("documents")] == [f"{number}.txt" for number in range(6)]
 
 
@@ -319,8 +324,7 @@ def test_a_refused_reindexing_lets_what_it_stopped_go_on(library: Library) -> No
     job = library.add("documents", "long.md", io.BytesIO(SHORTER.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
-    while (now := library.jobs.get(job.id)) is not None and now.chunks_done == 0 and not now.ended:
-        time.sleep(0.001)
+    wait_until(lambda: begun(library, job))
     with pytest.raises(CollectionError, match=r"heat\.md are not on this machine"):
         library.reindex("documents")
     worker.join()
@@ -347,8 +351,7 @@ def test_the_worker_thread_takes_jobs_up_by_itself(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         library.start()
         job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-        while (now := library.jobs.get(job.id)) is not None and not now.ended:
-            time.sleep(0.01)
+        wait_until(lambda: has_ended(library.jobs, job))
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
@@ -369,17 +372,17 @@ def test_files_added_from_many_threads_are_all_kept(tmp_path: Path) -> None:
 
 
 KILLED_WHILE_EMBEDDING = """
-import io, os, signal, sys, threading, time
+import io, os, signal, sys, threading
 from pathlib import Path
 from tests.parts import offline_settings, open_library, ingest
+from tests.waiting import wait_until
 
 with open_library(offline_settings(Path(sys.argv[1]))) as library:
     ingest(library, "documents", "first.txt", "The first file is in before the power goes.")
     job = library.add("documents", "second.md", io.BytesIO(Path(sys.argv[2]).read_bytes()))
     library.add("documents", "third.txt", io.BytesIO(b"The third file was still waiting."))
     threading.Thread(target=library.run_next, daemon=True).start()
-    while library.jobs.get(job.id).chunks_done < 70:
-        time.sleep(0.01)
+    wait_until(lambda: library.jobs.get(job.id).chunks_done >= 70)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from ingest.jobs import Jobs
 from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, chat_input, serve, visit
 from tests.files import pdf
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +29,8 @@ def app(chromium: Browser, data: Path) -> Iterator[Running]:
 
 def wait_until_ingested(data: Path) -> None:
     """Wait for all files to be documents, while nobody looks at the page: it draws a growing library every second."""
-    jobs, ends = Jobs(data), time.monotonic() + 2 * WORK_MS / 1000
-    while any(not job.ended for job in jobs.entries()):
-        assert time.monotonic() < ends
-        time.sleep(0.1)
+    jobs = Jobs(data)
+    wait_until(lambda: all(job.ended for job in jobs.entries()))
 
 
 def open_collection(page: Page, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from rag.tokens.store import TOKENS_FILE, TokenStore
 from service.app import assemble
 from tests.models import HubServer
 from tests.parts import offline_settings, open_library
+from tests.waiting import wait_until
 from tools.random_model import PRESETS, build_random_model
 
 BGE_RERANKER = DEFAULTS["reranker"]
@@ -45,10 +45,7 @@ def rerankers(settings: Settings) -> Rerankers:
 def made_ready(models: Rerankers, samples: Samples = tuple) -> Fetch:
     """Make the reranker ready and return how that ended."""
     models.make_ready(samples)
-    deadline = time.monotonic() + 60
-    while models.fetch is None or models.fetch.moving:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: models.fetch is not None and not models.fetch.moving)
     assert models._worker is not None
     models._worker.join()
     return models.fetch

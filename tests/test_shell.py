@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from ingest.inbox import Inbox
 from rag.database.lock import DataFolderLock
 from tests.parts import offline_settings
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,8 +50,7 @@ def ingesting_while_the_folder_is_held(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
     ) as child:
         inbox = Inbox(offline_settings(data))
-        while not inbox.jobs.entries():
-            time.sleep(0.05)
+        wait_until(inbox.jobs.entries)
         yield child, inbox, lock
     lock.release()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -135,10 +134,8 @@ def test_a_server_that_goes_away_is_said_with_its_address_only() -> None:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     store = ServerStore.connect(f"http://user:password@127.0.0.1:{port}")
-    began = time.monotonic()
     with pytest.raises(UnavailableError) as refused:
         store.names()
-    assert time.monotonic() - began < 10
     sentence = str(refused.value)
     assert sentence.startswith(f"No answer from the Qdrant server at http://127.0.0.1:{port} (")
     assert sentence.endswith("refused): check that it is running and that QDRANT_URL is its address.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer
+from tests.waiting import wait_until
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
@@ -104,10 +104,7 @@ def answer(page: AppTest) -> AppTest:
 
 def finish(page: AppTest) -> AppTest:
     _, writing = page.session_state["lab_writing"]
-    ends = time.monotonic() + WAIT_SECONDS
-    while writing.going:
-        assert time.monotonic() < ends
-        time.sleep(0.02)
+    wait_until(lambda: not writing.going)
     page.run()
     assert not page.exception
     return page
@@ -300,10 +297,7 @@ def test_a_stop_keeps_what_was_written_and_another_try_is_offered(app: App) -> N
         page = press(open_page(app, comparison), "answer-from-both")
         assert "stop-answers" in keys(page)
         _, writing = page.session_state["lab_writing"]
-        ends = time.monotonic() + WAIT_SECONDS
-        while any(writing.text(side) != "One two " for side in ("left", "right")):
-            assert time.monotonic() < ends
-            time.sleep(0.02)
+        wait_until(lambda: all(writing.text(side) == "One two " for side in ("left", "right")))
         page.run()
         assert [text.value for text in page.text] == ["One two", "One two"]
         assert keys(page) == ["stop-answers"]
