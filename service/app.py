@@ -17,11 +17,11 @@ from rag.database.lock import DataFolderLock
 from rag.database.votes import Votes
 from rag.evaluation.runs.curve import KIND as CURVE
 from rag.evaluation.runs.curve import curve_runner
-from rag.evaluation.runs.runner import KIND as RUN
-from rag.evaluation.runs.runner import Runs
+from rag.evaluation.runs.task import KIND as RUN
+from rag.evaluation.runs.task import Runs
 from rag.evaluation.sets.drafting import KIND as DRAFT
 from rag.evaluation.sets.drafting import drafter
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
 from rag.llm import import_client
 from rag.models.catalogue import find
 from rag.models.downloads import Downloads

@@ -14,9 +14,9 @@ from rag.batch.records import KIND as BATCH
 from rag.batch.records import BatchSpec
 from rag.database.lock import DataFolderLock
 from rag.evaluation.runs.configuration import RunSpec, combine
-from rag.evaluation.runs.runner import KIND as RUN
-from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.runs.task import KIND as RUN
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
 from service.app import assemble
 from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library

@@ -11,7 +11,7 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect
 
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
 from tests.browser import REPOSITORY, serve, visit
 from tests.llm_server import LlmServer, Reply

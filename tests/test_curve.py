@@ -23,9 +23,9 @@ from rag.evaluation.runs.curve import (
     steps_for,
 )
 from rag.evaluation.runs.metrics import Measurer
-from rag.evaluation.sets.labelled import QuestionSet
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, judgments, target_of, units
+from rag.evaluation.sets.types import QuestionSet
 from rag.retrieval.pipeline import Pipeline
 from rag.tasks.store import Task
 from rag.tasks.workers import Tasks

@@ -17,10 +17,10 @@ import pytest
 from rag.database.lock import DataFolderLock
 from rag.errors import RerankError
 from rag.evaluation.figures.report import evaluation_lines, evaluation_record, results
-from rag.evaluation.runs.index import open_index
+from rag.evaluation.runs.indexing import index_dataset
 from rag.evaluation.runs.run import Run, ask, evaluate
 from rag.evaluation.runs.search import Reach, Searcher, reach_of
-from rag.evaluation.sets.dataset import Dataset, read_dataset
+from rag.evaluation.sets.beir import Dataset, read_dataset
 from rag.rerank.base import Deadline, Scored
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Hit, RankedHit, RerankScore
@@ -109,7 +109,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 def searcher(pipeline: Pipeline, dataset: Dataset, candidates: int) -> Searcher:
     embedder = pipeline.shelf.embedder_for_new_collection()
-    index = open_index(dataset, embedder, pipeline, lambda sentence: None)
+    index = index_dataset(dataset, embedder, pipeline, lambda sentence: None)
     return Searcher(index, embedder, pipeline.words, Reach(candidates, recalled=30, measured=100))
 
 
@@ -123,7 +123,7 @@ def test_a_document_counts_once_and_with_its_best_passage(pipeline: Pipeline, da
 
 def test_long_documents_are_cut_as_in_ingestion_under_their_title(pipeline: Pipeline, dataset: Dataset) -> None:
     embedder = pipeline.shelf.embedder_for_new_collection()
-    index = open_index(dataset, embedder, pipeline, lambda sentence: None)
+    index = index_dataset(dataset, embedder, pipeline, lambda sentence: None)
     chunks = index.chunks(dataset.digest)
     pieces = [chunk for chunk in chunks if chunk.document == "long"]
     assert len(pieces) > 2
@@ -183,12 +183,12 @@ def test_an_index_is_used_again_for_the_same_documents_and_built_anew_when_it_is
     small = read_dataset(write_set(tmp_path, {"a": "Rain falls."}, {"q": "Rain?"}, [("q", "a", 1)]))
     embedder = pipeline.shelf.embedder_for_new_collection()
     said: list[str] = []
-    index = open_index(small, embedder, pipeline, said.append)
+    index = index_dataset(small, embedder, pipeline, said.append)
     assert "Indexing 1 documents" in said[0]
-    assert open_index(small, embedder, pipeline, said.append) is index
+    assert index_dataset(small, embedder, pipeline, said.append) is index
     assert "is used again" in said[-1]
     index.remove(small.digest)
-    rebuilt = open_index(small, embedder, pipeline, said.append)
+    rebuilt = index_dataset(small, embedder, pipeline, said.append)
     assert any("is not whole: it is built anew" in sentence for sentence in said)
     assert rebuilt.count() == 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import InputError
-from rag.evaluation.sets.dataset import read_dataset
+from rag.evaluation.sets.beir import read_dataset
 from tests.beir import lines, write_set
 
 DOCUMENTS = {"d1": ("Heat", "Switch the phone off."), "d2": "Drink water.", "d3": "Walk after meals."}

@@ -11,7 +11,7 @@ from rag.evaluation.figures.wins import labelled_wins
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, to_record
-from rag.evaluation.runs.runner import KIND
+from rag.evaluation.runs.task import KIND
 from rag.tasks.store import TaskStore
 
 NONE, QUICK, SLOW = ("none", 40), ("quick", 20), ("slow", 20)

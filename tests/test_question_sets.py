@@ -12,11 +12,10 @@ import pytest
 from rag.errors import InputError
 from rag.evaluation.runs.metrics import Measurer
 from rag.evaluation.sets.drafting import KIND, draft_messages, drafter, read_draft
-from rag.evaluation.sets.labelled import NewQuestion, QuestionSet
-from rag.evaluation.sets.question_sets import QuestionSets
 from rag.evaluation.sets.scores import FEWEST_QUESTIONS, ScoredPassage, ScoreLog, labelled_scores, suggest_threshold
-from rag.evaluation.sets.stale import stale_targets
-from rag.evaluation.sets.targets import Target, answers, judgments, same_passage, target_of, units
+from rag.evaluation.sets.store import QuestionSets
+from rag.evaluation.sets.targets import Target, answers, judgments, same_passage, stale_targets, target_of, units
+from rag.evaluation.sets.types import NewQuestion, QuestionSet
 from rag.retrieval.pipeline import open_pipeline
 from rag.tasks.store import Task
 from rag.tasks.workers import Tasks

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from rag.evaluation.sets.labelled import NewQuestion
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
 from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 

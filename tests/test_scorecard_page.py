@@ -18,9 +18,9 @@ from rag.evaluation.figures.scorecard import Scorecard, scorecard
 from rag.evaluation.runs.configuration import Configuration, RunSpec, combine
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import About, Ran, Row
-from rag.evaluation.runs.runner import KIND
-from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.runs.task import KIND
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
 from rag.tasks.store import Task
 from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply

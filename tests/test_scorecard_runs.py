@@ -21,12 +21,12 @@ from rag.evaluation.runs.configuration import Configuration, RunSpec, combine, r
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, read_about, read_rows
 from rag.evaluation.runs.run import evaluate
-from rag.evaluation.runs.runner import INDEXING, KIND
-from rag.evaluation.sets.beir_files import read_staged
-from rag.evaluation.sets.dataset import read_dataset
-from rag.evaluation.sets.labelled import NewQuestion
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.runs.task import INDEXING, KIND
+from rag.evaluation.sets.beir import read_dataset
+from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
+from rag.evaluation.sets.upload import read_staged
 from rag.retrieval.pipeline import open_pipeline
 from rag.store.folder import MANIFEST
 from rag.tasks.store import Task, TaskStore

@@ -14,11 +14,11 @@ import pytest
 
 from ingest.parse.decoding import decode
 from rag.errors import InputError
-from rag.evaluation.sets.beir_files import LARGEST, has_corpus, keep_staged, read_staged, stage_beir
-from rag.evaluation.sets.labelled import NewQuestion
-from rag.evaluation.sets.question_sets import QuestionSets
-from rag.evaluation.sets.set_files import COLUMNS, Problem, locate, read_set, set_csv, set_jsonl
+from rag.evaluation.sets.files import COLUMNS, Problem, locate, read_set, set_csv, set_jsonl
+from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
+from rag.evaluation.sets.upload import LARGEST, has_corpus, keep_staged, read_staged, stage_beir
 from rag.types import DocumentEntry
 
 TABLE = "question,document,page\nHow do I cool a phone?,care.md,3\n"

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from rag.database.lock import DataFolderLock
 from rag.evaluation.sets.drafting import KIND
-from rag.evaluation.sets.labelled import QuestionSet
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import QuestionSet
 from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from rag.database.lock import DataFolderLock
 from rag.evaluation.runs.configuration import RunSpec, combine
-from rag.evaluation.runs.runner import KIND
-from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.runs.task import KIND
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
 from service.app import App, assemble
 from tests.browser import REPOSITORY, WORK_MS, ask, serve, visit
 from tests.parts import ingest, offline_settings, open_library

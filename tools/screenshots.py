@@ -24,9 +24,9 @@ from rag.batch.records import KIND as BATCH
 from rag.batch.records import BatchSpec
 from rag.database.lock import DataFolderLock
 from rag.evaluation.runs.configuration import RunSpec, combine
-from rag.evaluation.runs.runner import KIND as RUN
-from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.runs.task import KIND as RUN
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
 from service.app import App, assemble
 from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, find_chromium, serve
 from tests.parts import offline_settings, open_library

@@ -16,13 +16,13 @@ from rag.evaluation.figures.report import evaluation_lines, evaluation_record, r
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
 from rag.evaluation.figures.scorecard_record import scorecard_lines, scorecard_record
 from rag.evaluation.runs.configuration import RunSpec, combine
-from rag.evaluation.runs.index import apart
+from rag.evaluation.runs.indexing import apart
 from rag.evaluation.runs.progress import Progress
 from rag.evaluation.runs.rows import read_about, read_rows
 from rag.evaluation.runs.run import Evaluation, evaluate
-from rag.evaluation.runs.runner import KIND, Runs
-from rag.evaluation.sets.dataset import read_dataset
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.runs.task import KIND, Runs
+from rag.evaluation.sets.beir import read_dataset
+from rag.evaluation.sets.store import QuestionSets
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.shell.options import add_data_option, check_number, settings_of
 from rag.tasks.store import Task, TaskStore

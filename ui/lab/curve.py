@@ -6,7 +6,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.evaluation.runs.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
-from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison
 from rag.tasks.store import RESUMABLE, Task
 from rag.types import Retrieval

@@ -11,7 +11,7 @@ from rag.database.votes import Wins
 from rag.errors import ResiftError
 from rag.evaluation.figures.scorecard import CHANCE
 from rag.evaluation.figures.wins import LabelledWins, labelled_wins
-from rag.evaluation.runs.runner import KIND
+from rag.evaluation.runs.task import KIND
 from rag.lab.comparison import Comparison, Move, agreement, moves, rerank_ms
 from rag.models.inventory import readable_size
 from rag.types import Retrieval

@@ -8,8 +8,8 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.evaluation.runs.metrics import Measurer
-from rag.evaluation.sets.labelled import QuestionSet
 from rag.evaluation.sets.targets import Target, answers, judgments, target_of, units
+from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison
 from rag.types import Hit, Retrieval
 from service.app import App

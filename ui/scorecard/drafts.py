@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from rag.evaluation.sets.drafting import KIND
-from rag.evaluation.sets.labelled import LabelledQuestion, QuestionSet
+from rag.evaluation.sets.types import LabelledQuestion, QuestionSet
 from rag.tasks.store import RESUMABLE, Task
 from service.app import App
 from ui.fragment import fragment

@@ -11,7 +11,7 @@ from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
 from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.metrics import MAIN, Comparison
 from rag.evaluation.runs.rows import Ran
-from rag.evaluation.runs.runner import INDEXING, LOADING, MEASURING
+from rag.evaluation.runs.task import INDEXING, LOADING, MEASURING
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.tasks.store import Task

@@ -7,8 +7,8 @@ import streamlit as st
 from rag.errors import ResiftError
 from rag.evaluation.runs.configuration import NO_RERANKER, Configuration, RunSpec, combine, requests_for
 from rag.evaluation.runs.quality import MOST_CALLS
-from rag.evaluation.runs.runner import KIND
-from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.runs.task import KIND
+from rag.evaluation.sets.types import QuestionSet
 from rag.models.inventory import list_models
 from service.app import App
 from ui.choices import MOST_CANDIDATES, choice_names

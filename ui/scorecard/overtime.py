@@ -10,7 +10,7 @@ from rag.evaluation.figures.scorecard import Overtime, Scorecard, overtime, scor
 from rag.evaluation.runs.configuration import RunSpec
 from rag.evaluation.runs.metrics import MAIN, MEASURES
 from rag.evaluation.runs.rows import About, Ran, Row, read_about, read_rows
-from rag.evaluation.runs.runner import KIND
+from rag.evaluation.runs.task import KIND
 from rag.tasks.store import Task
 from service.app import App
 from ui.language import gettext, ngettext

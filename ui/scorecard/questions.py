@@ -7,9 +7,8 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.sets.labelled import LabelledQuestion, Origin, QuestionSet
-from rag.evaluation.sets.stale import Fault, stale_targets
-from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.targets import Fault, Target, stale_targets
+from rag.evaluation.sets.types import LabelledQuestion, Origin, QuestionSet
 from service.app import App
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, place

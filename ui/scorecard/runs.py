@@ -9,7 +9,7 @@ import streamlit as st
 from rag.errors import ResiftError
 from rag.evaluation.figures.scorecard import Scorecard, milliseconds_left, scorecard
 from rag.evaluation.runs.rows import About, Row, read_about, read_rows
-from rag.evaluation.runs.runner import KIND, MEASURING
+from rag.evaluation.runs.task import KIND, MEASURING
 from rag.tasks.store import RESUMABLE, Task
 from service.app import App
 from ui.engine_texts import translate

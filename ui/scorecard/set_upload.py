@@ -13,8 +13,8 @@ import streamlit as st
 
 from ingest.parse.decoding import decode
 from rag.errors import InputError, ResiftError
-from rag.evaluation.sets.beir_files import has_corpus, keep_staged, read_staged, stage_beir
-from rag.evaluation.sets.set_files import COLUMNS, Kind, Problem, SetFile, locate, read_set
+from rag.evaluation.sets.files import COLUMNS, Kind, Problem, SetFile, locate, read_set
+from rag.evaluation.sets.upload import has_corpus, keep_staged, read_staged, stage_beir
 from service.app import App
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence, place

@@ -8,8 +8,8 @@ from functools import partial
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.sets.labelled import QuestionSet
-from rag.evaluation.sets.set_files import set_csv, set_jsonl
+from rag.evaluation.sets.files import set_csv, set_jsonl
+from rag.evaluation.sets.types import QuestionSet
 from service.app import App
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence

@@ -8,7 +8,7 @@ from rag.evaluation.figures.scorecard import versus
 from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.metrics import Comparison
 from rag.evaluation.runs.rows import ABOUT, About, read_about, read_rows
-from rag.evaluation.runs.runner import KIND
+from rag.evaluation.runs.task import KIND
 from rag.tasks.store import TaskStore
 
 

@@ -12,13 +12,12 @@ from rag.embed.base import Embedder
 from rag.embed.chunk import new_spec
 from rag.embed.shelf import ModelShelf
 from rag.errors import CollectionError, InputError
-from rag.evaluation.runs.collection_index import Reader, index_collection
 from rag.evaluation.runs.configuration import Configuration, cut_for
-from rag.evaluation.runs.index import Indexed, open_index
+from rag.evaluation.runs.indexing import Indexed, Reader, index_collection, index_dataset
 from rag.evaluation.runs.search import DEPTH
-from rag.evaluation.sets.dataset import Dataset, read_dataset
-from rag.evaluation.sets.labelled import QuestionSet
+from rag.evaluation.sets.beir import Dataset, read_dataset
 from rag.evaluation.sets.targets import Target, judgments, same_document, units
+from rag.evaluation.sets.types import QuestionSet
 from rag.retrieval.pipeline import Pipeline
 from rag.store.base import Index
 from rag.types import Chunk, DocumentEntry
@@ -161,7 +160,7 @@ class DatasetCorpus:
         else:
             embedder = self._pipeline.shelf.embedder_for_new_collection()
         spec = cut_for(new_spec("", embedder), embedder, configuration)
-        index = open_index(self._dataset, embedder, self._apart, lambda sentence: None, spec=spec, indexed=indexed)
+        index = index_dataset(self._dataset, embedder, self._apart, lambda sentence: None, spec=spec, indexed=indexed)
         return index, embedder
 
 

@@ -15,8 +15,8 @@ from rag.errors import InputError, RerankError
 from rag.evaluation.runs.corpus import labels_of
 from rag.evaluation.runs.metrics import MAIN, Comparison, Measurer, compare
 from rag.evaluation.sets import targets
-from rag.evaluation.sets.labelled import LabelledQuestion
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
+from rag.evaluation.sets.types import LabelledQuestion
 from rag.rerank.attempt import attempt
 from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline

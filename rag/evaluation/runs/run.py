@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rag.config import Settings
-from rag.evaluation.runs.index import open_index
+from rag.evaluation.runs.indexing import index_dataset
 from rag.evaluation.runs.metrics import Measurer
 from rag.evaluation.runs.progress import Progress, Say
 from rag.evaluation.runs.search import FUSED, SEARCHES, Reach, Searched, Searcher, reach_of
-from rag.evaluation.sets.dataset import Dataset
+from rag.evaluation.sets.beir import Dataset
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.base import Reranker
 from rag.retrieval.pipeline import Pipeline
@@ -65,7 +65,7 @@ def evaluate(
             say(run.reason)
     fetching = Progress(say, "Megabytes of the embedder fetched")
     embedder = pipeline.shelf.embedder_for_new_collection(lambda done, total: fetching.done(done >> 20, total >> 20))
-    index = open_index(dataset, embedder, pipeline, say)
+    index = index_dataset(dataset, embedder, pipeline, say)
     passages = index.count()
     reach = reach_of(pipeline.settings.recall_limit, candidates, passages, dataset.documents)
     searcher = Searcher(index, embedder, pipeline.words, reach)

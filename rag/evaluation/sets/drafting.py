@@ -11,7 +11,7 @@ from typing import Any
 
 from rag.answer.prompt import is_chinese, json_line
 from rag.errors import CollectionError, InputError, SettingError, UnavailableError
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import target_of
 from rag.llm import ChatModel, Message, encodable, polled
 from rag.rerank.attempt import attempt, deadline_of

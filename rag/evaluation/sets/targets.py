@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from rag.store.base import Index
 from rag.text.shingles import SHINGLE, shingles, words
-from rag.types import Chunk
+from rag.types import Chunk, DocumentEntry
 
 MOST = 0.5
 """The share of one text's runs of words that must be in the other for both to be the same passage."""
 
 FEWEST_WORDS = 8
 """A passage with fewer words, such as a heading, is found in a longer quote by chance."""
+
+
+Fault = Literal["no document", "replaced", "no passage"]
+"""The document is not there; it is there with other content and the target is all of it; no passage has the quote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +95,31 @@ def judgments(targets: Iterable[Target]) -> dict[str, int]:
     for target in targets:
         graded[target.id] = max(target.grade, graded.get(target.id, 0))
     return graded
+
+
+def stale_targets(targets: Iterable[Target], index: Index | None) -> dict[str, Fault]:
+    """Return what is wrong with the targets that are stale, by their id; None stands for a collection that is gone.
+
+    A quote that a newer version of its document still has is not stale.
+    """
+    there = documents_by_place(index.documents() if index is not None else [])
+    read: dict[str, list[Chunk]] = {}
+    faults: dict[str, Fault] = {}
+    for target in targets:
+        entry = there.get(target.document_id) or there.get(target.document)
+        if entry is None or index is None:
+            faults[target.id] = "no document"
+        elif target.quote or target.page is not None:
+            if entry.id not in read:
+                read[entry.id] = index.chunks(entry.id)
+            if not any(answers(chunk, target) for chunk in read[entry.id]):
+                faults[target.id] = "no passage"
+        elif target.document_id and target.document_id != entry.id:
+            faults[target.id] = "replaced"
+    return faults
+
+
+def documents_by_place(entries: Iterable[DocumentEntry]) -> dict[str, DocumentEntry]:
+    """Return documents by their names and by their ids."""
+    entries = list(entries)
+    return {entry.name: entry for entry in entries} | {entry.id: entry for entry in entries}

@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rag.database.connection import Database, now
-from rag.evaluation.sets.labelled import LabelledQuestion, NewQuestion, Origin, QuestionSet
-from rag.evaluation.sets.question_tables import (
+from rag.evaluation.sets.schema import (
     SCHEMA,
     add_question,
     add_targets,
@@ -21,6 +20,7 @@ from rag.evaluation.sets.question_tables import (
 )
 from rag.evaluation.sets.scores import ScoreLog
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import LabelledQuestion, NewQuestion, Origin, QuestionSet
 from rag.llm import encodable
 
 COUNTED = """

@@ -12,10 +12,19 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from rag.errors import InputError, UnavailableError
-from rag.evaluation.sets.beir import CORPUS, JUDGMENTS, LAYOUT, QUERIES, grades, judgments_path, records
-from rag.evaluation.sets.dataset import Dataset, read_dataset
-from rag.evaluation.sets.labelled import NewQuestion
+from rag.evaluation.sets.beir import (
+    CORPUS,
+    JUDGMENTS,
+    LAYOUT,
+    QUERIES,
+    Dataset,
+    grades,
+    judgments_path,
+    read_dataset,
+    records,
+)
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import NewQuestion
 
 LARGEST = 4 << 30
 """Bytes that an archive may unpack to."""

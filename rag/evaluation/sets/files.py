@@ -12,9 +12,8 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from rag.errors import InputError
-from rag.evaluation.sets.labelled import NewQuestion, QuestionSet
-from rag.evaluation.sets.stale import documents_by_place
-from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.targets import Target, documents_by_place
+from rag.evaluation.sets.types import NewQuestion, QuestionSet
 from rag.llm import encodable
 from rag.text.tables import read_csv, unguarded, write_csv
 from rag.types import DocumentEntry

@@ -10,16 +10,15 @@ from typing import Any
 
 from rag.answer.citations import strip_marks
 from rag.errors import CancelledError, InputError, ResiftError
-from rag.evaluation.runs.collection_index import PREFIX, Reader
 from rag.evaluation.runs.configuration import Configuration, RunSpec, requests_for
 from rag.evaluation.runs.corpus import Corpus, Question, corpus_of
-from rag.evaluation.runs.index import apart
+from rag.evaluation.runs.indexing import PREFIX, Reader, apart
 from rag.evaluation.runs.metrics import Measurer, best_rank
 from rag.evaluation.runs.quality import Quality, judge_answer
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, models_of, read_about, read_rows, row_key, to_record
 from rag.evaluation.runs.search import FUSED, Reach, Searched, Searcher, reach_of
-from rag.evaluation.sets.labelled import QuestionSet
-from rag.evaluation.sets.question_sets import QuestionSets
+from rag.evaluation.sets.store import QuestionSets
+from rag.evaluation.sets.types import QuestionSet
 from rag.rerank.attempt import Attempt, attempt, deadline_of
 from rag.rerank.base import Reranker, rank
 from rag.retrieval.pipeline import Pipeline

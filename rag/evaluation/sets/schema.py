@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 
 from rag.errors import InputError
-from rag.evaluation.sets.labelled import LabelledQuestion, NewQuestion, Origin
 from rag.evaluation.sets.targets import Target
+from rag.evaluation.sets.types import LabelledQuestion, NewQuestion, Origin
 from rag.llm import encodable
 
 LONGEST_NAME = 100
