@@ -91,12 +91,14 @@ class Files:
             size += len(block)
             if size > self._max_mb * 1_000_000:
                 raise FileRefusedError(
-                    f"{name} is larger than {self._max_mb} MB: split it, or raise MAX_FILE_MB if you have the memory."
+                    "{name} is larger than {most} MB: split it, or raise MAX_FILE_MB if you have the memory.",
+                    name=name,
+                    most=self._max_mb,
                 )
             digest.update(block)
             target.write(block)
         if not size:
-            raise FileRefusedError(f"{name} is empty (0 bytes): upload a file that has content.")
+            raise FileRefusedError("{name} is empty (0 bytes): upload a file that has content.", name=name)
         return digest.hexdigest(), size
 
 
@@ -123,6 +125,10 @@ def _disk_errors(name: str, folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise UnavailableError(
-                f"The disk of {folder} is full: {name} was not saved. Make room and upload it again."
+                "The disk of {folder} is full: {name} was not saved. Make room and upload it again.",
+                folder=folder,
+                name=name,
             ) from error
-        raise UnavailableError(f"{name} was not saved in {folder}: {error.strerror or error}.") from error
+        raise UnavailableError(
+            "{name} was not saved in {folder}: {reason}.", name=name, folder=folder, reason=error.strerror or error
+        ) from error

@@ -89,7 +89,7 @@ class Ingestor:
         chunks = chunk_document(document, index.spec, embedder, lambda: self._check_cancel(job))
         if not chunks:
             raise CollectionError(
-                f"{job.name} gave no text to search: check that it is not only pictures or white space."
+                "{name} gave no text to search: check that it is not only pictures or white space.", name=job.name
             )
         self._jobs.move(job.id, "embedding")
         self._stage(job, index, embedder, document, chunks)
@@ -156,7 +156,7 @@ class Ingestor:
     def _stored(self, job: Job) -> Path:
         path = self._files.path(job.collection, job.document_id, job.name)
         if not path.is_file():
-            raise CollectionError(f"The stored copy of {job.name} is gone: upload the file again.")
+            raise CollectionError("The stored copy of {name} is gone: upload the file again.", name=job.name)
         return path
 
     def _stage(self, job: Job, index: Index, embedder: Embedder, document: Document, chunks: Sequence[Chunk]) -> None:

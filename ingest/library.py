@@ -164,8 +164,10 @@ class Library:
         missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]
         if missing:
             raise CollectionError(
-                f"The collection {collection!r} cannot be re-indexed: the files of {', '.join(missing[:5])} are "
-                "not on this machine. Upload them here, or re-index on the machine they were uploaded to."
+                "The collection {collection!r} cannot be re-indexed: the files of {files} are not on this "
+                "machine. Upload them here, or re-index on the machine they were uploaded to.",
+                collection=collection,
+                files=", ".join(missing[:5]),
             )
         return [StoredFile(entry.name, entry.id, entry.size) for entry in entries]
 
@@ -182,7 +184,9 @@ class Library:
                 ends = time.monotonic() + STOP_SECONDS
                 while self._running_jobs(collection, document_id):
                     if time.monotonic() > ends:
-                        raise UnavailableError(f"{stopped[0].name} is still being read: try again in a moment.")
+                        raise UnavailableError(
+                            "{name} is still being read: try again in a moment.", name=stopped[0].name
+                        )
                     time.sleep(STOP_POLL_SECONDS)
                 yield
             finally:

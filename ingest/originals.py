@@ -14,8 +14,9 @@ def read_original(library: Library, settings: Settings, collection: str, entry: 
     path = library.stored_file(collection, entry)
     if path is None:
         raise CollectionError(
-            f"The file of {entry.name} is not on this machine, so it cannot be cut or embedded in another way: upload "
-            "it here, or measure the chunks and the embedder that the collection has."
+            "The file of {name} is not on this machine, so it cannot be cut or embedded in another way: "
+            "upload it here, or measure the chunks and the embedder that the collection has.",
+            name=entry.name,
         )
     return parse_in_child(
         path,

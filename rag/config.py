@@ -126,8 +126,10 @@ def read_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     settings = Settings(**values)
     if settings.rerank_top > settings.rerank_candidates:
         raise SettingError(
-            f"RERANK_TOP is {settings.rerank_top} but only RERANK_CANDIDATES={settings.rerank_candidates} passages are "
-            "reranked: give RERANK_TOP the same number or a smaller one."
+            "RERANK_TOP is {rerank_top} but only RERANK_CANDIDATES={rerank_candidates} passages are "
+            "reranked: give RERANK_TOP the same number or a smaller one.",
+            rerank_top=settings.rerank_top,
+            rerank_candidates=settings.rerank_candidates,
         )
     _check_language_model(settings)
     return settings
@@ -141,7 +143,8 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingError("The file .env is not UTF-8 text: save it again with the encoding UTF-8.") from None
     except OSError as error:
         raise SettingError(
-            f"The file .env cannot be read ({error.strerror}): make it a file that you may read, or remove it."
+            "The file .env cannot be read ({reason}): make it a file that you may read, or remove it.",
+            reason=error.strerror,
         ) from None
     return read_settings(os.environ, **overrides)
 
@@ -155,8 +158,9 @@ def check_collection_name(name: str) -> str:
     """Return the name of a collection if it can be one; raises SettingError otherwise."""
     if not COLLECTION_NAME.fullmatch(name):
         raise SettingError(
-            f"{name!r} cannot name a collection: use 1 to 63 lower-case letters, digits, '-' and '_', "
-            "beginning with a letter or a digit."
+            "{name!r} cannot name a collection: use 1 to 63 lower-case letters, digits, '-' and '_', "
+            "beginning with a letter or a digit.",
+            name=name,
         )
     return name
 
@@ -170,7 +174,8 @@ def _check_language_model(settings: Settings) -> None:
     given = next((name for name in ("llm_api_key", "llm_base_url") if getattr(settings, name)), None)
     if given and not settings.llm_model:
         raise SettingError(
-            f"{given.upper()} is set but LLM_MODEL is not: name the model to ask, for instance gpt-4o-mini."
+            "{variable} is set but LLM_MODEL is not: name the model to ask, for instance gpt-4o-mini.",
+            variable=given.upper(),
         )
 
 
@@ -180,7 +185,7 @@ def _parse(name: str, raw: str) -> Any:
         return Path(raw).expanduser()
     if kind == "bool":
         if raw.lower() not in ("0", "1", "true", "false", "yes", "no", "on", "off"):
-            raise SettingError(f"{variable}={raw} is neither yes nor no: use 1 or 0.")
+            raise SettingError("{variable}={value} is neither yes nor no: use 1 or 0.", variable=variable, value=raw)
         return raw.lower() in ("1", "true", "yes", "on")
     if kind in ("int", "float"):
         low, high = LIMITS[name]
@@ -190,7 +195,14 @@ def _parse(name: str, raw: str) -> Any:
             number = None
         if number is None or not low <= number <= high:
             whole = "a whole number" if kind == "int" else "a number"
-            raise SettingError(f"{variable}={raw} is not allowed: give {whole} from {low:g} to {high:g}.")
+            raise SettingError(
+                "{variable}={value} is not allowed: give {whole} from {low:g} to {high:g}.",
+                variable=variable,
+                value=raw,
+                whole=whole,
+                low=low,
+                high=high,
+            )
         return number
     if name in CHOICES:
         return _choice(name, raw)
@@ -203,7 +215,12 @@ def _choice(name: str, raw: str) -> str:
     for choice in CHOICES[name]:
         if raw.lower() == choice.lower():
             return choice
-    raise SettingError(f"{name.upper()}={raw} is not allowed: use one of {', '.join(CHOICES[name])}.")
+    raise SettingError(
+        "{variable}={value} is not allowed: use one of {choices}.",
+        variable=name.upper(),
+        value=raw,
+        choices=", ".join(CHOICES[name]),
+    )
 
 
 def _address(variable: str, raw: str) -> str:
@@ -214,6 +231,8 @@ def _address(variable: str, raw: str) -> str:
         valid = False
     if not valid:
         raise SettingError(
-            f"{variable}={without_secrets(raw)} is not an address: it must look like http://host:port or https://host."
+            "{variable}={value} is not an address: it must look like http://host:port or https://host.",
+            variable=variable,
+            value=without_secrets(raw),
         )
     return raw

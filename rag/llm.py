@@ -114,17 +114,24 @@ class OpenAiChat:
             finish = ""
         if not finish and not text.strip():
             raise UnavailableError(
-                f"The language model at {self._host} ended its answer before it began: ask again, and check that "
-                "LLM_BASE_URL is the address of an OpenAI-compatible API (it often ends in /v1)."
+                "The language model at {host} ended its answer before it began: ask again, and check that "
+                "LLM_BASE_URL is the address of an OpenAI-compatible API (it often ends in /v1).",
+                host=self._host,
             )
         if not finish:
-            raise UnavailableError(f"The connection to {self._host} broke off in mid-answer: ask again.")
+            raise UnavailableError("The connection to {host} broke off in mid-answer: ask again.", host=self._host)
         if finish == "length":
-            raise UnavailableError(f"The answer is cut off at the length limit of {self.name}: ask for less at a time.")
+            raise UnavailableError(
+                "The answer is cut off at the length limit of {name}: ask for less at a time.", name=self.name
+            )
         if finish == "content_filter":
-            raise UnavailableError(f"The content filter of {self._host} withheld the answer: ask in other words.")
+            raise UnavailableError(
+                "The content filter of {host} withheld the answer: ask in other words.", host=self._host
+            )
         if not text.strip():
-            raise UnavailableError(f"{self.name} answered without any text: ask again, or set another LLM_MODEL.")
+            raise UnavailableError(
+                "{name} answered without any text: ask again, or set another LLM_MODEL.", name=self.name
+            )
 
     def _explain(self, error: APIError, started: bool) -> str:
         """Return what went wrong and what to do, as a sentence."""
@@ -203,7 +210,11 @@ def polled(chat: ChatModel, messages: Sequence[Message], seconds: float) -> Gene
             if isinstance(piece, Exception):
                 raise piece
             yield piece
-        raise UnavailableError(f"{chat.name} took longer than {seconds:g} s: ask again, or set a quicker LLM_MODEL.")
+        raise UnavailableError(
+            "{name} took longer than {seconds:g} s: ask again, or set a quicker LLM_MODEL.",
+            name=chat.name,
+            seconds=seconds,
+        )
     finally:
         left.set()
 

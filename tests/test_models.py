@@ -16,6 +16,7 @@ from huggingface_hub import snapshot_download
 
 from rag.config import Settings
 from rag.errors import CancelledError, DamagedModelError, ModelError
+from rag.language.message import NOTHING
 from rag.models.catalogue import CATALOGUE, ModelRecord, find
 from rag.models.download import download_model
 from rag.models.fetch import download_lock
@@ -147,28 +148,28 @@ def test_a_model_that_was_never_downloaded_is_not_found(tmp_path: Path) -> None:
 
 def test_offline_says_so_without_asking(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = offline_settings(tmp_path, hf_endpoint=bge_hub.endpoint)
-    assert ask_hub(hub_model("reranker", BGE), settings).failure == "HF_HUB_OFFLINE is set"
+    assert str(ask_hub(hub_model("reranker", BGE), settings).failure) == "HF_HUB_OFFLINE is set"
     assert bge_hub.requests == []
 
 
 def test_a_hub_that_is_not_there_is_said_to_be_unreachable(tmp_path: Path) -> None:
     settings = online_settings(tmp_path, "http://127.0.0.1:9")
-    assert ask_hub(hub_model("reranker", BGE), settings).failure == "http://127.0.0.1:9 cannot be reached"
+    assert str(ask_hub(hub_model("reranker", BGE), settings).failure) == "http://127.0.0.1:9 cannot be reached"
 
 
 def test_a_password_in_the_hubs_address_is_sent_and_not_shown(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = online_settings(tmp_path, bge_hub.endpoint.replace("://", "://me:S3CRET@"))
     model = hub_model("reranker", BGE)
-    assert ask_hub(model, settings).failure == ""
+    assert ask_hub(model, settings).failure == NOTHING
     bge_hub.refuse(API, status=503)
-    assert ask_hub(model, settings).failure == f"{bge_hub.endpoint} answered 503 for {model.repository}"
+    assert str(ask_hub(model, settings).failure) == f"{bge_hub.endpoint} answered 503 for {model.repository}"
     closed = online_settings(tmp_path, "http://me:S3CRET@127.0.0.1:9")
-    assert ask_hub(model, closed).failure == "http://127.0.0.1:9 cannot be reached"
+    assert str(ask_hub(model, closed).failure) == "http://127.0.0.1:9 cannot be reached"
 
 
 def test_a_hub_that_hangs_is_given_up(tmp_path: Path, bge_hub: HubServer) -> None:
     bge_hub.hang(API)
-    failure = ask_hub(hub_model("reranker", BGE), online_settings(tmp_path, bge_hub.endpoint)).failure
+    failure = str(ask_hub(hub_model("reranker", BGE), online_settings(tmp_path, bge_hub.endpoint)).failure)
     assert "cannot be reached" in failure or "does not answer" in failure
 
 

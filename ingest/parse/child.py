@@ -47,12 +47,15 @@ def read_sections(path: Path, name: str) -> Iterator[Section]:
             characters += len(text)
             if characters > MOST_CHARACTERS:
                 raise FileRefusedError(
-                    f"{name} holds more than {MOST_CHARACTERS // 1_000_000} million characters of text: split it."
+                    "{name} holds more than {most} million characters of text: split it.",
+                    name=name,
+                    most=MOST_CHARACTERS // 1_000_000,
                 )
             yield Section(text, section.page, heading)
     if not characters:
         raise FileRefusedError(
-            f"{name} has no text in it: if it is made of pictures, run OCR over it first and upload the result."
+            "{name} has no text in it: if it is made of pictures, run OCR over it first and upload the result.",
+            name=name,
         )
 
 

@@ -44,7 +44,7 @@ def decode(content: bytes, name: str, declared: str = "") -> str:
         return content.decode(encoding, "replace")
     sample = content[:SAMPLE]
     if len(sample) - len(sample.translate(None, CONTROL_BYTES)) > LARGEST_CONTROL_SHARE * len(sample):
-        raise FileRefusedError(f"{name} is not text: its content is binary. Upload the document itself.")
+        raise FileRefusedError("{name} is not text: its content is binary. Upload the document itself.", name=name)
     for encoding in ("utf-8", declared, "gb18030"):
         text = _decode_nearly(content, encoding)
         if text is not None and (encoding != "gb18030" or _is_chinese(text)):
@@ -55,7 +55,8 @@ def decode(content: bytes, name: str, declared: str = "") -> str:
         text = ""
     if not text or len(NON_ASCII.findall(text, 0, SAMPLE)) > LARGEST_ACCENTED_SHARE * min(len(text), SAMPLE):
         raise FileRefusedError(
-            f"{name} is in an encoding that could not be told from its content: save it as UTF-8 and upload that."
+            "{name} is in an encoding that could not be told from its content: save it as UTF-8 and upload that.",
+            name=name,
         )
     return text
 

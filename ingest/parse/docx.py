@@ -40,8 +40,10 @@ def read_sections(path: Path, name: str) -> Iterator[Section]:
         unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > LARGEST_UNPACKED:
         raise FileRefusedError(
-            f"{name} unpacks to {unpacked // 1024**2:,} MB, more than the {LARGEST_UNPACKED // 1024**2} MB allowed: "
-            "remove embedded files or split it."
+            "{name} unpacks to {megabytes:,} MB, more than the {most} MB allowed: remove embedded files or split it.",
+            name=name,
+            megabytes=unpacked // 1024**2,
+            most=LARGEST_UNPACKED // 1024**2,
         )
     return sections_by_heading(_blocks(docx.Document(str(path))))
 

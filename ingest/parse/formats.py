@@ -80,10 +80,14 @@ def format_of(name: str) -> str:
         return FORMATS[suffix]
     if suffix in CONVERSIONS:
         raise FileRefusedError(
-            f"{name} cannot be read: {suffix} files are not supported. Convert it to {CONVERSIONS[suffix]} "
-            "and upload that."
+            "{name} cannot be read: {suffix} files are not supported. Convert it to {format} and upload that.",
+            name=name,
+            suffix=suffix,
+            format=CONVERSIONS[suffix],
         )
-    raise FileRefusedError(f"{name} cannot be read: its name must end in one of {', '.join(FORMATS)}.")
+    raise FileRefusedError(
+        "{name} cannot be read: its name must end in one of {formats}.", name=name, formats=", ".join(FORMATS)
+    )
 
 
 def check_content(path: Path, name: str) -> None:
@@ -92,12 +96,12 @@ def check_content(path: Path, name: str) -> None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise FileRefusedError(f"{name} is empty (0 bytes): upload the complete file.")
+        raise FileRefusedError("{name} is empty (0 bytes): upload the complete file.", name=name)
     content = _identify(head)
     if content == "ZIP":
         content = _identify_zip(path, name)
     if expected == "docx" and content == "OLE" and ENCRYPTED_OFFICE_STREAM in path.read_bytes():
-        raise FileRefusedError(f"{name} is protected with a password: remove it and upload the file again.")
+        raise FileRefusedError("{name} is protected with a password: remove it and upload the file again.", name=name)
     if expected == "pdf":
         right = b"%PDF-" in head[:PDF_HEADER_WITHIN]
     elif expected == "docx":
@@ -122,7 +126,7 @@ def _identify_zip(path: Path, name: str) -> str:
             members = archive.namelist()
     except zipfile.BadZipFile:
         raise FileRefusedError(
-            f"{name} is damaged or was cut off on its way: copy or download it again and upload that."
+            "{name} is damaged or was cut off on its way: copy or download it again and upload that.", name=name
         ) from None
     for folder, content in ZIP_FOLDERS.items():
         if any(member.startswith(folder) for member in members):

@@ -66,7 +66,7 @@ def read_sections(path: Path, name: str) -> Iterator[Section]:
         raise FileRefusedError(reason) from None
     if not has_text:
         raise FileRefusedError(
-            f"{name} has no text layer: it is probably a scan. Run OCR over it first and upload the result."
+            "{name} has no text layer: it is probably a scan. Run OCR over it first and upload the result.", name=name
         )
 
 
@@ -109,7 +109,9 @@ def _check_end(path: Path, name: str) -> None:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - END_MARK_WITHIN))
         if END_MARK not in file.read():
-            raise FileRefusedError(f"{name} was cut off on its way: copy or download it again and upload that.")
+            raise FileRefusedError(
+                "{name} was cut off on its way: copy or download it again and upload that.", name=name
+            )
 
 
 def _width(line: str) -> int:

@@ -47,7 +47,7 @@ def parse_in_child(
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise FileRefusedError(
-            f"{name} cannot be opened ({error.strerror}): check that it is there and readable."
+            "{name} cannot be opened ({reason}): check that it is there and readable.", name=name, reason=error.strerror
         ) from None
     job = {"path": str(path.absolute()), "name": name, "memory_mb": memory_mb, "seconds": timeout}
     command = [sys.executable, "-P", "-m", "ingest.parse.child", json.dumps(job)]
@@ -81,11 +81,13 @@ def run_limited(
         try:
             while process.poll() is None:
                 if cancelled():
-                    raise CancelledError(f"Reading {name} was cancelled.")
+                    raise CancelledError("Reading {name} was cancelled.", name=name)
                 if time.monotonic() > deadline:
                     raise FileRefusedError(
-                        f"{name} took longer than {timeout:g} s to read and was stopped: split it, "
-                        "or raise PARSE_TIMEOUT."
+                        "{name} took longer than {seconds:g} s to read and was stopped: split it, or raise "
+                        "PARSE_TIMEOUT.",
+                        name=name,
+                        seconds=timeout,
                     )
                 time.sleep(POLL_SECONDS)
         finally:
@@ -99,18 +101,26 @@ def _check_status(status: int, name: str, memory_mb: int) -> None:
     if status == 0:
         return
     if status == errno.ENOSPC:
-        raise UnavailableError(f"{name} could not be read because the disk is full: free some space and try again.")
+        raise UnavailableError(
+            "{name} could not be read because the disk is full: free some space and try again.", name=name
+        )
     if status in (errno.ENOMEM, KILLED):
         raise FileRefusedError(
-            f"{name} needs more than {memory_mb} MB of memory to read: split it, or raise PARSE_MEMORY_MB."
+            "{name} needs more than {memory_mb} MB of memory to read: split it, or raise PARSE_MEMORY_MB.",
+            name=name,
+            memory_mb=memory_mb,
         )
     if status > 0:
         raise FileRefusedError(
-            f"{name} is damaged or unusual: open it in its own program, save it anew and upload that."
+            "{name} is damaged or unusual: open it in its own program, save it anew and upload that.", name=name
         )
     raise FileRefusedError(
-        f"{name} made its parser crash (signal {-status}): it is probably damaged. Open it in its own program, save it "
-        f"anew and upload that; if it is only very large, raise PARSE_MEMORY_MB above {memory_mb}."
+        "{name} made its parser crash (signal {signal}): it is probably damaged. Open it in its own "
+        "program, save it anew and upload that; if it is only very large, raise PARSE_MEMORY_MB above "
+        "{memory_mb}.",
+        name=name,
+        signal=-status,
+        memory_mb=memory_mb,
     )
 
 

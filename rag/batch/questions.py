@@ -77,10 +77,17 @@ def read_table(text: str, name: str) -> Table:
     rows = [row for row in read_csv(text, name, _is_question) if any(cell.strip() for cell in row)]
     headings = [heading.strip() for heading in rows[0]] if rows else []
     if not any(headings):
-        raise InputError(f"{name} is empty: give a table whose first row has the headings, one of them “question”.")
+        raise InputError(
+            "{name} is empty: give a table whose first row has the headings, one of them “question”.", name=name
+        )
     width = max(map(len, rows))
     if width > MOST_COLUMNS:
-        raise InputError(f"{name} has {width:,} columns, and {MOST_COLUMNS} are allowed: leave out what is not needed.")
+        raise InputError(
+            "{name} has {width:,} columns, and {most} are allowed: leave out what is not needed.",
+            name=name,
+            width=width,
+            most=MOST_COLUMNS,
+        )
     return Table(
         _distinct([*headings, *[""] * (width - len(headings))]),
         tuple((*row, *[""] * (width - len(row))) for row in rows[1:]),
@@ -104,11 +111,13 @@ def read_questions(table: Table, column: str) -> Questions:
         lines.append(Line(number, question, (*row[:place], *row[place + 1 :]), numbers.get(same)))
         numbers.setdefault(same, number)
     if not lines:
-        raise InputError(f"The column “{column}” has no questions: fill it in, or choose another column.")
+        raise InputError("The column “{column}” has no questions: fill it in, or choose another column.", column=column)
     if len(numbers) > MOST_QUESTIONS:
         raise InputError(
-            f"The column “{column}” has {len(numbers):,} questions, and {MOST_QUESTIONS:,} are allowed at once: split "
-            "the file."
+            "The column “{column}” has {number:,} questions, and {most:,} are allowed at once: split the file.",
+            column=column,
+            number=len(numbers),
+            most=MOST_QUESTIONS,
         )
     return Questions(tuple(lines), (*table.headings[:place], *table.headings[place + 1 :]), empty)
 

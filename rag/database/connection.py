@@ -22,8 +22,10 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnavailableError(
-                f"The data folder {path.parent} cannot be made ({error.strerror}): point DATA_DIR to a folder that can "
-                "be written to."
+                "The data folder {folder} cannot be made ({reason}): point DATA_DIR to a folder that can be "
+                "written to.",
+                folder=path.parent,
+                reason=error.strerror,
             ) from error
         with self.transaction() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -48,8 +50,10 @@ class Database:
                 connection.close()
         except sqlite3.DatabaseError as error:
             raise UnavailableError(
-                f"The file {self._path} cannot be read or written ({error}): check the disk's free space and its "
-                "permissions; if the file is damaged, move it away and start again."
+                "The file {path} cannot be read or written ({reason}): check the disk's free space and its "
+                "permissions; if the file is damaged, move it away and start again.",
+                path=self._path,
+                reason=error,
             ) from error
 
 

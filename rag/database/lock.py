@@ -18,8 +18,10 @@ class DataFolderLock:
             data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnavailableError(
-                f"The data folder {data_dir} cannot be made ({error.strerror}): point DATA_DIR to a folder that can be "
-                "written to."
+                "The data folder {folder} cannot be made ({reason}): point DATA_DIR to a folder that can be "
+                "written to.",
+                folder=data_dir,
+                reason=error.strerror,
             ) from error
         self._lock = FileLock(data_dir / "resift.lock", thread_local=False)
 
@@ -27,8 +29,9 @@ class DataFolderLock:
         """Take the folder; raises UnavailableError when another process has it."""
         if not self.try_acquire():
             raise UnavailableError(
-                f"Another Resift process is using the data folder {self._data_dir}: use its page, stop it first, or "
-                "point DATA_DIR to another folder."
+                "Another Resift process is using the data folder {folder}: use its page, stop it first, or "
+                "point DATA_DIR to another folder.",
+                folder=self._data_dir,
             )
         return self
 
@@ -40,7 +43,9 @@ class DataFolderLock:
             return False
         except OSError as error:
             raise UnavailableError(
-                f"The data folder {self._data_dir} cannot be written to ({error.strerror}): point DATA_DIR to another."
+                "The data folder {folder} cannot be written to ({reason}): point DATA_DIR to another.",
+                folder=self._data_dir,
+                reason=error.strerror,
             ) from error
         return True
 

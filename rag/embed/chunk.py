@@ -36,8 +36,10 @@ def new_spec(name: str, embedder: Embedder) -> CollectionSpec:
     tokens, overlap = (SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP) if small else (CHUNK_TOKENS, CHUNK_OVERLAP)
     if tokens >= embedder.max_tokens:
         raise ModelError(
-            f"{embedder.name} reads only {embedder.max_tokens} tokens, and chunks have {tokens}: choose an embedder "
-            "with a longer input."
+            "{name} reads only {max_tokens} tokens, and chunks have {tokens}: choose an embedder with a longer input.",
+            name=embedder.name,
+            max_tokens=embedder.max_tokens,
+            tokens=tokens,
         )
     return CollectionSpec(name, embedder.name, embedder.dimension, tokens, overlap)
 

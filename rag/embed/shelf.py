@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 
@@ -12,6 +11,7 @@ from rag.embed.base import Embedder
 from rag.embed.local import LocalEmbedder
 from rag.embed.providers import Connect, find_provider
 from rag.errors import CollectionError, ModelError
+from rag.language.message import NOTHING, Message, joined, message
 from rag.models.download import Progress, download_model
 from rag.models.files import (
     BUNDLED_NAME,
@@ -40,7 +40,7 @@ class ModelShelf:
         self._local: dict[str, LocalEmbedder] = {}
         self._provided: dict[str, Embedder] = {}
         self._fetching_embedder = threading.Lock()
-        self._failures: dict[str, tuple[float, str]] = {}
+        self._failures: dict[str, tuple[float, Message]] = {}
 
     def bundled(self) -> LocalEmbedder:
         """Return the embedder that ships with the project."""
@@ -97,8 +97,10 @@ class ModelShelf:
             return bundled_model()
         if "@" in spec.embedder and choice == "auto":
             raise CollectionError(
-                f"The collection {spec.name!r} was made with a model from a folder ({spec.embedder}): set EMBED_MODEL "
-                "to that folder, or re-index the collection on the Library page."
+                "The collection {name!r} was made with a model from a folder ({embedder}): set EMBED_MODEL to that "
+                "folder, or re-index the collection on the Library page.",
+                name=spec.name,
+                embedder=spec.embedder,
             )
         files = None if choice == "auto" else find_model("embedder", choice, self._settings)
         return files or self._pinned_files(spec, progress)
@@ -109,18 +111,25 @@ class ModelShelf:
             model = hub_model("embedder", spec.embedder)
         except ModelError as error:
             raise CollectionError(
-                f"The collection {spec.name!r} was made with the embedder {spec.embedder}, which this version does not "
-                "know: re-index the collection on the Library page."
+                "The collection {name!r} was made with the embedder {embedder}, which this version does not "
+                "know: re-index the collection on the Library page.",
+                name=spec.name,
+                embedder=spec.embedder,
             ) from error
         try:
             return cached_model(model, self._settings.models_folder) or self._fetch_pinned(model, progress)
         except ModelError as error:
-            choose = "" if self._settings.embed_model == "auto" else "set EMBED_MODEL=bundled and "
-            raise CollectionError(
-                f"The collection {spec.name!r} was made with the embedder {model.name}, which is not on this machine. "
-                f"{error} Or {choose}re-index the collection on the Library page. A download is tried again after a "
-                "minute."
-            ) from error
+            absent = message(
+                "The collection {name!r} was made with the embedder {embedder}, which is not on this machine.",
+                name=spec.name,
+                embedder=model.name,
+            )
+            if self._settings.embed_model == "auto":
+                way = message("Or re-index the collection on the Library page.")
+            else:
+                way = message("Or set EMBED_MODEL=bundled and re-index the collection on the Library page.")
+            again = message("A download is tried again after a minute.")
+            raise CollectionError(joined(absent, error.message, way, again)) from error
 
     def _fetch_pinned(self, model: HubModel, progress: Progress) -> ModelFiles:
         """Download an embedder, one caller at a time; what failed a moment ago fails again at once."""
@@ -130,13 +139,13 @@ class ModelShelf:
             files = cached_model(model, self._settings.models_folder)
             if files is not None:
                 return files
-            failed_at, reason = self._failures.get(model.name, (-math.inf, ""))
-            if time.monotonic() - failed_at < FAILURE_KEPT_SECONDS:
-                raise ModelError(reason)
+            failed_at, why = self._failures.get(model.name, (0.0, NOTHING))
+            if why and time.monotonic() - failed_at < FAILURE_KEPT_SECONDS:
+                raise ModelError(why)
             try:
                 return download_model(model, self._settings, progress, pinned=True)
             except ModelError as error:
-                self._failures[model.name] = (time.monotonic(), str(error))
+                self._failures[model.name] = (time.monotonic(), error.message)
                 raise
         finally:
             self._fetching_embedder.release()
@@ -158,9 +167,12 @@ class ModelShelf:
 
 
 def _another(spec: CollectionSpec, wanted: str) -> CollectionError:
-    back = "EMBED_MODEL to the folder with that model" if "@" in spec.embedder else "EMBED_MODEL=auto"
+    folder = message("EMBED_MODEL to the folder with that model")
     return CollectionError(
-        f"The collection {spec.name!r} was made with the embedder {spec.embedder}, and EMBED_MODEL asks "
-        f"for {wanted}: vectors of two models cannot be compared. Set {back} to go on with it, or re-index "
-        "the collection on the Library page."
+        "The collection {name!r} was made with the embedder {embedder}, and EMBED_MODEL asks for {wanted}: vectors of "
+        "two models cannot be compared. Set {back} to go on with it, or re-index the collection on the Library page.",
+        name=spec.name,
+        embedder=spec.embedder,
+        wanted=wanted,
+        back=folder if "@" in spec.embedder else "EMBED_MODEL=auto",
     )

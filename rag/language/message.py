@@ -61,6 +61,11 @@ def message(text: str, plural: str = "", /, **values: object) -> Message:
     return Message(text, {name: _kept(value) for name, value in values.items()}, plural)
 
 
+def joined(*sentences: Message) -> Message:
+    """Make one message of several sentences, set one after another."""
+    return Message("{sentences}", {"sentences": sentences})
+
+
 def verbatim(text: str) -> Message:
     """Make a message of what is in words already, and in no catalogue: a model's error, a record of an old release."""
     return Message("{text}", {"text": text}) if text else NOTHING

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rag.language.message import Message, message
+
 RecordKind = Literal["cross-encoder", "late interaction", "embedder"]
 
 MEMORY_PER_BYTE, MEMORY_MB = 1.4, 150
@@ -306,12 +308,12 @@ def nearest_names(name: str, among: Sequence[str] = RERANKER_NAMES) -> list[str]
     return [by_short[near] for near in difflib.get_close_matches(_short(name), by_short, n=3, cutoff=0.4)]
 
 
-def did_you_mean(name: str, among: Sequence[str] = RERANKER_NAMES) -> str:
-    """Return a question with the nearest names, to stand after a sentence and a space; "" when no name is near."""
+def did_you_mean(name: str, among: Sequence[str] = RERANKER_NAMES) -> tuple[Message, ...]:
+    """Return a question with the nearest names; none when no name is near."""
     near = nearest_names(name, among)
     if not near:
-        return ""
-    return f" Did you mean {' or '.join(filter(None, [', '.join(near[:-1]), near[-1]]))}?"
+        return ()
+    return (message("Did you mean {names}?", names=" or ".join(filter(None, [", ".join(near[:-1]), near[-1]]))),)
 
 
 def _short(name: str) -> str:

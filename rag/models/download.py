@@ -13,9 +13,11 @@ from typing import Any
 
 from rag.config import Settings
 from rag.errors import ModelError
+from rag.language.message import NOTHING, Message, joined, message
 from rag.models.catalogue import allows_commercial_use
 from rag.models.files import HubModel, ModelFiles, cached_model
 from rag.models.hub import locate_model, ways_out
+from rag.serialization import from_record
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; may raise CancelledError to stop."""
@@ -47,19 +49,22 @@ def download_model(
     files = cached_model(located, settings.models_folder)
     if files is None or "folder" not in outcome:
         if "refusal" in outcome:
-            raise ModelError(outcome["refusal"])
-        reason = outcome.get("error", "the download broke off").rstrip(".")
-        raise ModelError(f"{model.name} was not downloaded: {reason}. {ways_out(model, settings, pinned=pinned)}")
+            raise ModelError(from_record(Message, outcome["refusal"]))
+        reason = outcome["error"].rstrip(".") if "error" in outcome else message("the download broke off")
+        failed = message("{name} was not downloaded: {reason}.", name=model.name, reason=reason)
+        raise ModelError(joined(failed, ways_out(model, settings, pinned=pinned)))
     return files
 
 
-def licence_notice(model: HubModel) -> str:
-    """Say that a model's licence forbids commercial use and how to accept it; "" when it does not."""
+def licence_notice(model: HubModel) -> Message:
+    """Say that a model's licence forbids commercial use and how to accept it; nothing when it does not."""
     if allows_commercial_use(model.licence):
-        return ""
-    return (
-        f"{model.name} is licensed under {model.licence}, which forbids commercial use: to accept that, get it with "
-        f"`python -m rag models get {model.name} --accept-licence` or on the Models page."
+        return NOTHING
+    return message(
+        "{name} is licensed under {licence}, which forbids commercial use: to accept that, get it with "
+        "`python -m rag models get {name} --accept-licence` or on the Models page.",
+        name=model.name,
+        licence=model.licence,
     )
 
 
@@ -68,8 +73,10 @@ def _make_cache(model: HubModel, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(
-            f"{model.name} cannot be kept in {cache} ({error.strerror}): make that folder writable, or set MODELS_DIR "
-            "to another."
+            "{name} cannot be kept in {cache} ({reason}): make that folder writable, or set MODELS_DIR to another.",
+            name=model.name,
+            cache=cache,
+            reason=error.strerror,
         ) from error
 
 
@@ -84,12 +91,12 @@ def _run_child(model: HubModel, settings: Settings, progress: Progress, afresh: 
         assert child.stdout is not None
         try:
             for line in child.stdout:
-                message = json.loads(line)
-                total = message.get("total", total)
-                if "done" in message:
-                    progress(message["done"], total)
-                elif "total" not in message:
-                    outcome = message
+                told = json.loads(line)
+                total = told.get("total", total)
+                if "done" in told:
+                    progress(told["done"], total)
+                elif "total" not in told:
+                    outcome = told
         except BaseException:
             child.kill()
             raise

@@ -10,6 +10,7 @@ from typing import Literal
 
 from rag.config import Settings
 from rag.errors import CancelledError, ModelError, ResiftError
+from rag.language.message import NOTHING, Message, message
 from rag.models.catalogue import find
 from rag.models.download import download_model, licence_notice
 from rag.models.files import HubModel, hub_model
@@ -27,7 +28,7 @@ class Download:
     state: DownloadState
     done: int = 0
     total: int = 0
-    reason: str = ""
+    reason: Message = NOTHING
 
 
 class Downloads:
@@ -48,7 +49,7 @@ class Downloads:
         """
         record = find(name)
         model = hub_model("embedder" if record and record.kind == "embedder" else "reranker", name)
-        notice = "" if accept_licence else licence_notice(model)
+        notice = NOTHING if accept_licence else licence_notice(model)
         if notice:
             raise ModelError(notice)
         with self._lock:
@@ -96,13 +97,13 @@ class Downloads:
             self._change(model.name, state="done")
             self._when_done(model.name)
         except CancelledError as error:
-            self._change(model.name, state="cancelled", reason=str(error))
+            self._change(model.name, state="cancelled", reason=error.message)
         except ResiftError as error:
             log.info("%s", error)
-            self._change(model.name, state="failed", reason=str(error))
+            self._change(model.name, state="failed", reason=error.message)
         except Exception:
             log.exception("The download of %s failed", model.name)
-            self._change(model.name, state="failed", reason="An unexpected error, whose trace is in the log.")
+            self._change(model.name, state="failed", reason=message("An unexpected error, whose trace is in the log."))
 
     def _change(self, name: str, **changes: object) -> None:
         with self._lock:

@@ -1,7 +1,7 @@
 """Fetch a model's files from the hub into the cache, with resume and checksums; the process that a download runs in.
 
 It prints one JSON object a line: {"total": bytes}, {"done": bytes}, and last {"folder": path}, {"error": why} or
-{"refusal": a whole sentence}. It writes the layout of huggingface_hub's cache, which itself begins every broken
+{"refusal": a message, as a record}. It writes the layout of huggingface_hub's cache, which itself begins every broken
 download anew; a file enters that layout only when its checksum is the hub's, the model file after all others.
 """
 
@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.config import without_secrets
+from rag.errors import ModelError
 from rag.models.files import OPTIONAL_FILES, HubModel
 from rag.models.hub import open_at_hub
+from rag.serialization import to_record
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -70,18 +72,14 @@ class _HubFile:
             return blob.hexdigest() == self.digest
 
 
-class _RefusedError(Exception):
-    """The download cannot go on, for a reason that the message says with the way out."""
-
-
 def _child(model: HubModel, cache: Path, afresh: bool) -> None:
     """Fetch in this process; it says how far it is from the very start, which is when it can be cancelled."""
     files: list[_HubFile] = []
     threading.Thread(target=_watch, args=(cache / model.cache_folder, files), daemon=True).start()
     try:
         folder = _fetch(model, cache, files, afresh)
-    except _RefusedError as error:
-        _say({"refusal": str(error)})
+    except ModelError as error:
+        _say({"refusal": to_record(error.message)})
         raise SystemExit(1) from error
     except Exception as error:  # huggingface_hub raises types of many kinds
         _say({"error": _without_logins((str(error).splitlines() or [type(error).__name__])[0])})
@@ -115,9 +113,11 @@ def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) ->
     }
     missing = [name for name in model.required if name not in listed]
     if missing:
-        raise _RefusedError(
-            f"{model.name} has no {', no '.join(missing)} at the hub: choose another model, or put the missing files "
-            "beside the others in a folder and use that."
+        raise ModelError(
+            "{name} has no {files} at the hub: choose another model, or put the missing files beside the others in a "
+            "folder and use that.",
+            name=model.name,
+            files=", no ".join(missing),
         )
     files += [listed[name] for name in (*OPTIONAL_FILES, *model.required) if name in listed]
     place, total = cache / model.cache_folder, sum(file.size for file in files)
@@ -141,9 +141,13 @@ def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) ->
 def _check_disk(model: HubModel, cache: Path, needed: int) -> None:
     free = shutil.disk_usage(cache).free
     if free < needed + DISK_RESERVE:
-        raise _RefusedError(
-            f"{model.name} takes another {needed / 1e9:.1f} GB and only {free / 1e9:.1f} GB are free in {cache}: make "
-            "room, or set MODELS_DIR to another disk."
+        raise ModelError(
+            "{name} takes another {needed:.1f} GB and only {free:.1f} GB are free in {cache}: make room, or "
+            "set MODELS_DIR to another disk.",
+            name=model.name,
+            needed=needed / 1e9,
+            free=free / 1e9,
+            cache=cache,
         )
 
 
@@ -161,9 +165,11 @@ def _fetch_file(repository: str, revision: str, file: _HubFile, blob: Path) -> N
         _fetch_rest(repository, revision, file, part)
     if not file.is_intact(part):
         part.unlink()
-        raise _RefusedError(
-            f"{file.path} of {repository} did not arrive as the hub has it (its checksum differs) and was deleted: get "
-            "the model again, or set HF_ENDPOINT to another mirror."
+        raise ModelError(
+            "{path} of {repository} did not arrive as the hub has it (its checksum differs) and was deleted: "
+            "get the model again, or set HF_ENDPOINT to another mirror.",
+            path=file.path,
+            repository=repository,
         )
     part.replace(blob)
 

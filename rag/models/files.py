@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rag.config import Settings
 from rag.errors import DamagedModelError, ModelError
+from rag.language.message import joined, message
 from rag.models import catalogue
 from rag.models.catalogue import ModelRecord
 
@@ -36,6 +37,8 @@ ONNX_FILES = (
     *(f"{folder}model_{suffix}.onnx" for folder in ("", "onnx/") for suffix in ("int8", "quantized", "uint8")),
 )
 """Where models keep their ONNX file, the best first."""
+
+FOLDERS_WORK = message("A folder with an ONNX file and its tokenizer works too.")
 
 HUB_NAME = re.compile(r"[A-Za-z0-9](?:[\w.]|-(?!-))*/[A-Za-z0-9](?:[\w.]|-(?!-))*")
 
@@ -125,7 +128,9 @@ def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles |
         model = hub_model(kind, choice)
     except ModelError as error:
         if choice == {"embedder": settings.embed_model, "reranker": settings.rerank_model}[kind]:
-            raise ModelError(f"{VARIABLES[kind]}={choice}: {error}") from error
+            raise ModelError(
+                "{variable}={choice}: {problem}", variable=VARIABLES[kind], choice=choice, problem=error.message
+            ) from error
         raise
     return cached_model(model, settings.models_folder)
 
@@ -145,10 +150,15 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
     Raises ModelError naming what is missing.
     """
     if not folder.is_dir():
-        near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ""
+        near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ()
+        way = message(
+            "Give {variable} the path of a folder with an ONNX file and its tokenizer, a model name such as {example}, "
+            "'auto' or 'bundled'.",
+            variable=VARIABLES[kind],
+            example=DEFAULTS[kind],
+        )
         raise ModelError(
-            f"There is no folder {folder}, nor a model of that name.{near} Give {VARIABLES[kind]} the path of a folder "
-            f"with an ONNX file and its tokenizer, a model name such as {DEFAULTS[kind]}, 'auto' or 'bundled'."
+            joined(message("There is no folder {folder}, nor a model of that name.", folder=folder), *near, way)
         )
     missing = [name for name in TOKENIZER_FILES if not (folder / name).is_file()]
     found = [
@@ -159,7 +169,11 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
     if model_file is None:
         missing.insert(0, "model.onnx")
     if missing or model_file is None:
-        raise ModelError(f"The model folder {folder} has no {', no '.join(missing)}: copy the missing files there.")
+        raise ModelError(
+            "The model folder {folder} has no {files}: copy the missing files there.",
+            folder=folder,
+            files=", no ".join(missing),
+        )
     weights = [folder / model_file, *_external_data(folder / model_file)]
     digest = _content_hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in weights))
     return ModelFiles(f"{_name_of_folder(folder)}@{digest}", kind, "folder", folder, model_file)
@@ -225,7 +239,12 @@ def hub_model(kind: ModelKind, name: str) -> HubModel:
     record = catalogue.find(name)
     if record is not None:
         if (record.kind == "embedder") != (kind == "embedder"):
-            raise ModelError(f"{record.name} is no {kind}: it is meant for {VARIABLES[_other(kind)]}.")
+            raise ModelError(
+                "{name} is no {kind}: it is meant for {variable}.",
+                name=record.name,
+                kind=kind,
+                variable=VARIABLES[_other(kind)],
+            )
         return HubModel(
             name=record.name,
             kind=kind,
@@ -239,8 +258,7 @@ def hub_model(kind: ModelKind, name: str) -> HubModel:
         return _fastembed_model(name)
     if not HUB_NAME.fullmatch(name) or ".." in name:
         raise ModelError(
-            f"No reranker is named {name!r}.{catalogue.did_you_mean(name)} A folder with an ONNX file and its "
-            "tokenizer works too."
+            joined(message("No reranker is named {name!r}.", name=name), *catalogue.did_you_mean(name), FOLDERS_WORK)
         )
     return HubModel(name, kind, repository=name, model_file="")
 
@@ -259,15 +277,21 @@ def name_of_copy(files: ModelFiles) -> str:
 def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:
     """Return the error for a model whose files are all there and cannot be loaded, with the way out."""
     if _is_made_here(files):
-        way = f"delete {files.folder} and start Resift again, which makes it anew"
+        way = message("delete {folder} and start Resift again, which makes it anew", folder=files.folder)
     else:
         way = {
-            "bundled": "install Resift again",
-            "folder": "copy the files there again",
-            "cache": f"delete {files.folder.parent.parent} and fetch it again",
+            "bundled": message("install Resift again"),
+            "folder": message("copy the files there again"),
+            "cache": message("delete {folder} and fetch it again", folder=files.folder.parent.parent),
         }[files.source]
     reason = " ".join(str(error).split()).rstrip(".")
-    return DamagedModelError(f"The {files.kind} in {files.folder} cannot be loaded ({reason}): {way}")
+    return DamagedModelError(
+        "The {kind} in {folder} cannot be loaded ({reason}): {way}",
+        kind=files.kind,
+        folder=files.folder,
+        reason=reason,
+        way=way,
+    )
 
 
 def _is_made_here(files: ModelFiles) -> bool:
@@ -302,7 +326,7 @@ def _fastembed_model(name: str) -> HubModel:
         if model.name.lower() == name.lower():
             return model
     near = catalogue.did_you_mean(name, [model.name for model in models])
-    raise ModelError(f"No embedder is named {name!r}.{near} A folder with an ONNX file and its tokenizer works too.")
+    raise ModelError(joined(message("No embedder is named {name!r}.", name=name), *near, FOLDERS_WORK))
 
 
 def _fastembed_models() -> list[HubModel]:

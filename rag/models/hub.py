@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from rag.config import Settings, without_secrets
 from rag.errors import ModelError
+from rag.language.message import NOTHING, Message, joined, message
 from rag.models import catalogue
 from rag.models.files import VARIABLES, HubModel, choose_onnx_file
 
@@ -23,9 +24,9 @@ PROBE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HubAnswer:
-    """What the hub says of a model: why it cannot be had ("" when it can), its files, its licence if stated."""
+    """What the hub says of a model: why it cannot be had, if so, its files, its licence if stated."""
 
-    failure: str = ""
+    failure: Message = NOTHING
     files: tuple[str, ...] = ()
     licence: str = ""
 
@@ -39,18 +40,20 @@ def locate_model(model: HubModel, settings: Settings, *, pinned: bool = False) -
     answer = ask_hub(model, settings)
     listed = catalogue.find(model.name) is not None
     if answer.failure:
-        near = "" if listed or model.kind == "embedder" else catalogue.did_you_mean(model.name)
-        raise ModelError(
-            f"{model.name} cannot be downloaded: {answer.failure}.{near} {ways_out(model, settings, pinned=pinned)}"
-        )
+        near = () if listed or model.kind == "embedder" else catalogue.did_you_mean(model.name)
+        failed = message("{name} cannot be downloaded: {reason}.", name=model.name, reason=answer.failure)
+        raise ModelError(joined(failed, *near, ways_out(model, settings, pinned=pinned)))
     licence = model.licence or answer.licence
     if model.model_file:
         return replace(model, licence=licence)
     model_file = choose_onnx_file(answer.files)
     if model_file is None:
         raise ModelError(
-            f"{model.name} has no ONNX file at the hub: make one with `optimum-cli export onnx --model "
-            f"{model.repository} FOLDER`, or copy one to a folder, and set {VARIABLES[model.kind]} to that folder."
+            "{name} has no ONNX file at the hub: make one with `optimum-cli export onnx --model {repository} "
+            "FOLDER`, or copy one to a folder, and set {variable} to that folder.",
+            name=model.name,
+            repository=model.repository,
+            variable=VARIABLES[model.kind],
         )
     weights = tuple(
         sorted(name for name in answer.files if name.startswith((f"{model_file}_data", f"{model_file}.data")))
@@ -61,7 +64,7 @@ def locate_model(model: HubModel, settings: Settings, *, pinned: bool = False) -
 def ask_hub(model: HubModel, settings: Settings) -> HubAnswer:
     """Ask the hub about a model, for a few seconds at most."""
     if settings.hf_hub_offline:
-        return HubAnswer("HF_HUB_OFFLINE is set")
+        return HubAnswer(message("HF_HUB_OFFLINE is set"))
     answers: list[HubAnswer] = []
     hub = without_secrets(settings.hf_endpoint)
 
@@ -71,32 +74,34 @@ def ask_hub(model: HubModel, settings: Settings) -> HubAnswer:
             with open_at_hub(address, PROBE_SECONDS) as reply:
                 answers.append(_read(reply.read()))
         except urllib.error.HTTPError as error:
-            answers.append(HubAnswer(f"{hub} answered {error.code} for {model.repository}"))
+            said = message("{host} answered {code} for {model}", host=hub, code=error.code, model=model.repository)
+            answers.append(HubAnswer(said))
         except (OSError, ValueError, http.client.HTTPException):
-            answers.append(HubAnswer(f"{hub} cannot be reached"))
+            answers.append(HubAnswer(message("{host} cannot be reached", host=hub)))
 
     # A thread, because name resolution has no timeout of its own and may hang on a machine without a network.
     asking = threading.Thread(target=ask, daemon=True, name="hub-probe")
     asking.start()
     asking.join(PROBE_SECONDS + 1)
-    return answers[0] if answers else HubAnswer(f"{hub} does not answer")
+    return answers[0] if answers else HubAnswer(message("{host} does not answer", host=hub))
 
 
-def ways_out(model: HubModel, settings: Settings, *, pinned: bool) -> str:
+def ways_out(model: HubModel, settings: Settings, *, pinned: bool) -> Message:
     """Say how to get a model onto this machine; `pinned` when a collection needs it under its own name."""
-    fetch = (
-        "Unset HF_HUB_OFFLINE so that it can be fetched"
-        if settings.hf_hub_offline
-        else f"Set HF_ENDPOINT to a mirror that has {model.repository}"
-    )
+    if settings.hf_hub_offline:
+        fetch = message("Unset HF_HUB_OFFLINE so that it can be fetched")
+    else:
+        fetch = message("Set HF_ENDPOINT to a mirror that has {model}", model=model.repository)
     if pinned:
         # A folder has a name of its own, so the collection would refuse it.
-        copy = (
-            f"copy {model.cache_folder} from the models folder of a machine that has it into {settings.models_folder}"
+        copy = message(
+            "copy {folder} from the models folder of a machine that has it into {models}",
+            folder=model.cache_folder,
+            models=settings.models_folder,
         )
     else:
-        copy = f"copy its files to a folder and set {VARIABLES[model.kind]} to that folder"
-    return f"{fetch}, or {copy}."
+        copy = message("copy its files to a folder and set {variable} to that folder", variable=VARIABLES[model.kind])
+    return message("{fetch}, or {copy}.", fetch=fetch, copy=copy)
 
 
 def _read(body: bytes) -> HubAnswer:
@@ -108,7 +113,7 @@ def _read(body: bytes) -> HubAnswer:
     inside = tuple(name for name in siblings if not name.startswith("/") and ".." not in name and "\\" not in name)
     tags = [tag for tag in described.get("tags") or [] if isinstance(tag, str)]
     licence = next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
-    return HubAnswer("", inside, licence)
+    return HubAnswer(NOTHING, inside, licence)
 
 
 def open_at_hub(address: str, timeout: float, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from rag.config import Settings
 from rag.errors import ModelError
+from rag.language.message import joined, message
 from rag.models.catalogue import CATALOGUE, ModelRecord, did_you_mean, find
 from rag.models.fetch import download_lock, unfinished_mark
 from rag.models.files import (
@@ -99,12 +100,17 @@ def remove_model(name: str, settings: Settings) -> int:
     from filelock import Timeout
 
     if name in ("bundled", BUNDLED_NAME):
-        raise ModelError(f"{BUNDLED_NAME} ships with Resift and stays: without it nothing runs before a download.")
+        raise ModelError(
+            "{name} ships with Resift and stays: without it nothing runs before a download.",
+            name=BUNDLED_NAME,
+        )
     cache = settings.models_folder
     model = _model_in_cache(name, cache)
     if model is None or not (cache / model.cache_folder).is_dir():
         near = did_you_mean(name, [entry.name for entry in list_models(settings) if entry.presence != "absent"])
-        raise ModelError(f"{name} is not in {cache}, so there is nothing to remove.{near}")
+        raise ModelError(
+            joined(message("{name} is not in {cache}, so there is nothing to remove.", name=name, cache=cache), *near)
+        )
     place = cache / model.cache_folder
     copies = list((cache / INT8_FOLDER).glob(f"{model.name.replace('/', '--')}@*"))
     before = sum(map(_size, [place, *copies]))
@@ -117,11 +123,14 @@ def remove_model(name: str, settings: Settings) -> int:
             for copy in copies:
                 shutil.rmtree(copy)
     except Timeout:
-        raise ModelError(f"{model.name} is being downloaded: cancel that first, then remove it.") from None
+        raise ModelError("{name} is being downloaded: cancel that first, then remove it.", name=model.name) from None
     except OSError as error:
         raise ModelError(
-            f"{model.name} cannot be removed from {place} ({error.strerror}): close the programs that use it, and look "
-            "whether you may delete there."
+            "{name} cannot be removed from {place} ({reason}): close the programs that use it, and look "
+            "whether you may delete there.",
+            name=model.name,
+            place=place,
+            reason=error.strerror,
         ) from error
     return before - sum(map(_size, [place, *copies]))
 

@@ -81,12 +81,18 @@ def execution_providers(provider: str) -> list[str]:
         return [name, CPU]
     if "macOS" in package:
         raise ModelError(
-            f"MODEL_PROVIDER={provider} works only with onnxruntime for macOS, which brings {name}: set "
-            "MODEL_PROVIDER=cpu."
+            "MODEL_PROVIDER={provider} works only with onnxruntime for macOS, which brings {name}: set "
+            "MODEL_PROVIDER=cpu.",
+            provider=provider,
+            name=name,
         )
     raise ModelError(
-        f"MODEL_PROVIDER={provider} needs the package {package}, and the onnxruntime that is installed has no {name}: "
-        f"run pip uninstall onnxruntime, then pip install {package}; or set MODEL_PROVIDER=cpu."
+        "MODEL_PROVIDER={provider} needs the package {package}, and the onnxruntime that is installed "
+        "has no {name}: run pip uninstall onnxruntime, then pip install {package}; or set "
+        "MODEL_PROVIDER=cpu.",
+        provider=provider,
+        package=package,
+        name=name,
     )
 
 

@@ -98,8 +98,11 @@ def make_int8(files: ModelFiles, settings: Settings) -> ModelFiles:
                 _make(files, place)
     except OSError as error:
         raise ModelError(
-            f"{files.name} cannot be made faster: {place.parent} cannot be written to ({error.strerror}). Make it "
-            "writable, or set RERANK_PRECISION=fp32."
+            "{name} cannot be made faster: {folder} cannot be written to ({reason}). Make it writable, or "
+            "set RERANK_PRECISION=fp32.",
+            name=files.name,
+            folder=place.parent,
+            reason=error.strerror,
         ) from error
     return replace(files, folder=place, model_file=MODEL_FILE)
 
@@ -137,8 +140,11 @@ def write_agreement(made: ModelFiles, agreement: Agreement) -> None:
         new.replace(made.folder / AGREEMENT)
     except OSError as error:
         raise ModelError(
-            f"How {made.name} in int8 compares with fp32 cannot be kept: {made.folder} cannot be written to "
-            f"({error.strerror}). Make it writable, or set RERANK_PRECISION to int8 or fp32."
+            "How {name} in int8 compares with fp32 cannot be kept: {folder} cannot be written to ({reason}). "
+            "Make it writable, or set RERANK_PRECISION to int8 or fp32.",
+            name=made.name,
+            folder=made.folder,
+            reason=error.strerror,
         ) from error
 
 
@@ -198,7 +204,9 @@ def _run_child(files: ModelFiles, folder: Path) -> None:
     if finished.returncode or not (folder / FOLDER / MODEL_FILE).is_file():
         said = finished.stderr.strip().splitlines()
         reason = said[-1].rstrip(".") if said else "the machine ran out of memory"
-        raise ModelError(f"{files.name} could not be made faster (int8): {reason}. It goes on in fp32.")
+        raise ModelError(
+            "{name} could not be made faster (int8): {reason}. It goes on in fp32.", name=files.name, reason=reason
+        )
 
 
 def _child(source: Path, folder: Path) -> None:

@@ -106,14 +106,18 @@ class Transformer:
         )
         if providers[0] != CPU and session.get_providers()[0] != providers[0]:
             raise ModelError(
-                f"MODEL_PROVIDER={self._provider} is installed and could not be started: check its drivers, or set "
-                "MODEL_PROVIDER=cpu."
+                "MODEL_PROVIDER={provider} is installed and could not be started: check its drivers, or set "
+                "MODEL_PROVIDER=cpu.",
+                provider=self._provider,
             )
         unknown = sorted(node.name for node in session.get_inputs() if node.name not in INPUTS)
         if unknown:
             raise ModelError(
-                f"The model in {self.files.folder} wants {', '.join(unknown)} as input, which no text model of this "
-                f"kind has: choose a {self.files.kind} that reads input_ids and attention_mask."
+                "The model in {folder} wants {inputs} as input, which no text model of this kind has: choose a "
+                "{kind} that reads input_ids and attention_mask.",
+                folder=self.files.folder,
+                inputs=", ".join(unknown),
+                kind=self.files.kind,
             )
         return session
 

@@ -80,8 +80,11 @@ class Deadline:
         """Raise RerankError when the time is up and passages are left."""
         if done < total and self._clock() > self._ends:
             raise RerankError(
-                f"it took longer than {self.seconds:g} s ({done} of {total} passages were scored): ask for fewer "
-                "candidates, raise RERANK_TIMEOUT, or choose a smaller reranker"
+                "it took longer than {seconds:g} s ({done} of {total} passages were scored): ask for fewer "
+                "candidates, raise RERANK_TIMEOUT, or choose a smaller reranker",
+                seconds=self.seconds,
+                done=done,
+                total=total,
             )
 
 
@@ -94,7 +97,9 @@ def rank(hits: Sequence[Hit], scored: Scored | None, top: int) -> tuple[RankedHi
     if scored is None:
         return tuple(RankedHit(hit, place, None, place <= top) for place, hit in enumerate(hits, start=1))
     if len(scored.scores) != len(hits):
-        raise RerankError(f"it returned {len(scored.scores)} scores for {len(hits)} passages")
+        raise RerankError(
+            "it returned {scores} scores for {passages} passages", scores=len(scored.scores), passages=len(hits)
+        )
     if any(score is not None and not math.isfinite(score.order) for score in scored.scores):
         raise RerankError("it returned a score that is not a number")
     earlier = scored.first_pass or tuple(hit.rank for hit in hits)

@@ -115,7 +115,12 @@ class ServiceClient:
         for piece in response.iter_bytes():
             body += piece
             if len(body) > MOST_BYTES:
-                raise RerankError(f"{self._host} answered with more than {MOST_BYTES // 2**20} MB: {self._check()}")
+                raise RerankError(
+                    "{host} answered with more than {most} MB: {check}",
+                    host=self._host,
+                    most=MOST_BYTES // 2**20,
+                    check=self._check(),
+                )
             if seconds_left(deadline) < 0:
                 raise RerankError(self.too_slow(deadline))
         return body
@@ -125,24 +130,43 @@ class ServiceClient:
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):
-            raise RerankError(f"the answer of {self._host} is not JSON: {self._check()}") from None
+            raise RerankError(
+                "the answer of {host} is not JSON: {check}", host=self._host, check=self._check()
+            ) from None
         results = answer
         if self._service.results:
             results = answer.get(self._service.results) if isinstance(answer, dict) else None
         if not isinstance(results, list):
-            raise RerankError(f"the answer of {self._host} has no list of results: {self._check()}")
+            raise RerankError(
+                "the answer of {host} has no list of results: {check}", host=self._host, check=self._check()
+            )
         scores: dict[int, float] = {}
         for result in results:
             index, score = _entry(result, self._service.score)
             if index is None or not 0 <= index < count:
-                raise RerankError(f"{self._host} scored a passage that it was not sent: {self._check()}")
+                raise RerankError(
+                    "{host} scored a passage that it was not sent: {check}", host=self._host, check=self._check()
+                )
             if index in scores:
-                raise RerankError(f"{self._host} scored passage {index + 1} twice: {self._check()}")
+                raise RerankError(
+                    "{host} scored passage {number} twice: {check}",
+                    host=self._host,
+                    number=index + 1,
+                    check=self._check(),
+                )
             if score is None:
-                raise RerankError(f"{self._host} returned a score that is not a number: {self._check()}")
+                raise RerankError(
+                    "{host} returned a score that is not a number: {check}", host=self._host, check=self._check()
+                )
             scores[index] = score
         if len(scores) < count:
-            raise RerankError(f"{self._host} scored {len(scores)} of {count} passages only: {self._check()}")
+            raise RerankError(
+                "{host} scored {scored} of {count} passages only: {check}",
+                host=self._host,
+                scored=len(scores),
+                count=count,
+                check=self._check(),
+            )
         return [scores[index] for index in range(count)]
 
     def _connection(self) -> Client:

@@ -206,8 +206,11 @@ class CrossEncoderReranker:
         if output.shape not in ((len(encodings),), (len(encodings), 1)):
             shape = " x ".join(str(size) for size in output.shape) or "1"
             raise RerankError(
-                f"the model in {self.files.folder} is not a cross-encoder: for a batch of {len(encodings)} it gave "
-                f"{shape} numbers, not one score a passage. Set RERANK_MODEL to a cross-encoder"
+                "the model in {folder} is not a cross-encoder: for a batch of {size} it gave {shape} numbers, "
+                "not one score a passage. Set RERANK_MODEL to a cross-encoder",
+                folder=self.files.folder,
+                size=len(encodings),
+                shape=shape,
             )
         return [float(score) for score in output.reshape(-1)]
 

@@ -139,7 +139,8 @@ class ListwiseReranker:
             graded = _grades(self._reply(_messages(question, texts), deadline), len(texts))
             if not graded:
                 raise RerankError(
-                    f"{self._chat.name} did not reply with a list of the passages: ask again, or set another LLM_MODEL"
+                    "{name} did not reply with a list of the passages: ask again, or set another LLM_MODEL",
+                    name=self._chat.name,
                 )
             self._pace.observe(len(texts), _work(len(texts)), time.monotonic() - started)
             self._cache.put_many({key: graded})
@@ -158,8 +159,10 @@ class ListwiseReranker:
             if deadline.spent < deadline.seconds:
                 raise RerankError(str(error).rstrip(".")) from None
             raise RerankError(
-                f"{self._chat.name} did not list the passages within {deadline.seconds:g} s: ask for fewer "
-                "candidates, raise RERANK_TIMEOUT, or set a quicker LLM_MODEL"
+                "{name} did not list the passages within {seconds:g} s: ask for fewer candidates, raise "
+                "RERANK_TIMEOUT, or set a quicker LLM_MODEL",
+                name=self._chat.name,
+                seconds=deadline.seconds,
             ) from None
         return text
 

@@ -103,8 +103,10 @@ class RemoteReranker:
         if time.monotonic() - self._paced_at > STALE_SECONDS:
             return wanted
         raise RerankError(
-            f"the budget of {deadline.budget * 1000:,.0f} ms is too small for two passages, which take about "
-            f"{self.predicted_ms(2):,.0f} ms there: raise RERANK_BUDGET_MS, or choose a reranker on this machine"
+            "the budget of {budget:,.0f} ms is too small for two passages, which take about {predicted:,.0f} "
+            "ms there: raise RERANK_BUDGET_MS, or choose a reranker on this machine",
+            budget=deadline.budget * 1000,
+            predicted=self.predicted_ms(2),
         )
 
     def _ask(self, question: str, passages: Sequence[str], deadline: Deadline) -> dict[str, float]:
@@ -161,11 +163,12 @@ def service_reranker(choice: str, settings: Settings) -> RemoteReranker:
     address, api_key = settings.rerank_url, settings.rerank_api_key
     if not (address or service.address):
         raise SettingError(
-            f"RERANK_URL is not set: give the address of your {service.name} server, for instance http://localhost:8080."
+            "RERANK_URL is not set: give the address of your {name} server, for instance http://localhost:8080.",
+            name=service.name,
         )
     if not (address or api_key):
         raise SettingError(
-            f"RERANK_API_KEY is not set: give your key of {service.name}, which reranks nothing without."
+            "RERANK_API_KEY is not set: give your key of {name}, which reranks nothing without.", name=service.name
         )
     if not (api_key.isascii() and api_key.isprintable()):
         raise SettingError("RERANK_API_KEY holds characters that no key has: copy the key again.")

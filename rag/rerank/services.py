@@ -154,11 +154,16 @@ def find_service(choice: str) -> tuple[RerankService, str]:
     if service is None:
         near = difflib.get_close_matches(name.lower(), SERVICES, n=2) or list(SERVICES)
         raise ModelError(
-            f"No reranking service is named {name!r}: use {' or '.join(near)}, with its model after a colon."
+            "No reranking service is named {name!r}: use {services}, with its model after a colon.",
+            name=name,
+            services=" or ".join(near),
         )
     if service.example and not model:
         raise ModelError(
-            f"{choice!r} names no model: write it after the colon, as in {service.name}:{service.example}."
+            "{choice!r} names no model: write it after the colon, as in {name}:{example}.",
+            choice=choice,
+            name=service.name,
+            example=service.example,
         )
     return service, model
 

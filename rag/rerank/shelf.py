@@ -375,7 +375,7 @@ class Rerankers:
     def _why_absent(self, name: str) -> str:
         fetch = self._fetch
         if fetch is None or fetch.name != name:
-            hint = "" if catalogue.find(name) else catalogue.did_you_mean(name)
+            hint = "" if catalogue.find(name) else "".join(f" {near}" for near in catalogue.did_you_mean(name))
             return f"{name} is not on this machine.{hint}"
         if fetch.moving:
             percent = f" ({fetch.done / fetch.total:.0%})" if fetch.total else ""

@@ -97,8 +97,10 @@ class Pipeline:
             raise InputError("The question is empty: write what you want to know.")
         if len(question) > MAX_QUESTION_CHARACTERS:
             raise InputError(
-                f"The question has {len(question):,} characters, and {MAX_QUESTION_CHARACTERS:,} are allowed: "
-                "ask for one thing at a time, and upload long texts as documents."
+                "The question has {length:,} characters, and {most:,} are allowed: ask for one thing at a time, "
+                "and upload long texts as documents.",
+                length=len(question),
+                most=MAX_QUESTION_CHARACTERS,
             )
         index = self.store.open(collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)

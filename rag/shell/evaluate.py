@@ -115,7 +115,7 @@ def _measure_set(options: argparse.Namespace, settings: Settings, pipeline: Pipe
     labelled = sets.find(options.set)
     if labelled is None:
         names = ", ".join(one.name for one in sets.sets()) or "none yet: make one on the Scorecard page"
-        raise InputError(f"There is no question set {options.set!r}; there are: {names}.")
+        raise InputError("There is no question set {name!r}; there are: {names}.", name=options.set, names=names)
     rerankers = options.reranker or [settings.rerank_model]
     configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
     spec = RunSpec(labelled.id, configurations, options.quality)

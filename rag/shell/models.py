@@ -9,6 +9,7 @@ from typing import Any
 
 from rag.config import Settings
 from rag.errors import InputError, ModelError
+from rag.language.message import Message
 from rag.models.catalogue import find
 from rag.models.download import download_model, licence_notice
 from rag.models.files import BUNDLED_NAME, hub_model
@@ -113,14 +114,14 @@ def _get(options: argparse.Namespace) -> int:
     return 0
 
 
-def _accepts(name: str, notice: str) -> bool:
+def _accepts(name: str, notice: Message) -> bool:
     """Ask whether a licence is accepted; raises ModelError where nobody can be asked, InputError for a no."""
     if not sys.stdin.isatty():
         raise ModelError(notice)
     print(notice, file=sys.stderr)
     print("Accept it now? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise InputError(f"{name} was not downloaded: its licence was not accepted.")
+        raise InputError("{name} was not downloaded: its licence was not accepted.", name=name)
     return True
 
 

@@ -45,4 +45,10 @@ def open_for_command(options: argparse.Namespace) -> Iterator[Pipeline]:
 def check_number(option: str, value: int | None, limits: tuple[float, float]) -> None:
     """Refuse a number outside its limits; raises SettingError."""
     if value is not None and not limits[0] <= value <= limits[1]:
-        raise SettingError(f"{option} {value} is not allowed: give a whole number from {limits[0]:g} to {limits[1]:g}.")
+        raise SettingError(
+            "{option} {value} is not allowed: give a whole number from {low:g} to {high:g}.",
+            option=option,
+            value=value,
+            low=limits[0],
+            high=limits[1],
+        )

@@ -57,16 +57,20 @@ def require_space(folder: Path, reserve_bytes: int) -> None:
     """Refuse to write when less than `reserve_bytes` of the disk are free; raises UnavailableError."""
     if shutil.disk_usage(folder).free < reserve_bytes:
         raise UnavailableError(
-            f"Less than {reserve_bytes / 2**20:,.0f} MB are free on the disk of {folder}: free some space, or point "
-            "DATA_DIR to another disk."
+            "Less than {megabytes:,.0f} MB are free on the disk of {folder}: free some space, or point "
+            "DATA_DIR to another disk.",
+            megabytes=reserve_bytes / 2**20,
+            folder=folder,
         )
 
 
 def damaged(folder: Path) -> CollectionError:
     """Return the error for a collection whose files cannot be what was written."""
     return CollectionError(
-        f"The files of the collection {folder.name!r} are damaged: move the folder {folder} away, then create the "
-        "collection again and upload its documents."
+        "The files of the collection {name!r} are damaged: move the folder {folder} away, then create "
+        "the collection again and upload its documents.",
+        name=folder.name,
+        folder=folder,
     )
 
 
@@ -87,10 +91,12 @@ def translate_failures(folder: Path) -> Iterator[None]:
 def _meaning(folder: Path, reason: str) -> CollectionError | UnavailableError:
     if "WouldBlock" in reason:
         return UnavailableError(
-            f"Another Resift process is using {folder.parent}: stop it, or point DATA_DIR somewhere else."
+            "Another Resift process is using {folder}: stop it, or point DATA_DIR somewhere else.", folder=folder.parent
         )
     if "not initialized" in reason:
-        return CollectionError(f"The collection {folder.name!r} was closed or deleted meanwhile: open it again.")
+        return CollectionError(
+            "The collection {name!r} was closed or deleted meanwhile: open it again.", name=folder.name
+        )
     number = ERROR_NUMBER.search(reason)
     if number and int(number[1]) in REFUSALS:
         return _refused(folder, os.strerror(int(number[1])))
@@ -99,6 +105,8 @@ def _meaning(folder: Path, reason: str) -> CollectionError | UnavailableError:
 
 def _refused(folder: Path, reason: str) -> UnavailableError:
     return UnavailableError(
-        f"The folder {folder} cannot be read or written ({reason}): check the disk's free space and the folder's "
-        "permissions, or point DATA_DIR somewhere else."
+        "The folder {folder} cannot be read or written ({reason}): check the disk's free space and the "
+        "folder's permissions, or point DATA_DIR somewhere else.",
+        folder=folder,
+        reason=reason,
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rag.errors import CollectionError
+from rag.language.message import message
 from rag.types import Chunk, CollectionSpec, DocumentEntry
 
 Payload = dict[str, Any]
@@ -70,10 +71,15 @@ def require_same_spec(found: CollectionSpec, asked: CollectionSpec) -> None:
         if getattr(found, field.name) != getattr(asked, field.name)
     ]
     if differing:
-        keep = f"set EMBED_MODEL to {found.embedder}" if found.embedder != asked.embedder else "use another collection"
+        keep = message("use another collection")
+        if found.embedder != asked.embedder:
+            keep = message("set EMBED_MODEL to {embedder}", embedder=found.embedder)
         raise CollectionError(
-            f"The collection {found.name!r} was made with {'; '.join(differing)}: {keep}, or delete the collection and "
-            "upload its documents again."
+            "The collection {name!r} was made with {differing}: {keep}, or delete the collection and upload its "
+            "documents again.",
+            name=found.name,
+            differing="; ".join(differing),
+            keep=keep,
         )
 
 
@@ -81,19 +87,31 @@ def require_dimension(spec: CollectionSpec, size: int) -> None:
     """Refuse vectors of another size than the collection's; raises CollectionError."""
     if size != spec.dimension:
         raise CollectionError(
-            f"The collection {spec.name!r} holds vectors of {spec.dimension} numbers and was given {size}: "
-            f"set EMBED_MODEL to {spec.embedder}, which it was made with."
+            "The collection {name!r} holds vectors of {dimension} numbers and was given {size}: set "
+            "EMBED_MODEL to {embedder}, which it was made with.",
+            name=spec.name,
+            dimension=spec.dimension,
+            size=size,
+            embedder=spec.embedder,
         )
 
 
 def missing_collection(name: str, names: list[str]) -> CollectionError:
     """Return the error for a collection that is not there, naming those that are."""
-    known = f"choose one of {', '.join(names)}, or upload" if names else "upload"
-    return CollectionError(f"There is no collection {name!r}: {known} a document to create it.")
+    if not names:
+        return CollectionError("There is no collection {name!r}: upload a document to create it.", name=name)
+    return CollectionError(
+        "There is no collection {name!r}: choose one of {names}, or upload a document to create it.",
+        name=name,
+        names=", ".join(names),
+    )
 
 
 def miscounted(entry: DocumentEntry, found: int) -> CollectionError:
     """Return the error for a document whose chunks did not all arrive."""
     return CollectionError(
-        f"{entry.name}: {found} of {entry.chunks} chunks are in the index, so it is not shown: upload the file again."
+        "{name}: {found} of {chunks} chunks are in the index, so it is not shown: upload the file again.",
+        name=entry.name,
+        found=found,
+        chunks=entry.chunks,
     )

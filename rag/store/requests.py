@@ -86,32 +86,42 @@ def shown_address(url: str) -> str:
 def _meaning(address: str, failure: Failure) -> CollectionError | UnavailableError:
     if failure.status is None:
         return UnavailableError(
-            f"No answer from the Qdrant server at {address} ({failure.reason}): check that it is running and that "
-            "QDRANT_URL is its address."
+            "No answer from the Qdrant server at {address} ({reason}): check that it is running and that "
+            "QDRANT_URL is its address.",
+            address=address,
+            reason=failure.reason,
         )
     if failure.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return UnavailableError(
-            f"The Qdrant server at {address} refuses access ({failure.status}): set QDRANT_API_KEY to a key that may "
-            "read and write."
+            "The Qdrant server at {address} refuses access ({status}): set QDRANT_API_KEY to a key that may "
+            "read and write.",
+            address=address,
+            status=failure.status,
         )
     reason = _reason(failure.body)
     said = f"{failure.status} {reason}".strip()
     if failure.passing:
         return UnavailableError(
-            f"The Qdrant server at {address} keeps failing ({said}): look at its log and its disk, and try again."
+            "The Qdrant server at {address} keeps failing ({said}): look at its log and its disk, and try again.",
+            address=address,
+            said=said,
         )
     if not reason:
         return UnavailableError(
-            f"What answers at {address} is not a Qdrant server: set QDRANT_URL to the server's address and REST port."
+            "What answers at {address} is not a Qdrant server: set QDRANT_URL to the server's address and REST port.",
+            address=address,
         )
     if failure.status == HTTPStatus.NOT_FOUND:
         return CollectionError(
-            f"The collection is not on the Qdrant server at {address} any more: choose another, or upload its "
-            "documents again."
+            "The collection is not on the Qdrant server at {address} any more: choose another, or upload its "
+            "documents again.",
+            address=address,
         )
     return UnavailableError(
-        f"The Qdrant server at {address} refused a request ({said}): check its limits, and that it is version 1.16 or "
-        "newer."
+        "The Qdrant server at {address} refused a request ({said}): check its limits, and that it is "
+        "version 1.16 or newer.",
+        address=address,
+        said=said,
     )
 
 

@@ -95,8 +95,9 @@ class ServerStore:
             spec = stored.spec_from_payload((config.metadata or {})[METADATA])
         except (KeyError, TypeError) as error:
             raise CollectionError(
-                f"The collection {full_name!r} on the Qdrant server was not made by Resift, or by a server older than "
-                "1.16: update the server, or delete the collection and upload its documents again."
+                "The collection {name!r} on the Qdrant server was not made by Resift, or by a server older "
+                "than 1.16: update the server, or delete the collection and upload its documents again.",
+                name=full_name,
             ) from error
         return ServerIndex(self._client, self._requests, full_name, spec)
 

@@ -61,7 +61,9 @@ def _rows(text: str, separator: str, name: str) -> Iterator[list[str]]:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     except csv.Error as error:
         raise InputError(
-            f"{name} cannot be read as a table ({error}): save it as CSV again, with every quotation mark closed."
+            "{name} cannot be read as a table ({reason}): save it as CSV again, with every quotation mark closed.",
+            name=name,
+            reason=error,
         ) from error
 
 

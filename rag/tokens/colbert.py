@@ -92,8 +92,11 @@ class ColbertEncoder:
         dimension = model.embedding_size
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise RerankError(
-                f"the model in {self.files.folder} is not {self._fastembed_name}: a token's vector should have "
-                f"{dimension} numbers. Copy the model's files there again"
+                "the model in {folder} is not {name}: a token's vector should have {dimension} "
+                "numbers. Copy the model's files there again",
+                folder=self.files.folder,
+                name=self._fastembed_name,
+                dimension=dimension,
             )
         if not np.isfinite(vectors).all():
             raise RerankError("the model returned a vector that is not made of numbers")
@@ -105,8 +108,10 @@ class ColbertEncoder:
         names = [record["model"] for record in LateInteractionTextEmbedding.list_supported_models()]
         if self._fastembed_name not in names:
             raise ModelError(
-                f"{self._fastembed_name} is not a ColBERT model that is known here: choose one of {', '.join(names)}, "
-                "or a folder that has its name."
+                "{name} is not a ColBERT model that is known here: choose one of {choices}, or a "
+                "folder that has its name.",
+                name=self._fastembed_name,
+                choices=", ".join(names),
             )
         options = SESSION | {"providers": execution_providers(self._provider)}
         return LateInteractionTextEmbedding(self._fastembed_name, specific_model_path=str(self.files.folder), **options)

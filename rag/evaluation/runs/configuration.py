@@ -83,7 +83,9 @@ def combine(
     found = tuple(dict.fromkeys(combined))
     if len(found) > MOST_CONFIGURATIONS:
         raise InputError(
-            f"These are {len(found)} configurations, and a run compares {MOST_CONFIGURATIONS} at most: choose fewer."
+            "These are {number} configurations, and a run compares {most} at most: choose fewer.",
+            number=len(found),
+            most=MOST_CONFIGURATIONS,
         )
     return found
 
@@ -98,11 +100,19 @@ def cut_for(base: CollectionSpec, embedder: Embedder, configuration: Configurati
     most = embedder.max_tokens - HEADING_TOKENS - SPECIAL_TOKENS
     if not FEWEST_TOKENS <= tokens <= most:
         raise InputError(
-            f"Chunks of {tokens} tokens cannot be measured with {embedder.name}: choose from {FEWEST_TOKENS} to {most}."
+            "Chunks of {tokens} tokens cannot be measured with {name}: choose from {fewest} to {most}.",
+            tokens=tokens,
+            name=embedder.name,
+            fewest=FEWEST_TOKENS,
+            most=most,
         )
     overlap = tokens // OVERLAP_SHARE if configuration.chunk_overlap is None else configuration.chunk_overlap
     if not 0 <= overlap < tokens:
-        raise InputError(f"Chunks of {tokens} tokens cannot overlap by {overlap}: choose less than {tokens}.")
+        raise InputError(
+            "Chunks of {tokens} tokens cannot overlap by {overlap}: choose less than {tokens}.",
+            tokens=tokens,
+            overlap=overlap,
+        )
     return replace(spec, chunk_tokens=tokens, chunk_overlap=overlap)
 
 

@@ -173,8 +173,9 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
         chosen = sets.get(spec.set_id)
         if chosen is None or not chosen.measurable:
             raise InputError(
-                f"The question set “{spec.set_name}” has no approved question with an answer marked: mark one, or "
-                "choose another set."
+                "The question set “{set_name}” has no approved question with an answer marked: mark one, or "
+                "choose another set.",
+                set_name=spec.set_name,
             )
         _, report = pipeline.rerankers.reranker(spec.reranker, spec.steps[-1])
         index = pipeline.store.open(spec.collection)

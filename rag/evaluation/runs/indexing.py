@@ -79,7 +79,9 @@ def index_dataset(
         progress.done(documents, dataset.documents)
         indexed(documents, dataset.documents)
     if not written:
-        raise InputError(f"The documents of {dataset.folder / CORPUS} have no text: there is nothing to search.")
+        raise InputError(
+            "The documents of {path} have no text: there is nothing to search.", path=dataset.folder / CORPUS
+        )
     index.publish(
         DocumentEntry(
             id=dataset.digest,

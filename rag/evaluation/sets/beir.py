@@ -46,8 +46,10 @@ def records(path: Path) -> Iterator[Record]:
                 raise TypeError
         except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(
-                f'{path}, line {number}: every line must be a JSON object with an "_id" and a "text". Correct the '
-                "line or remove it."
+                '{path}, line {number}: every line must be a JSON object with an "_id" and a "text". Correct the '
+                "line or remove it.",
+                path=path,
+                number=number,
             ) from None
         yield Record(encodable(str(identity)), _text(fields, "title"), _text(fields, "text"))
 
@@ -66,8 +68,10 @@ def grades(path: Path) -> Grades:
             found.setdefault(columns[0].strip(), {})[columns[-2].strip()] = grade
         elif not header_allowed:
             raise InputError(
-                f"{path}, line {number}: every line must have a query id, a document id and a whole number, separated "
-                "by tabs. Correct the line or remove it."
+                "{path}, line {number}: every line must have a query id, a document id and a whole number, "
+                "separated by tabs. Correct the line or remove it.",
+                path=path,
+                number=number,
             )
         header_allowed = False
     return found
@@ -77,11 +81,16 @@ def judgments_path(folder: Path, split: str | None) -> Path:
     """Return the judgments' file of a split, or of the first of SPLITS that is there, or else of the first by name."""
     there = {path.stem: path for path in sorted((folder / JUDGMENTS).glob("*.tsv"))}
     if not there:
-        raise InputError(f"{folder} has no judgments: {LAYOUT}.")
+        raise InputError("{folder} has no judgments: {layout}.", folder=folder, layout=LAYOUT)
     if split is None:
         split = next((name for name in SPLITS if name in there), next(iter(there)))
     if split not in there:
-        raise InputError(f"{folder} has no split {split!r}: choose one of {', '.join(there)}.")
+        raise InputError(
+            "{folder} has no split {split!r}: choose one of {splits}.",
+            folder=folder,
+            split=split,
+            splits=", ".join(there),
+        )
     return there[split]
 
 
@@ -95,9 +104,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line:
                     yield number, line
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text: save it again with the encoding UTF-8.") from None
+        raise InputError("{path} is not UTF-8 text: save it again with the encoding UTF-8.", path=path) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): make it a file that you may read.") from None
+        raise InputError(
+            "{path} cannot be read ({reason}): make it a file that you may read.", path=path, reason=error.strerror
+        ) from None
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
@@ -163,10 +174,10 @@ def read_dataset(folder: Path, split: str | None = None) -> Dataset:
     `split` names the file in qrels; by default it is the first that is there of test, dev, validation and train.
     """
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}: {LAYOUT}.")
+        raise InputError("There is no folder {folder}: {layout}.", folder=folder, layout=LAYOUT)
     for name in (CORPUS, QUERIES):
         if not (folder / name).is_file():
-            raise InputError(f"{folder} has no {name}: {LAYOUT}.")
+            raise InputError("{folder} has no {name}: {layout}.", folder=folder, name=name, layout=LAYOUT)
     path = judgments_path(folder, split)
     judged = grades(path)
     texts: dict[str, str] = {}
@@ -174,11 +185,15 @@ def read_dataset(folder: Path, split: str | None = None) -> Dataset:
         texts.setdefault(query.id, query.text)
     scan = _scan(folder / CORPUS, texts)
     if not scan.known:
-        raise InputError(f"{folder / CORPUS} has no documents: {LAYOUT}.")
+        raise InputError("{documents} has no documents: {layout}.", documents=folder / CORPUS, layout=LAYOUT)
     judged = {query: _without(graded, query if query in scan.own else None) for query, graded in judged.items()}
     measured = [query for query, text in texts.items() if text and any(judged.get(query, {}).values())]
     if not measured:
-        raise InputError(f"No question of {folder / QUERIES} has a relevant document in {path}: compare their ids.")
+        raise InputError(
+            "No question of {queries} has a relevant document in {path}: compare their ids.",
+            queries=folder / QUERIES,
+            path=path,
+        )
     return Dataset(
         folder=folder,
         split=path.stem,

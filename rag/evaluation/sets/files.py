@@ -77,10 +77,13 @@ def read_set(text: str, name: str) -> SetFile:
             )
             _join(questions, new, number, seen, found)
     if not questions:
-        raise InputError(f"{name} has no question: fill the column called question, and upload it again.")
+        raise InputError("{name} has no question: fill the column called question, and upload it again.", name=name)
     if len(questions) > MOST_QUESTIONS:
         raise InputError(
-            f"{name} has {len(questions):,} questions, and {MOST_QUESTIONS:,} are allowed in a set: split the file."
+            "{name} has {number:,} questions, and {most:,} are allowed in a set: split the file.",
+            name=name,
+            number=len(questions),
+            most=MOST_QUESTIONS,
         )
     return SetFile(tuple(questions.values()), found.problems())
 
@@ -223,9 +226,12 @@ def _columns(header: Sequence[str], name: str) -> dict[str, int]:
     if "question" not in known.values():
         shown = ", ".join(cell.strip()[:30] for cell in header[:8] if cell.strip()) or "none"
         raise InputError(
-            f"{name} has no column for the questions (its columns: {shown}). Call one of them "
-            f"{' or '.join(COLUMNS['question'][:3])}; the others may be "
-            f"{', '.join(column for column in COLUMNS if column != 'question')}."
+            "{name} has no column for the questions (its columns: {shown}). Call one of them {names}; the "
+            "others may be {others}.",
+            name=name,
+            shown=shown,
+            names=" or ".join(COLUMNS["question"][:3]),
+            others=", ".join(column for column in COLUMNS if column != "question"),
         )
     places = {cell: at for at, cell in reversed(list(enumerate(header)))}
     return {column: places[cell] for cell, column in reversed(known.items())}

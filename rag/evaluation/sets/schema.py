@@ -115,10 +115,14 @@ def free_name(db: sqlite3.Connection, name: str, own_id: int | None = None) -> s
     if not name:
         raise InputError("The question set has no name: write one.")
     if len(name) > LONGEST_NAME:
-        raise InputError(f"The name has {len(name)} characters, and {LONGEST_NAME} are allowed: choose a shorter one.")
+        raise InputError(
+            "The name has {length} characters, and {most} are allowed: choose a shorter one.",
+            length=len(name),
+            most=LONGEST_NAME,
+        )
     taken = db.execute("SELECT 1 FROM sets WHERE name = ? AND NOT removed AND id IS NOT ?", (name, own_id)).fetchone()
     if taken:
-        raise InputError(f"There is a question set called {name!r} already: choose another name.")
+        raise InputError("There is a question set called {name!r} already: choose another name.", name=name)
     return name
 
 

@@ -48,14 +48,14 @@ def stage_beir(files: Mapping[str, bytes], folder: Path) -> Path:
             with (staged / name).open("wb") as target:
                 shutil.copyfileobj(source, target, PIECE)
         if not (staged / QUERIES).is_file() or not any((staged / JUDGMENTS).iterdir()):
-            raise InputError(f"The upload is no labelled set: {LAYOUT}.")
+            raise InputError("The upload is no labelled set: {layout}.", layout=LAYOUT)
     except BaseException as error:
         shutil.rmtree(staged, ignore_errors=True)
         if isinstance(error, zipfile.BadZipFile | RuntimeError | NotImplementedError | EOFError):
             raise InputError("The archive is damaged or locked: pack it again as a plain ZIP file.") from None
         if isinstance(error, OSError):
             raise UnavailableError(
-                f"The upload cannot be kept ({error.strerror}): check the disk's free space."
+                "The upload cannot be kept ({reason}): check the disk's free space.", reason=error.strerror
             ) from None
         raise
     return staged
@@ -78,7 +78,11 @@ def read_staged(staged: Path) -> tuple[tuple[NewQuestion, ...], tuple[str, ...]]
     texts = {query.id: query.text for query in records(staged / QUERIES) if query.text}
     measured = {query: text for query, text in texts.items() if any(judged.get(query, {}).values())}
     if not measured:
-        raise InputError(f"No question of {QUERIES} has a relevant document in {JUDGMENTS}: compare their ids.")
+        raise InputError(
+            "No question of {queries} has a relevant document in {judgments}: compare their ids.",
+            queries=QUERIES,
+            judgments=JUDGMENTS,
+        )
     without = len(texts) - len(measured)
     notes = (f"Questions without a relevant document, left out: {without:,}.",) if without else ()
     return _questions(measured, judged), notes
@@ -110,7 +114,9 @@ def _members(files: Mapping[str, bytes]) -> Iterator[tuple[str, IO[bytes]]]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [info for info in archive.infolist() if not info.is_dir() and _place(info.filename)]
             if sum(info.file_size for info in members) > LARGEST:
-                raise InputError(f"The archive unpacks to more than {LARGEST >> 30} GB: upload a smaller set.")
+                raise InputError(
+                    "The archive unpacks to more than {gigabytes} GB: upload a smaller set.", gigabytes=LARGEST >> 30
+                )
             for info in members:
                 with archive.open(info) as source:
                     # Only as much as the directory says is read, so that no archive unpacks to more than that.
