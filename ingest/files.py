@@ -31,6 +31,14 @@ class StoredFile:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that is copied in and not yet in its place."""
+
+    file: StoredFile
+    scratch: Path
+
+
 class Files:
     """The stored files of a data folder: COLLECTION/DOCUMENT ID/NAME."""
 
@@ -38,26 +46,33 @@ class Files:
         self._folder = data_dir / "files"
         self._max_mb = max_mb
 
-    def keep(self, collection: str, name: str, source: BinaryIO) -> StoredFile:
-        """Copy a file in, written through to the disk before this returns.
+    @contextmanager
+    def received(self, name: str, source: BinaryIO) -> Iterator[Received]:
+        """Copy a file in, written through to the disk; what has not been placed at the end of the block goes again.
 
         Raises FileRefusedError for an empty or too large file, UnavailableError for a full or unwritable disk.
         """
         name = safe_name(name)
-        folder = self._folder / collection
-        with _disk_errors(name, folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(dir=folder, prefix=".incoming-")
-            try:
-                with os.fdopen(handle, "wb") as target:
-                    digest, size = self._copy(name, source, target)
-                    target.flush()
-                    os.fsync(target.fileno())
-                self._place(Path(scratch), self.path(collection, digest, name))
-            except BaseException:
-                Path(scratch).unlink(missing_ok=True)
-                raise
-        return StoredFile(name, digest, size)
+        with _disk_errors(name, self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".incoming-")
+        try:
+            with _disk_errors(name, self._folder), os.fdopen(handle, "wb") as target:
+                digest, size = self._copy(name, source, target)
+                target.flush()
+                os.fsync(target.fileno())
+            yield Received(StoredFile(name, digest, size), Path(scratch))
+        finally:
+            Path(scratch).unlink(missing_ok=True)
+
+    def place(self, collection: str, received: Received) -> StoredFile:
+        """Put a file that was copied in among those of a collection; raises UnavailableError."""
+        file = received.file
+        target = self.path(collection, file.document_id, file.name)
+        with _disk_errors(file.name, target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            received.scratch.replace(target)
+        return file
 
     def path(self, collection: str, document_id: str, name: str) -> Path:
         """Return where a stored file is, or would be."""
@@ -80,10 +95,6 @@ class Files:
     def remove_collection(self, collection: str) -> None:
         """Delete all stored files of a collection."""
         shutil.rmtree(self._folder / collection, ignore_errors=True)
-
-    def _place(self, scratch: Path, target: Path) -> None:
-        target.parent.mkdir(exist_ok=True)
-        scratch.replace(target)
 
     def _copy(self, name: str, source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
         digest, size = hashlib.sha256(), 0

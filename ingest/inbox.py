@@ -7,6 +7,7 @@ from typing import BinaryIO
 from ingest.files import Files
 from ingest.jobs import Job, Jobs
 from rag.config import Settings, check_collection_name
+from rag.database.lock import CollectionLocks
 
 
 class Inbox:
@@ -15,14 +16,18 @@ class Inbox:
     def __init__(self, settings: Settings) -> None:
         self.files = Files(settings.data_dir, settings.max_file_mb)
         self.jobs = Jobs(settings.data_dir)
+        self.locks = CollectionLocks(settings.data_dir)
+        """Held from looking at a collection's files and jobs until what follows from it is done."""
 
     def accept(self, collection: str, name: str, source: BinaryIO) -> Job:
         """Store a file and queue it; once this returns, the file is kept whatever happens.
 
         Raises FileRefusedError, UnavailableError, or SettingError for a name that no collection can have.
         """
-        stored = self.files.keep(check_collection_name(collection), name, source)
-        (job_id,) = self.jobs.add(collection, [(stored.name, stored.document_id, stored.size)])
-        job = self.jobs.get(job_id)
+        check_collection_name(collection)
+        with self.files.received(name, source) as received, self.locks.changing(collection):
+            file = self.files.place(collection, received)
+            (job_id,) = self.jobs.add(collection, [(file.name, file.document_id, file.size)])
+            job = self.jobs.get(job_id)
         assert job is not None
         return job

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest.files import Files
-from ingest.jobs import Job, Jobs
+from ingest.inbox import Inbox
+from ingest.jobs import Job
 from ingest.parse import parse_in_child
 from rag.config import Settings
 from rag.embed.base import Embedder
@@ -38,8 +38,7 @@ class Ingestor:
         shelf: ModelShelf,
         words: Bm25Encoder,
         rerankers: Rerankers,
-        jobs: Jobs,
-        files: Files,
+        inbox: Inbox,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -47,8 +46,7 @@ class Ingestor:
         self._words = words
         self._rerankers = rerankers
         self._tokens = rerankers.late_interaction.tokens
-        self._jobs = jobs
-        self._files = files
+        self._jobs, self._files, self._locks = inbox.jobs, inbox.files, inbox.locks
 
     def run(self, job: Job) -> None:
         """Carry a claimed job to its end; what goes wrong ends in its state and reason, never in an exception."""
@@ -124,7 +122,9 @@ class Ingestor:
         reason = "Unchanged: the same content is already there."
         if entry.name != job.name:
             reason = f"Unchanged: the same content is already there under the name {entry.name}."
-            self._files.remove_copy(job.collection, job.document_id, job.name)
+            with self._locks.changing(job.collection):
+                if not self._jobs.waits_for_copy(job):
+                    self._files.remove_copy(job.collection, job.document_id, job.name)
             for older in published.values():
                 if older.name == job.name:
                     index.remove(older.id)
@@ -136,8 +136,9 @@ class Ingestor:
     def _forget(self, collection: str, document_id: str) -> None:
         """Forget a document that was replaced; its file stays where another upload of it is waiting."""
         self._tokens.store.remove(collection, document_id)
-        if self._jobs.forget_ended(collection, document_id):
-            self._files.remove(collection, document_id)
+        with self._locks.changing(collection):
+            if self._jobs.forget_ended(collection, document_id):
+                self._files.remove(collection, document_id)
 
     def _check_cancel(self, job: Job) -> None:
         if self._jobs.cancel_wanted(job.id):

@@ -158,6 +158,22 @@ class Jobs:
                 (job_id, collection, document_id),
             )
 
+    def dismiss(self, job_id: int) -> bool:
+        """Remove the row of a job that has ended; tell whether there was one."""
+        with self._database.transaction() as db:
+            gone = db.execute("DELETE FROM jobs WHERE id = ? AND state IN (?, ?, ?, ?)", (job_id, *ENDED))
+            return gone.rowcount > 0
+
+    def waits_for_copy(self, job: Job) -> bool:
+        """Tell whether another job needs the copy of the file under the name that a job has."""
+        with self._database.transaction() as db:
+            found = db.execute(
+                "SELECT 1 FROM jobs WHERE id <> ? AND collection = ? AND document_id = ? AND name = ?"
+                " AND state <> 'done'",
+                (job.id, job.collection, job.document_id, job.name),
+            ).fetchone()
+        return found is not None
+
     def forget_ended(self, collection: str, document_id: str) -> bool:
         """Remove the ended rows of a document in a collection; tell whether no row of it is left."""
         with self._database.transaction() as db:

@@ -42,8 +42,7 @@ class Library:
             shelf=pipeline.shelf,
             words=pipeline.words,
             rerankers=pipeline.rerankers,
-            jobs=self.jobs,
-            files=self.files,
+            inbox=self.inbox,
         )
         self._working = threading.Lock()
         self._claiming = threading.Lock()
@@ -107,25 +106,30 @@ class Library:
             if collection in self._store.names():
                 self._store.open(collection).remove(document_id)
             self._tokens.remove(collection, document_id)
-            self.jobs.forget(collection=collection, document_id=document_id)
-            self.files.remove(collection, document_id)
+            with self.inbox.locks.changing(collection):
+                self.jobs.forget(collection=collection, document_id=document_id)
+                self.files.remove(collection, document_id)
 
     def drop(self, collection: str) -> None:
         """Delete a collection with all its documents, files and jobs."""
         with self._held(collection):
             self._store.drop(collection)
             self._tokens.remove_collection(collection)
-            self.jobs.forget(collection=collection)
-            self.files.remove_collection(collection)
+            with self.inbox.locks.changing(collection):
+                self.jobs.forget(collection=collection)
+                self.files.remove_collection(collection)
 
     def dismiss(self, job: Job) -> None:
         """Take an ended job off the list, and all that is left of its file if no document was made from it."""
-        self.jobs.forget(job_id=job.id)
-        others = (other for other in self.jobs.entries(job.collection) if other.document_id == job.document_id)
-        if any(others) or any(entry.id == job.document_id for entry in self.documents(job.collection)):
-            return
-        self._ingestor.discard(job)
-        self.files.remove(job.collection, job.document_id)
+        # Not beside another change: while a collection is made anew, its documents are not there to be seen.
+        with self._changing, self.inbox.locks.changing(job.collection):
+            if not self.jobs.dismiss(job.id):
+                return
+            others = (other for other in self.jobs.entries(job.collection) if other.document_id == job.document_id)
+            if any(others) or any(entry.id == job.document_id for entry in self.documents(job.collection)):
+                return
+            self._ingestor.discard(job)
+            self.files.remove(job.collection, job.document_id)
 
     def retry(self, job: Job) -> None:
         """Queue an ended job again."""
@@ -143,13 +147,14 @@ class Library:
             self.pipeline.shelf.embedder_for_new_collection()
         with self._held(collection):
             # Not before: a file that comes in meanwhile would be dropped with the old index and not be made again.
-            files = self._files_of(collection)
-            for file in files:
-                self.jobs.forget_ended(collection, file.document_id)
-            # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
-            reason = "Re-indexing was interrupted: retry this file."
-            named = [(file.name, file.document_id, file.size) for file in files]
-            ids = self.jobs.add(collection, named, "interrupted", reason)
+            with self.inbox.locks.changing(collection):
+                files = self._files_of(collection)
+                for file in files:
+                    self.jobs.forget_ended(collection, file.document_id)
+                # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
+                reason = "Re-indexing was interrupted: retry this file."
+                named = [(file.name, file.document_id, file.size) for file in files]
+                ids = self.jobs.add(collection, named, "interrupted", reason)
             self._store.drop(collection)
             self._tokens.remove_collection(collection)
             for job_id in ids:

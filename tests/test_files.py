@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from ingest.files import Files, safe_name
+from ingest.files import Files, StoredFile, safe_name
 from rag.errors import FileRefusedError, UnavailableError
 from rag.types import document_id
+
+
+def keep(files: Files, collection: str, name: str, source: BinaryIO) -> StoredFile:
+    with files.received(name, source) as received:
+        return files.place(collection, received)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +49,14 @@ def test_long_names_that_differ_anywhere_stay_different() -> None:
 
 
 def test_a_long_chinese_name_still_fits_a_file_system(tmp_path: Path) -> None:
-    stored = Files(tmp_path, max_mb=1).keep("documents", "睡" * 300 + ".md", io.BytesIO(b"x"))
+    stored = keep(Files(tmp_path, max_mb=1), "documents", "睡" * 300 + ".md", io.BytesIO(b"x"))
     assert len(stored.name.encode()) <= 200
     assert stored.name.endswith("睡.md")
 
 
 def test_a_file_is_kept_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
     files = Files(tmp_path, max_mb=1)
-    stored = files.keep("documents", "../notes.TXT", io.BytesIO(b"content"))
+    stored = keep(files, "documents", "../notes.TXT", io.BytesIO(b"content"))
     assert (stored.name, stored.document_id, stored.size) == ("notes.TXT", document_id(b"content"), 7)
     path = files.path("documents", stored.document_id, stored.name)
     assert path.read_bytes() == b"content"
@@ -60,14 +66,14 @@ def test_a_file_is_kept_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileRefusedError, match="empty"):
-        Files(tmp_path, max_mb=1).keep("documents", "a.txt", io.BytesIO(b""))
-    assert list((tmp_path / "files" / "documents").iterdir()) == []
+        keep(Files(tmp_path, max_mb=1), "documents", "a.txt", io.BytesIO(b""))
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 def test_a_file_over_the_limit_is_refused_naming_the_setting_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileRefusedError, match=r"larger than 1 MB.*MAX_FILE_MB"):
-        Files(tmp_path, max_mb=1).keep("documents", "a.txt", io.BytesIO(b"x" * 1_000_001))
-    assert list((tmp_path / "files" / "documents").iterdir()) == []
+        keep(Files(tmp_path, max_mb=1), "documents", "a.txt", io.BytesIO(b"x" * 1_000_001))
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
@@ -78,14 +84,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(UnavailableError, match=r"is full: a\.txt was not saved"):
-        Files(tmp_path, max_mb=1).keep("documents", "a.txt", FullDisk())
-    assert list((tmp_path / "files" / "documents").iterdir()) == []
+        keep(Files(tmp_path, max_mb=1), "documents", "a.txt", FullDisk())
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 def test_removing_a_file_leaves_the_others(tmp_path: Path) -> None:
     files = Files(tmp_path, max_mb=1)
-    first = files.keep("documents", "a.txt", io.BytesIO(b"a"))
-    second = files.keep("documents", "b.md", io.BytesIO(b"b"))
+    first = keep(files, "documents", "a.txt", io.BytesIO(b"a"))
+    second = keep(files, "documents", "b.md", io.BytesIO(b"b"))
     files.remove("documents", first.document_id)
     assert not files.path("documents", first.document_id, first.name).exists()
     assert files.path("documents", second.document_id, second.name).exists()

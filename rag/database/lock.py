@@ -1,12 +1,18 @@
-"""Let one process at a time own a data folder."""
+"""Let one process at a time own a data folder, and one thread at a time change what a collection holds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from rag.errors import UnavailableError
+
+CHANGE_SECONDS = 60.0
+"""How long a change to a collection waits for its turn: each takes moments, so a longer one has hung."""
+CHANGE_POLL_SECONDS = 0.005
 
 
 class DataFolderLock:
@@ -52,3 +58,35 @@ class DataFolderLock:
     def release(self) -> None:
         """Give the folder back."""
         self._lock.release()
+
+
+class CollectionLocks:
+    """A lock for each collection of a data folder, which holds between threads and between processes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "locks"
+
+    @contextmanager
+    def changing(self, collection: str) -> Iterator[None]:
+        """Let nobody else change which files and jobs a collection has; raises UnavailableError when one hangs there.
+
+        Within the block, wait for no job and take no other collection's lock.
+        """
+        lock = FileLock(self._folder / f"{collection}.lock", poll_interval=CHANGE_POLL_SECONDS)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=CHANGE_SECONDS)
+        except Timeout:
+            raise UnavailableError(
+                f"Another change to the collection {collection!r} does not end: try again, and restart Resift if it "
+                "stays so."
+            ) from None
+        except OSError as error:
+            raise UnavailableError(
+                f"The folder {self._folder} cannot be written to ({error.strerror}): make it writable, or point "
+                "DATA_DIR to another folder."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
