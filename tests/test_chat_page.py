@@ -16,12 +16,12 @@ from streamlit.testing.v1 import AppTest
 from rag.answer.writer import AnswerStream
 from rag.database.feedback import ANSWER, Rating
 from rag.database.lock import DataFolderLock
-from rag.types import Answer, Retrieval, SearchOptions, Turn
+from rag.types import Answer, SearchOptions, Turn
 from service.app import App, assemble
 from service.writing import TurnKeeper
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
-from ui.chat.asking import Asking, found_before
+from ui.chat.asking import Asking
 from ui.chat.conversations import highlight
 
 QUESTION = "Which drinks raise blood sugar?"
@@ -170,30 +170,6 @@ def test_an_edit_can_be_cancelled_and_an_empty_question_is_not_sent(app: App) ->
     press(page, f"turn-{turn.id}-cancel")
     assert not page.text_area
     assert turns(app) == (turn,)
-
-
-def test_the_same_search_is_not_made_again_until_a_document_has_changed(app: App) -> None:
-    ask(open_page(app), QUESTION)
-    (turn,) = turns(app)
-    assert turn.options is not None
-    assert found_before(app, turn, turn.options) == turn.retrieval
-    assert found_before(app, turn, replace(turn.options, candidates=9)) is None
-    ingest(app.library, "notes", "new.txt", "Blood sugar rises with fruit juice.")
-    try:
-        assert found_before(app, turn, turn.options) is None
-    finally:
-        (new,) = [entry.id for entry in app.library.documents("notes") if entry.name == "new.txt"]
-        app.library.delete("notes", new)
-    (used,) = {hit.chunk.document_id for hit in turn.retrieval.hits if hit.rank == 1} if turn.retrieval else ()
-    assert used in [entry.id for entry in app.library.documents("notes")]
-    gone = replace(turn, retrieval=with_document(turn, "0" * 64))
-    assert found_before(app, gone, turn.options) is None
-
-
-def with_document(turn: Turn, document_id: str) -> Retrieval:
-    assert turn.retrieval is not None
-    first, *others = turn.retrieval.hits
-    return replace(turn.retrieval, hits=(replace(first, chunk=replace(first.chunk, document_id=document_id)), *others))
 
 
 def test_thumbs_and_a_reason_are_kept_at_once_and_can_be_taken_back(app: App) -> None:

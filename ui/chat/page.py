@@ -6,8 +6,9 @@ import streamlit as st
 
 from rag.types import SearchOptions
 from service.app import App
+from service.asking import turns_before
 from service.writing import TurnKeeper
-from ui.chat.asking import Asking, answer, ask_next, take_asking, turns_before
+from ui.chat.asking import Asking, ask_next, show_asking, take_asking
 from ui.chat.conversations import current_conversation, is_gone, open_conversation, show_sidebar
 from ui.chat.keyboard import listen_to_keys
 from ui.chat.turn import show_turn
@@ -29,7 +30,7 @@ def show_chat(app: App) -> None:
     usable = options if conversation is None or (options and conversation.collection == options.collection) else None
     asking, found = _take_question() if usable else None, listen_to_keys()
     if conversation is not None:
-        turns = conversation.turns if asking is None else turns_before(asking, conversation)
+        turns = conversation.turns if asking is None else turns_before(conversation, asking.instead_of)
         ratings = app.feedback.of_conversation(conversation.id)
         for turn in turns:
             latest = turn is conversation.turns[-1]
@@ -50,7 +51,7 @@ def show_chat(app: App) -> None:
                 gettext("The conversation was deleted elsewhere, so this question begins a new one."),
                 icon=":material/info:",
             )
-        answer(app, asking, conversation, usable)
+        show_asking(app, asking, conversation, usable)
     elif conversation is None:
         _begin(app, usable)
 

@@ -6,7 +6,8 @@ import streamlit as st
 
 from rag.types import SearchOptions, Turn
 from service.app import App
-from ui.chat.asking import Asking, ask_next, found_before
+from service.asking import found_before
+from ui.chat.asking import Asking, ask_next
 from ui.chat.search_options import choose_reranking, default_options
 from ui.language import gettext
 from ui.plain import label

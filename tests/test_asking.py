@@ -1,0 +1,196 @@
+"""A question in a conversation, asked without any page: kept first, then found, told as it goes, answered and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rag.database.lock import DataFolderLock
+from rag.types import Conversation, Retrieval, SearchOptions, Turn
+from service.app import App, assemble
+from service.asking import Found, Reranking, Searching, Stage, Understanding, answer, ask, found_before, turns_before
+from service.writing import UNEXPECTED, Writing
+from tests.llm_server import LlmServer, Reply
+from tests.parts import ingest, offline_settings, open_library
+
+QUESTION = "Which drinks raise blood sugar?"
+TEXTS = {
+    "sugar.txt": "Sugary drinks raise blood sugar quickly.",
+    "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
+    "pump.md": "Let the pump cool down for twenty minutes.",
+}
+OPTIONS = SearchOptions("notes", None, candidates=10, top=2)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    data = tmp_path_factory.mktemp("data")
+    with open_library(offline_settings(data)) as library:
+        for name, text in TEXTS.items():
+            ingest(library, "notes", name, text)
+        yield assemble(library.pipeline, library, DataFolderLock(data))
+
+
+@pytest.fixture
+def app(opened: App) -> App:
+    """The app without a conversation."""
+    for conversation in opened.history.conversations():
+        opened.history.delete(conversation.id)
+    return opened
+
+
+def kept(app: App) -> Conversation:
+    """Return the one conversation."""
+    (listed,) = app.history.conversations()
+    conversation = app.history.conversation(listed.id)
+    assert conversation is not None
+    return conversation
+
+
+def last(app: App) -> Turn:
+    return kept(app).turns[-1]
+
+
+def finished(writing: Writing | None) -> str:
+    assert writing is not None
+    *_, text = writing.texts()
+    return text
+
+
+def test_a_question_is_kept_before_anything_is_done_about_it(app: App) -> None:
+    asked = ask(app, QUESTION, OPTIONS)
+    assert (kept(app).id, last(app).id) == (asked.conversation_id, asked.turn_id)
+    assert (last(app).question, last(app).options) == (QUESTION, OPTIONS)
+    assert last(app).retrieval is last(app).answer is None
+    assert asked.history == ()
+
+
+def test_the_stages_are_told_in_their_order_and_what_was_found_is_kept_when_it_is_told(app: App) -> None:
+    told: list[Stage] = []
+    kept_by_then: list[Retrieval | None] = []
+
+    def observe(stage: Stage) -> None:
+        told.append(stage)
+        kept_by_then.append(last(app).retrieval)
+
+    text = finished(answer(app, ask(app, QUESTION, OPTIONS), observe))
+    found = last(app).retrieval
+    assert found is not None
+    assert told == [Understanding(), Searching(), Reranking(len(found.hits)), Found(found)]
+    assert kept_by_then == [None, None, None, found]
+    turn = last(app)
+    assert turn.answer is not None
+    assert turn.answer.text == text
+    assert "Sugary drinks" in text
+    assert len(found.kept) == OPTIONS.top
+
+
+def test_one_who_looks_on_may_stop_at_any_stage_and_the_question_stays(app: App) -> None:
+    class Left(BaseException):
+        """The page was closed."""
+
+    def leave(stage: Stage) -> None:
+        if isinstance(stage, Reranking):
+            raise Left
+
+    with pytest.raises(Left):
+        answer(app, ask(app, QUESTION, OPTIONS), leave)
+    turn = last(app)
+    assert (turn.question, turn.retrieval, turn.answer, turn.error) == (QUESTION, None, None, "")
+
+
+def test_what_fails_is_kept_as_what_became_of_the_question(app: App) -> None:
+    assert answer(app, ask(app, QUESTION, replace(OPTIONS, collection="nowhere"))) is None
+    assert "nowhere" in last(app).error
+
+    def fail(stage: Stage) -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        answer(app, ask(app, QUESTION, OPTIONS, kept(app)), fail)
+    assert last(app).error == str(UNEXPECTED)
+
+
+def test_an_answer_goes_on_when_nobody_looks_and_a_stop_keeps_what_there_is(app: App) -> None:
+    writing = answer(app, ask(app, QUESTION, OPTIONS))
+    assert writing is not None
+    writing.stop()
+    assert writing.kept
+    assert last(app).answer is not None
+
+
+def test_a_follow_up_is_rewritten_by_what_came_before_and_told_as_being_understood(tmp_path: Path) -> None:
+    rewritten = "How long must the pump cool down?"
+    with LlmServer(Reply(("Sugary drinks [1].",)), Reply((rewritten,)), Reply(("Twenty minutes [1].",))) as llm:
+        settings = offline_settings(tmp_path, llm_base_url=llm.base_url, llm_model="m", history_turns=3)
+        with open_library(settings) as library:
+            ingest(library, "notes", "pump.md", TEXTS["pump.md"])
+            ingest(library, "notes", "sugar.txt", TEXTS["sugar.txt"])
+            app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
+            finished(answer(app, ask(app, QUESTION, OPTIONS)))
+            told: list[Stage] = []
+            asked = ask(app, "And how long for it?", OPTIONS, kept(app))
+            assert [turn.question for turn in asked.history] == [QUESTION]
+            assert finished(answer(app, asked, told.append)) == "Twenty minutes [1]."
+    turn = last(app)
+    assert turn.retrieval is not None
+    assert (turn.question, turn.retrieval.question) == ("And how long for it?", rewritten)
+    assert isinstance(told[0], Understanding)
+    assert QUESTION in str(llm.requests[1].body)
+
+
+def test_a_turn_that_is_asked_again_reads_what_was_found_and_stays_as_another_version(app: App) -> None:
+    finished(answer(app, ask(app, QUESTION, OPTIONS)))
+    first, conversation = last(app), kept(app)
+    told: list[Stage] = []
+    asked = ask(app, QUESTION, OPTIONS, conversation, instead_of=first)
+    finished(answer(app, asked, told.append))
+    assert first.retrieval is not None
+    assert told == [Found(first.retrieval, again=True)]
+    assert last(app).versions == (first.id, asked.turn_id)
+    assert last(app).retrieval == first.retrieval
+
+
+def test_other_settings_search_anew_with_the_text_that_was_searched_for(app: App) -> None:
+    finished(answer(app, ask(app, QUESTION, OPTIONS)))
+    told: list[Stage] = []
+    asked = ask(app, QUESTION, replace(OPTIONS, reranker="none", top=1), kept(app), instead_of=last(app))
+    finished(answer(app, asked, told.append))
+    assert Understanding() not in told
+    assert told[0] == Searching()
+    retrieval = last(app).retrieval
+    assert retrieval is not None
+    assert (retrieval.reranker.state, len(retrieval.kept)) == ("off", 1)
+
+
+def test_the_turns_before_a_question_end_at_the_one_it_replaces(app: App) -> None:
+    assert turns_before(None) == ()
+    for question in (QUESTION, "How is a hot phone cooled?", "How long must the pump cool down?"):
+        listed = app.history.conversations()
+        ask(app, question, OPTIONS, app.history.conversation(listed[0].id) if listed else None)
+    conversation = kept(app)
+    assert turns_before(conversation) == conversation.turns
+    assert turns_before(conversation, conversation.turns[1]) == conversation.turns[:1]
+
+
+def test_the_same_search_is_not_made_again_until_a_document_has_changed(app: App) -> None:
+    finished(answer(app, ask(app, QUESTION, OPTIONS)))
+    turn = last(app)
+    assert found_before(app, turn, OPTIONS) == turn.retrieval
+    assert found_before(app, turn, replace(OPTIONS, candidates=9)) is None
+    ingest(app.library, "notes", "new.txt", "Blood sugar rises with fruit juice.")
+    try:
+        assert found_before(app, turn, OPTIONS) is None
+    finally:
+        (new,) = [entry.id for entry in app.library.documents("notes") if entry.name == "new.txt"]
+        app.library.delete("notes", new)
+    assert turn.retrieval is not None
+    (used,) = {hit.chunk.document_id for hit in turn.retrieval.hits if hit.rank == 1}
+    assert used in [entry.id for entry in app.library.documents("notes")]
+    first, *others = turn.retrieval.hits
+    gone = replace(first, chunk=replace(first.chunk, document_id="0" * 64))
+    changed = replace(turn, retrieval=replace(turn.retrieval, hits=(gone, *others)))
+    assert found_before(app, changed, OPTIONS) is None
