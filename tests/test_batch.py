@@ -14,6 +14,7 @@ from rag.batch.records import KIND, BatchSpec, count_asked, read_answers, read_b
 from rag.batch.run import Prediction, batch_runner, predict
 from rag.errors import InputError
 from rag.retrieval.pipeline import Pipeline
+from rag.serialization import from_record
 from rag.tasks.store import Task
 from rag.tasks.workers import Tasks
 from tests.llm_server import LlmServer, Reply
@@ -99,7 +100,7 @@ def spec_of(text: str, collection: str = "notes", reranker: str | None = "bundle
 
 
 def run(tasks: Tasks, spec: BatchSpec) -> Task:
-    task = tasks.add(KIND, "questions.csv", spec.to_json())
+    task = tasks.add(KIND, "questions.csv", spec)
     tasks.run_next()
     ended = tasks.store.get(task.id)
     assert ended is not None
@@ -112,8 +113,8 @@ def tasks_of(pipeline: Pipeline) -> Tasks:
 
 def test_a_spec_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     spec = spec_of("id,question\n1,Why?\n2,Why?\n3,\n")
-    task = Tasks(tmp_path, {KIND: lambda work: {}}).add(KIND, "it", spec.to_json())
-    assert BatchSpec.from_json(task.spec) == spec
+    task = Tasks(tmp_path, {KIND: lambda work: {}}).add(KIND, "it", spec)
+    assert from_record(BatchSpec, task.spec) == spec
     assert count_asked(task) == len(spec.questions.asked) == 1
 
 
@@ -160,7 +161,7 @@ def test_a_resumed_batch_asks_only_what_has_no_answer_yet(tmp_path: Path) -> Non
             for name, text in TEXTS.items():
                 ingest(library, "notes", name, text)
             tasks = tasks_of(library.pipeline)
-            task = tasks.add(KIND, "questions.csv", spec_of(ASKED).to_json())
+            task = tasks.add(KIND, "questions.csv", spec_of(ASKED))
             worker = threading.Thread(target=tasks.run_next)
             worker.start()
             while len(server.requests) < 2:

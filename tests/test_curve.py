@@ -160,7 +160,7 @@ def make_set(pipeline: Pipeline, question: str = QUESTION) -> QuestionSet:
 def measure(pipeline: Pipeline, made: QuestionSet, reranker: str) -> tuple[Task, Curve]:
     tasks = Tasks(pipeline.settings.data_dir, {KIND: curve_runner(pipeline, QuestionSets(pipeline.settings.data_dir))})
     spec = CurveSpec(made.id, made.name, "notes", reranker, STEPS)
-    task = tasks.add(KIND, made.name, spec.to_json())
+    task = tasks.add(KIND, made.name, spec)
     tasks.run_next()
     ended = tasks.store.get(task.id)
     assert ended is not None

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rag.database.history import History
-from rag.database.records import answer_from_json, answer_to_json, ask_record, retrieval_from_json, retrieval_to_json
+from rag.database.records import ask_record, retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
 from rag.rerank.base import Scored, rank
+from rag.serialization import from_json, to_json
 from rag.types import Answer, Citation, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
 from tests.parts import hit
 
@@ -68,7 +69,7 @@ def test_a_passage_is_written_once() -> None:
 
 
 def test_an_answer_reads_back_equal() -> None:
-    assert answer_from_json(answer_to_json(ANSWER)) == ANSWER
+    assert from_json(Answer, to_json(ANSWER)) == ANSWER
 
 
 def test_the_record_for_the_shell_has_the_fields_of_its_contract() -> None:
@@ -234,7 +235,7 @@ def test_conversations_of_the_first_release_are_opened_and_go_on(tmp_path: Path)
                 (number, conversation, question),
             )
         old.execute("UPDATE conversations SET updated_at = '2026-01-01T00:00:00'")
-        old.execute("UPDATE turns SET answer = ? WHERE id = 5", (answer_to_json(ANSWER),))
+        old.execute("UPDATE turns SET answer = ? WHERE id = 5", (to_json(ANSWER),))
         old.commit()
     history = History(tmp_path)
     assert branch(history, 1) == ["a", "b", "c"]

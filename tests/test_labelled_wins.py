@@ -10,7 +10,7 @@ import pytest
 from rag.evaluation.figures.wins import labelled_wins
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import MEASURES
-from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, to_record
+from rag.evaluation.runs.rows import ABOUT, About, Ran, Row
 from rag.evaluation.runs.task import KIND
 from rag.tasks.store import TaskStore
 
@@ -39,11 +39,11 @@ def keep_run(
     questions = len(figures[0])
     task = tasks.add(KIND, name, {})
     about = About(1, name, collection, "hash", 3, questions, 0, 30, 5, "", ran)
-    tasks.keep_row(task.id, ABOUT, to_record(about))
+    tasks.keep_row(task.id, ABOUT, about)
     for way, values in enumerate(figures):
         for question, ndcg in enumerate(values):
             row = Row(way, f"q{question}", "q?", "l", dict.fromkeys(MEASURES, ndcg), None, 1.0, 0.0, 0, 0)
-            tasks.keep_row(task.id, row.key, to_record(row))
+            tasks.keep_row(task.id, row.key, row)
     if done:
         tasks.end(task.id, "done")
 

@@ -21,6 +21,7 @@ from rag.evaluation.runs.rows import About, Ran, Row
 from rag.evaluation.runs.task import KIND
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
+from rag.serialization import from_record
 from rag.tasks.store import Task
 from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
@@ -71,7 +72,7 @@ def set_id(app: App) -> int:
 
 
 def carry_out(app: App, set_id: int, title: str = "a run") -> Task:
-    task = app.tasks.add(KIND, title, RunSpec(set_id, combine(["bundled"], [10])).to_json())
+    task = app.tasks.add(KIND, title, RunSpec(set_id, combine(["bundled"], [10])))
     while app.tasks.run_next():
         pass
     return task
@@ -112,7 +113,7 @@ def test_a_run_is_started_with_what_was_chosen_and_its_figures_appear(app: App, 
     pressed(page, "Start the run")
     (task, *_) = app.tasks.store.entries(KIND)
     assert task.title == "mine"
-    assert RunSpec.from_json(task.spec) == RunSpec(set_id, combine(["bundled"], [10, 20]))
+    assert from_record(RunSpec, task.spec) == RunSpec(set_id, combine(["bundled"], [10, 20]))
     assert page.query_params["run"] == str(task.id)
     assert "You can leave this page" in said(page)
     assert app.tasks.run_next()
@@ -124,7 +125,7 @@ def test_a_run_is_started_with_what_was_chosen_and_its_figures_appear(app: App, 
 
 
 def test_a_running_run_is_cancelled_and_resumed(app: App, set_id: int) -> None:
-    task = app.tasks.add(KIND, "waits", RunSpec(set_id, (Configuration("none", 10),)).to_json())
+    task = app.tasks.add(KIND, "waits", RunSpec(set_id, (Configuration("none", 10),)))
     page = open_page(app)
     assert "Waiting" in said(page)
     pressed(page, "Cancel")
@@ -191,7 +192,7 @@ def test_a_run_whose_documents_changed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_says_why(app: App, set_id: int) -> None:
-    task = app.tasks.add(KIND, "fails", RunSpec(set_id, (Configuration("cohere:rerank-v3.5", 10),)).to_json())
+    task = app.tasks.add(KIND, "fails", RunSpec(set_id, (Configuration("cohere:rerank-v3.5", 10),)))
     app.tasks.run_next()
     page = open_page(app)
     assert page.selectbox(key="run-chosen").value == task.id

@@ -70,7 +70,7 @@ def make_set(app: App, name: str, reference: str = "") -> int:
 
 
 def run(app: App, set_id: int, *configurations: Configuration, quality: bool = False) -> Task:
-    task = app.tasks.add(KIND, "a run", RunSpec(set_id, configurations, quality).to_json())
+    task = app.tasks.add(KIND, "a run", RunSpec(set_id, configurations, quality))
     assert app.tasks.run_next()
     return ended(app, task)
 
@@ -109,7 +109,7 @@ def test_a_run_keeps_a_row_for_each_question_and_configuration(app: App) -> None
 
 
 def test_a_stopped_run_goes_on_where_it_was_left(app: App) -> None:
-    task = app.tasks.add(KIND, "a run", RunSpec(make_set(app, "resumed"), (NONE, BUNDLED)).to_json())
+    task = app.tasks.add(KIND, "a run", RunSpec(make_set(app, "resumed"), (NONE, BUNDLED)))
     stopping = StopsAfter(app.tasks.store, app.tasks.store.get(task.id), rows=2)
     with pytest.raises(CancelledError):
         app.runs.carry_out(stopping)
@@ -141,7 +141,7 @@ class StopsAfter(Work):
 
 def test_a_question_that_was_removed_meanwhile_is_not_in_a_resumed_run(app: App) -> None:
     set_id = make_set(app, "removed")
-    task = app.tasks.add(KIND, "a run", RunSpec(set_id, (NONE,)).to_json())
+    task = app.tasks.add(KIND, "a run", RunSpec(set_id, (NONE,)))
     with pytest.raises(CancelledError):
         app.runs.carry_out(StopsAfter(app.tasks.store, task, rows=2))
     asked = next(iter(read_rows(app.tasks.store.rows(task.id))))
@@ -153,7 +153,7 @@ def test_a_question_that_was_removed_meanwhile_is_not_in_a_resumed_run(app: App)
 
 def test_documents_that_a_stopped_run_has_indexed_are_not_indexed_again(app: App) -> None:
     spec = RunSpec(make_set(app, "indexed"), (replace(NONE, chunk_tokens=28),))
-    task = app.tasks.add(KIND, "a run", spec.to_json())
+    task = app.tasks.add(KIND, "a run", spec)
     first = Indexes(app.tasks.store, task, until=2)
     with pytest.raises(CancelledError):
         app.runs.carry_out(first)

@@ -21,6 +21,7 @@ from typing import Literal, get_args
 from ingest.library import Library
 from rag.config import Settings
 from rag.retrieval.pipeline import Pipeline, open_pipeline
+from rag.serialization import from_json
 from rag.types import Retrieval
 
 DEMO = Path(__file__).parents[1] / "demo"
@@ -87,8 +88,7 @@ def main() -> None:
 
 def read_questions() -> list[Question]:
     """Return the demo's questions in the order of the file."""
-    lines = QUESTIONS.read_text(encoding="utf-8").splitlines()
-    return [Question(**{**row, "relevant": tuple(row["relevant"])}) for row in map(json.loads, lines)]
+    return [from_json(Question, line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
 
 
 def fingerprint() -> str:

@@ -92,7 +92,7 @@ def prepare(data: Path) -> None:
         question_set = app.question_sets.create_with("Demo questions", COLLECTION, labelled, "upload")
         for title, candidates in (("A first look", [24]), ("Candidates", [12, 24, 40])):
             run = RunSpec(question_set.id, combine(["none", "bundled"], candidates))
-            app.tasks.add(RUN, title, run.to_json())
+            app.tasks.add(RUN, title, run)
         app.tasks.add(BATCH, "questions.csv", _batch(app, [one["question"] for one in questions[:8]]))
         while app.tasks.run_next():
             pass
@@ -101,7 +101,7 @@ def prepare(data: Path) -> None:
 def _batch(app: App, questions: list[str]) -> dict[str, object]:
     table = read_table("question\n" + "\n".join(f'"{question}"' for question in questions), "questions.csv")
     asked = read_questions(table, "question")
-    return BatchSpec("questions.csv", "question", asked, COLLECTION, None, 24, 5).to_json()
+    return BatchSpec("questions.csv", "question", asked, COLLECTION, None, 24, 5)
 
 
 def _take(browser: Browser, address: str, name: str) -> None:

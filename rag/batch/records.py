@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rag.batch.questions import Line, Questions
+from rag.batch.questions import Questions
+from rag.serialization import from_record
 from rag.tasks.store import Task, TaskState, TaskStore
 from rag.types import Answer, RerankState, Retrieval
 
@@ -27,17 +28,6 @@ class BatchSpec:
     reranker: str | None
     candidates: int
     top: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the spec as a JSON object."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(record: Mapping[str, Any]) -> BatchSpec:
-        """Read what `to_json` wrote."""
-        asked = record["questions"]
-        lines = tuple(Line(**{**line, "others": tuple(line["others"])}) for line in asked["lines"])
-        return BatchSpec(**{**record, "questions": Questions(lines, tuple(asked["headings"]), asked["empty"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +150,7 @@ def sources_of(retrieval: Retrieval, answer: Answer) -> tuple[BatchSource, ...]:
 def read_answers(store: TaskStore, task_id: int) -> dict[int, BatchAnswer]:
     """Return the answers so far, by their questions' numbers."""
     rows = store.rows(task_id, ANSWERS).values()
-    tuples = ("documents", "pages", "notes")
-    answers = (BatchAnswer(**{**row, **{name: tuple(row[name]) for name in tuples}}) for row in rows)
+    answers = (from_record(BatchAnswer, row) for row in rows)
     return {answer.number: answer for answer in sorted(answers, key=lambda answer: answer.number)}
 
 
@@ -169,7 +158,7 @@ def read_sources(store: TaskStore, task_id: int, number: int | None = None) -> d
     """Return the sources so far by their questions' numbers, or those of one question."""
     wanted = SOURCES if number is None else f"{SOURCES}{number}"
     return {
-        int(key.removeprefix(SOURCES)): tuple(BatchSource(**source) for source in row)
+        int(key.removeprefix(SOURCES)): from_record(tuple[BatchSource, ...], row)
         for key, row in store.rows(task_id, wanted).items()
         if number is None or key == wanted
     }
@@ -184,7 +173,7 @@ def read_batch(store: TaskStore, task: Task) -> Batch:
         reason=task.reason,
         created_at=task.created_at,
         updated_at=task.updated_at,
-        spec=BatchSpec.from_json(task.spec),
+        spec=from_record(BatchSpec, task.spec),
         answers=read_answers(store, task.id),
         sources=read_sources(store, task.id),
         about=store.rows(task.id, ABOUT).get(ABOUT, {}),

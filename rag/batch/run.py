@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Any
 
@@ -28,6 +28,7 @@ from rag.errors import CollectionError, InputError, ModelError, ResiftError, Set
 from rag.evaluation.runs.corpus import corpus_digest
 from rag.models.transformer import OUT_OF_MEMORY
 from rag.retrieval.pipeline import Pipeline
+from rag.serialization import from_record
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Runner, Work
 from rag.versions import installed
@@ -46,7 +47,7 @@ def batch_runner(pipeline: Pipeline) -> Runner:
     """Return what carries a batch out; questions that an earlier attempt answered are not asked again."""
 
     def run(work: Work) -> dict[str, Any]:
-        spec = BatchSpec.from_json(work.task.spec)
+        spec = from_record(BatchSpec, work.task.spec)
         asked = spec.questions.asked
         answered = {key for key, row in work.rows.items() if key.startswith(ANSWERS) and not row["error"]}
         now, earlier = about(pipeline, spec), work.rows.get(ABOUT)
@@ -59,8 +60,8 @@ def batch_runner(pipeline: Pipeline) -> Runner:
                 continue
             answer, sources = _asked(pipeline, spec, line, work)
             # The answer last: it is what says that the question is done.
-            work.keep(f"{SOURCES}{line.number}", [asdict(source) for source in sources])
-            work.keep(f"{ANSWERS}{line.number}", asdict(answer))
+            work.keep(f"{SOURCES}{line.number}", sources)
+            work.keep(f"{ANSWERS}{line.number}", answer)
             failed += bool(answer.error)
         work.progress(len(asked), len(asked))
         if failed:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rag.database.connection import Database, now
-from rag.database.records import answer_from_json, retrieval_from_json
+from rag.database.records import retrieval_from_json
 from rag.errors import InputError
+from rag.serialization import from_json
+from rag.types import Answer
 
 Verdict = Literal["up", "down"]
 
@@ -110,7 +112,7 @@ class Feedback:
 
 
 def _row(row: dict[str, Any]) -> FeedbackRow:
-    answer = answer_from_json(row["answer"]) if row["answer"] else None
+    answer = from_json(Answer, row["answer"]) if row["answer"] else None
     retrieval = retrieval_from_json(row["retrieval"]) if row["retrieval"] else None
     rated = next((one for one in retrieval.ranked if one.hit.chunk.id == row["chunk_id"]), None) if retrieval else None
     chunk = rated.hit.chunk if rated else None

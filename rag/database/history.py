@@ -6,17 +6,17 @@ keeps all that followed it. One branch is shown, the one that ends at the conver
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from rag.database.connection import Database, now
-from rag.database.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
+from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
+from rag.serialization import from_json, to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
 
 TITLE_CHARACTERS = 60
@@ -152,7 +152,7 @@ class History:
                 raise InputError("This conversation was deleted meanwhile: begin a new chat and ask again.")
             cursor = db.execute(
                 "INSERT INTO turns (conversation_id, question, asked_at, parent_id, options) VALUES (?, ?, ?, ?, ?)",
-                (conversation_id, question, now(), place[0], json.dumps(asdict(options)) if options else None),
+                (conversation_id, question, now(), place[0], to_json(options) if options else None),
             )
             db.execute(
                 "UPDATE conversations SET updated_at = ?, head_id = ? WHERE id = ?",
@@ -198,7 +198,7 @@ class History:
 
     def keep_answer(self, turn_id: int, answer: Answer) -> None:
         """Keep a turn's answer, whole or partial."""
-        self._set(turn_id, "answer", answer_to_json(answer))
+        self._set(turn_id, "answer", to_json(answer))
 
     def keep_error(self, turn_id: int, sentence: str) -> None:
         """Keep why a turn has no answer."""
@@ -241,15 +241,14 @@ def _conversation(row: sqlite3.Row, turns: tuple[Turn, ...] = ()) -> Conversatio
 
 
 def _turn(row: sqlite3.Row, versions: tuple[int, ...]) -> Turn:
-    options = json.loads(row["options"]) if row["options"] else None
     return Turn(
         id=row["id"],
         conversation_id=row["conversation_id"],
         question=row["question"],
         asked_at=datetime.fromisoformat(row["asked_at"]),
         retrieval=retrieval_from_json(row["retrieval"]) if row["retrieval"] else None,
-        answer=answer_from_json(row["answer"]) if row["answer"] else None,
+        answer=from_json(Answer, row["answer"]) if row["answer"] else None,
         error=row["error"],
-        options=SearchOptions(**{**options, "document_ids": tuple(options["document_ids"])}) if options else None,
+        options=from_json(SearchOptions, row["options"]) if row["options"] else None,
         versions=versions,
     )

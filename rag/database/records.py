@@ -1,76 +1,42 @@
-"""Write values as JSON and read them back, for the history and the shell."""
+"""What was found for a question as JSON: in short to be kept, and as the shell prints it."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rag.types import (
-    Answer,
-    Chunk,
-    Citation,
-    Hit,
-    RankedHit,
-    RerankReport,
-    RerankScore,
-    Retrieval,
-    StageTiming,
-)
+from rag.serialization import damaged, from_json, from_record, to_json, to_record
+from rag.types import Answer, Hit, RankedHit, Retrieval
+
+
+def retrieval_to_record(retrieval: Retrieval) -> dict[str, Any]:
+    """Return a retrieval as JSON values; the ranked order refers to the hits by rank: no passage is there twice."""
+    record: dict[str, Any] = to_record(retrieval)
+    for ranked in record["ranked"]:
+        ranked["hit"] = ranked["hit"]["rank"]
+    return record
+
+
+def retrieval_from_record(record: Mapping[str, Any]) -> Retrieval:
+    """Read what `retrieval_to_record` returned; raises UnavailableError where it is damaged."""
+    try:
+        hits = from_record(tuple[Hit, ...], record["hits"])
+        by_rank = {hit.rank: hit for hit in hits}
+        ranked = [{**one, "hit": by_rank[one["hit"]]} for one in record["ranked"]]
+    except (KeyError, TypeError) as error:
+        raise damaged(Retrieval.__name__, repr(error)) from error
+    return from_record(Retrieval, {**record, "hits": hits, "ranked": ranked})
 
 
 def retrieval_to_json(retrieval: Retrieval) -> str:
-    """Write a retrieval; the ranked order refers to the hits by rank, so that no passage is stored twice."""
-    record = asdict(retrieval)
-    for ranked in record["ranked"]:
-        ranked["hit"] = ranked["hit"]["rank"]
-    return json.dumps(record, ensure_ascii=False)
+    """Write a retrieval."""
+    return to_json(retrieval_to_record(retrieval))
 
 
 def retrieval_from_json(text: str) -> Retrieval:
-    """Read what retrieval_to_json wrote."""
-    record: dict[str, Any] = json.loads(text)
-    hits = tuple(Hit(**{**hit, "chunk": Chunk(**hit["chunk"])}) for hit in record["hits"])
-    by_rank = {hit.rank: hit for hit in hits}
-    ranked = tuple(
-        RankedHit(
-            hit=by_rank[item["hit"]],
-            rank=item["rank"],
-            score=RerankScore(**item["score"]) if item["score"] else None,
-            kept=item["kept"],
-            first_pass_rank=item.get("first_pass_rank"),
-        )
-        for item in record["ranked"]
-    )
-    return Retrieval(
-        question=record["question"],
-        collection=record["collection"],
-        hits=hits,
-        ranked=ranked,
-        reranker=RerankReport(**record["reranker"]),
-        supported=record["supported"],
-        timings=_timings(record),
-        warnings=tuple(record["warnings"]),
-    )
-
-
-def answer_to_json(answer: Answer) -> str:
-    """Write an answer."""
-    return json.dumps(asdict(answer), ensure_ascii=False)
-
-
-def answer_from_json(text: str) -> Answer:
-    """Read what answer_to_json wrote."""
-    record: dict[str, Any] = json.loads(text)
-    return Answer(
-        text=record["text"],
-        mode=record["mode"],
-        model=record["model"],
-        citations=tuple(Citation(**citation) for citation in record["citations"]),
-        warnings=tuple(record["warnings"]),
-        timings=_timings(record),
-        complete=record["complete"],
-    )
+    """Read what `retrieval_to_json` wrote; raises UnavailableError where it is damaged."""
+    return retrieval_from_record(from_json(dict[str, Any], text))
 
 
 def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
@@ -118,7 +84,3 @@ def ranked_record(ranked: RankedHit) -> dict[str, Any]:
         "kept": ranked.kept,
         "first_pass_rank": ranked.first_pass_rank,
     }
-
-
-def _timings(record: dict[str, Any]) -> tuple[StageTiming, ...]:
-    return tuple(StageTiming(**timing) for timing in record["timings"])

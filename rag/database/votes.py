@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from rag.database.connection import Database, now
-from rag.database.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
+from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
+from rag.serialization import from_json, to_json
 from rag.types import Answer, Retrieval
 
 Side = Literal["left", "right"]
@@ -151,7 +152,7 @@ class Votes:
     def keep_answer(self, pair_id: int, side: Side, answer: Answer) -> None:
         """Keep one side's answer, whole or partial."""
         with self._database.transaction() as db:
-            db.execute(f"UPDATE pairs SET {side}_answer = ? WHERE id = ?", (answer_to_json(answer), pair_id))  # noqa: S608 - one of two names
+            db.execute(f"UPDATE pairs SET {side}_answer = ? WHERE id = ?", (to_json(answer), pair_id))  # noqa: S608 - one of two names
 
     def pair(self, pair_id: int) -> Pair | None:
         """Return a pair, None for one that is not there."""
@@ -264,7 +265,7 @@ def _pair(row: sqlite3.Row) -> Pair:
 
 def _answered(row: sqlite3.Row, side: Side) -> Answered:
     answer = row[f"{side}_answer"]
-    return Answered(retrieval_from_json(row[f"{side}_retrieval"]), answer_from_json(answer) if answer else None)
+    return Answered(retrieval_from_json(row[f"{side}_retrieval"]), from_json(Answer, answer) if answer else None)
 
 
 def _vote(row: sqlite3.Row) -> Vote:

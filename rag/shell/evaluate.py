@@ -119,7 +119,7 @@ def _measure_set(options: argparse.Namespace, settings: Settings, pipeline: Pipe
     rerankers = options.reranker or [settings.rerank_model]
     configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
     spec = RunSpec(labelled.id, configurations, options.quality)
-    task = tasks.add(KIND, labelled.name, spec.to_json())
+    task = tasks.add(KIND, labelled.name, spec)
     try:
         _carry_out(task, Runs(pipeline, sets, tasks), tasks)
     except BaseException as error:

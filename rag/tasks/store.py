@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from rag.database.connection import Database, now
+from rag.serialization import from_json, to_json
 
 TaskState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 ENDED: tuple[TaskState, ...] = ("done", "failed", "cancelled", "interrupted")
@@ -76,14 +76,14 @@ class TaskStore:
     def __init__(self, data_dir: Path) -> None:
         self._database = Database(data_dir / "tasks.sqlite", SCHEMA)
 
-    def add(self, kind: str, title: str, spec: Mapping[str, Any]) -> Task:
-        """Queue a task; `spec` is a JSON object."""
+    def add(self, kind: str, title: str, spec: object) -> Task:
+        """Queue a task; `spec` is a value of a kind that its runner reads back, or a JSON object."""
         at = now()
         with self._database.transaction() as db:
             row = db.execute(
                 "INSERT INTO tasks (kind, title, spec, state, created_at, updated_at)"
                 " VALUES (?, ?, ?, 'queued', ?, ?) RETURNING *",
-                (kind, title, json.dumps(dict(spec), ensure_ascii=False), at, at),
+                (kind, title, to_json(spec), at, at),
             ).fetchone()
         return _task(row)
 
@@ -117,7 +117,7 @@ class TaskStore:
                 "SELECT key, value FROM rows WHERE task_id = ? AND substr(key, 1, ?) = ? ORDER BY rowid",
                 (task_id, len(prefix), prefix),
             ).fetchall()
-        return {row["key"]: json.loads(row["value"]) for row in rows}
+        return {row["key"]: from_json(object, row["value"]) for row in rows}
 
     def keep_row(self, task_id: int, key: str, value: Any) -> None:
         """Keep a row of a task, in place of an earlier one with its key; nothing for a task that was deleted."""
@@ -125,7 +125,7 @@ class TaskStore:
             db.execute(
                 "INSERT INTO rows (task_id, key, value) SELECT id, ?, ? FROM tasks WHERE id = ?"
                 " ON CONFLICT (task_id, key) DO UPDATE SET value = excluded.value",
-                (key, json.dumps(value, ensure_ascii=False), task_id),
+                (key, to_json(value), task_id),
             )
 
     def drop_rows(self, task_id: int, keys: Collection[str]) -> None:
@@ -143,7 +143,7 @@ class TaskStore:
 
     def end(self, task_id: int, state: TaskState, reason: str = "", result: dict[str, Any] | None = None) -> None:
         """Put a task into its last state, with its result if it is done."""
-        text = None if result is None else json.dumps(result, ensure_ascii=False)
+        text = None if result is None else to_json(result)
         with self._database.transaction() as db:
             db.execute(
                 "UPDATE tasks SET state = ?, reason = ?, result = ?, updated_at = ? WHERE id = ?",
@@ -199,13 +199,13 @@ def _task(row: sqlite3.Row) -> Task:
         id=row["id"],
         kind=row["kind"],
         title=row["title"],
-        spec=json.loads(row["spec"]),
+        spec=from_json(dict[str, Any], row["spec"]),
         state=row["state"],
         stage=row["stage"],
         done=row["done"],
         total=row["total"],
         reason=row["reason"],
-        result=json.loads(row["result"]) if row["result"] else None,
+        result=from_json(dict[str, Any], row["result"]) if row["result"] else None,
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
     )

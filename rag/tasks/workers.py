@@ -28,7 +28,7 @@ class Work:
         self._stopping = stopping
 
     def keep(self, key: str, row: Any) -> None:
-        """Keep one row, which is a JSON value, at once; it can be seen from any tab."""
+        """Keep one row, a value or a JSON value, at once; it can be seen from any tab."""
         self._store.keep_row(self.task.id, key, row)
 
     def drop(self, keys: Collection[str]) -> None:
@@ -79,7 +79,7 @@ class Tasks:
         for worker in self._workers:
             worker.join(max(0.0, until - time.monotonic()))
 
-    def add(self, kind: str, title: str, spec: Mapping[str, Any]) -> Task:
+    def add(self, kind: str, title: str, spec: object) -> Task:
         """Queue a task of a kind that there is a runner for."""
         if not any(kind in group for group in self._groups):
             raise ValueError(f"no runner for {kind!r}")

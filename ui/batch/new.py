@@ -71,7 +71,7 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
         # A new key makes a new, empty uploader: the old one would hand the same file over on every rerun.
         st.session_state[ROUND] = round_number + 1
         st.session_state.pop(READ, None)
-        return app.tasks.add(KIND, upload.name, spec.to_json()).id
+        return app.tasks.add(KIND, upload.name, spec).id
 
 
 def _read(upload: UploadedFile) -> Table:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_answers, read_batch, read_sources
 from rag.exports.spreadsheet import write_batch
+from rag.serialization import from_record
 from rag.tasks.store import RESUMABLE, Task, TaskState
 from service.app import App
 from ui.engine_texts import translate
@@ -36,7 +37,7 @@ def show_run(app: App, task_id: int, was_busy: bool) -> None:
     task = app.tasks.store.get(task_id)
     if task is None or task.ended == was_busy:
         st.rerun()
-    spec = BatchSpec.from_json(task.spec)
+    spec = from_record(BatchSpec, task.spec)
     answers = read_answers(app.tasks.store, task_id)
     _show_state(task, spec, answers)
     _show_actions(app, task, spec, answers)

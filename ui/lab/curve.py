@@ -137,7 +137,7 @@ def _show_start(app: App, chosen: QuestionSet, reranker: str, task: Task | None)
     with st.container(horizontal=True, vertical_alignment="center"):
         words = gettext("Measure the curve") if task is None else gettext("Measure again")
         if st.button(words, icon=":material/show_chart:", type="primary" if task is None else "secondary"):
-            app.tasks.add(KIND, chosen.name, spec.to_json())
+            app.tasks.add(KIND, chosen.name, spec)
             st.rerun(scope="app")
         if ms is None:
             told = gettext("How long it takes is known after the first question")

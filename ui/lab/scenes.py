@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rag.database.records import answer_from_json, answer_to_json, retrieval_from_json, retrieval_to_json
+from rag.database.records import retrieval_from_record, retrieval_to_record
 from rag.lab.comparison import Comparison
+from rag.serialization import from_record, to_record
 from rag.types import Answer, Retrieval
 
 SCENES = Path(__file__).parents[2] / "demo" / "scenes.json"
@@ -38,7 +39,7 @@ class Scene:
 
 def scene_record(scene: Scene) -> dict[str, Any]:
     """Return a scene as JSON values; the candidates are written once, with the first order."""
-    after = json.loads(retrieval_to_json(scene.after))
+    after = retrieval_to_record(scene.after)
     del after["hits"]
     return {
         "id": scene.id,
@@ -47,18 +48,17 @@ def scene_record(scene: Scene) -> dict[str, Any]:
         "notes": scene.notes,
         "right": scene.right,
         "machine": scene.machine,
-        "before": json.loads(retrieval_to_json(scene.before)),
+        "before": retrieval_to_record(scene.before),
         "after": after,
-        "answers": [json.loads(answer_to_json(answer)) for answer in scene.answers or ()],
+        "answers": to_record(scene.answers or ()),
     }
 
 
 def scene_from_record(record: dict[str, Any]) -> Scene:
     """Read what scene_record wrote; raises ValueError where the two orders are not of the same candidates."""
-    before = retrieval_from_json(json.dumps(record["before"]))
-    after = retrieval_from_json(json.dumps({**record["after"], "hits": record["before"]["hits"]}))
+    before = retrieval_from_record(record["before"])
+    after = retrieval_from_record({**record["after"], "hits": record["before"]["hits"]})
     Comparison(before, (after,))
-    answers = [answer_from_json(json.dumps(answer)) for answer in record["answers"]]
     return Scene(
         id=record["id"],
         before=before,
@@ -67,7 +67,7 @@ def scene_from_record(record: dict[str, Any]) -> Scene:
         effect=record["effect"],
         headline=record["headline"],
         notes=record["notes"],
-        answers=(answers[0], answers[1]) if answers else None,
+        answers=from_record(tuple[Answer, Answer], record["answers"]) if record["answers"] else None,
         machine=record["machine"],
     )
 

@@ -90,7 +90,7 @@ def _start(app: App, set_name: str, spec: RunSpec, on_start: str) -> None:
     title = st.session_state[f"{PREFIX}title"].strip() or set_name
 
     def start() -> None:
-        st.session_state[on_start] = app.tasks.add(KIND, title, spec.to_json()).id
+        st.session_state[on_start] = app.tasks.add(KIND, title, spec).id
 
     attempt(start)
 

@@ -11,6 +11,7 @@ from rag.evaluation.runs.configuration import RunSpec
 from rag.evaluation.runs.metrics import MAIN, MEASURES
 from rag.evaluation.runs.rows import About, Ran, Row, read_about, read_rows
 from rag.evaluation.runs.task import KIND
+from rag.serialization import from_record
 from rag.tasks.store import Task
 from service.app import App
 from ui.language import gettext, ngettext
@@ -90,7 +91,7 @@ def show_overtime(
 def _cards(app: App, set_id: int) -> list[tuple[Task, Scorecard]]:
     """Return the runs on a set that have figures, the newest first."""
     ended = [task for task in app.tasks.store.entries(KIND) if task.ended]
-    tasks = [task for task in ended if RunSpec.from_json(task.spec).set_id == set_id]
+    tasks = [task for task in ended if from_record(RunSpec, task.spec).set_id == set_id]
     version = [(task.id, task.updated_at, task.title) for task in tasks]
     held = st.session_state.get(HELD)
     if held is None or held[0] != version:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rag.embed.base import Embedder
 from rag.embed.chunk import HEADING_TOKENS, new_spec
@@ -50,16 +49,6 @@ class RunSpec:
     set_id: int
     configurations: tuple[Configuration, ...]
     quality: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the spec as a JSON object."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(record: Mapping[str, Any]) -> RunSpec:
-        """Read what `to_json` wrote."""
-        configurations = tuple(Configuration(**one) for one in record["configurations"])
-        return RunSpec(record["set_id"], configurations, record["quality"])
 
 
 def combine(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag.config import Settings
 from rag.embed.base import Embedder
@@ -21,6 +21,7 @@ from rag.rerank.attempt import attempt
 from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline
 from rag.retrieval.recall import merge, search_words
+from rag.serialization import from_record
 from rag.store.base import Index
 from rag.tasks.workers import Runner, Work
 from rag.timing import Stopwatch
@@ -54,19 +55,9 @@ class CurveSpec:
     reranker: str
     steps: tuple[int, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the spec as a JSON object."""
-        return asdict(self)
 
-    @staticmethod
-    def from_json(record: Mapping[str, Any]) -> CurveSpec:
-        """Read what `to_json` wrote."""
-        return CurveSpec(**{**record, "steps": tuple(record["steps"])})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One question with so many candidates reranked, 0 for the fused order.
+class Step(NamedTuple):
+    """One question with so many candidates reranked, 0 for the fused order; kept as the list of its fields.
 
     `ms` is the time of reranking: `measured`, or else foreseen from that of the most candidates by the reranker's pace,
     None before it has one.
@@ -77,6 +68,18 @@ class Step:
     hit: float
     ms: float | None
     measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """What is kept of a question: its steps, ascending from the fused order, or the `failure` for which it has none.
+
+    `labels` stands for the question with its labels.
+    """
+
+    labels: str = ""
+    steps: tuple[Step, ...] = ()
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
     """Return what measures a curve; questions that an earlier attempt measured as they are now stay as they are."""
 
     def run(work: Work) -> dict[str, Any]:
-        spec = CurveSpec.from_json(work.task.spec)
+        spec = from_record(CurveSpec, work.task.spec)
         chosen = sets.get(spec.set_id)
         if chosen is None or not chosen.measurable:
             raise InputError(
@@ -182,12 +185,13 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
         embedder = pipeline.shelf.embedder_of(index.spec, lambda done, total: work.check())
         ruler = _Ruler(pipeline, index, embedder, spec)
         work.drop(work.rows.keys() - {str(question.id) for question in chosen.measurable})
+        rows = from_record(dict[str, CurveRow], work.rows)
         for done, question in enumerate(chosen.measurable):
             work.progress(done, len(chosen.measurable), question.question)
             labels = labels_of(question.question, targets.judgments(question.targets))
-            known = work.rows.get(str(question.id))
-            if known is None or known["failure"] or known["labels"] != labels:
-                work.keep(str(question.id), {"labels": labels, **ruler.row(question)})
+            known = rows.get(str(question.id))
+            if known is None or known.failure or known.labels != labels:
+                work.keep(str(question.id), ruler.row(question, labels))
         work.progress(len(chosen.measurable), len(chosen.measurable))
         return {"reranker": report.name, "reason": report.reason}
 
@@ -196,9 +200,9 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
 
 def read_curve(rows: Mapping[str, Any]) -> Curve:
     """Read the rows of a run, of which some may still be missing."""
-    failures = Counter(row["failure"] for row in rows.values() if row["failure"])
-    measured = {key: tuple(Step(*step) for step in row["steps"]) for key, row in rows.items() if not row["failure"]}
-    return Curve(measured, failures)
+    read = from_record(dict[str, CurveRow], rows)
+    failures = Counter(row.failure for row in read.values() if row.failure)
+    return Curve({key: row.steps for key, row in read.items() if not row.failure}, failures)
 
 
 class _Ruler:
@@ -214,21 +218,21 @@ class _Ruler:
         self._spec = spec
         self._warm = False
 
-    def row(self, question: LabelledQuestion) -> dict[str, Any]:
-        """Return the steps of a question, ascending from the fused order, or why there are none."""
+    def row(self, question: LabelledQuestion, labels: str) -> CurveRow:
+        """Measure a question, or say why it cannot be measured."""
         measurer = Measurer({"q": targets.judgments(question.targets)})
         pools = self._pools(question.question)
         orders: list[Order] = [(0, pools[self._spec.steps[0]], 0.0, True)]
         try:
             orders += reversed([*self._orders(question.question, pools)])
         except RerankError as error:
-            return {"failure": str(error), "steps": []}
+            return CurveRow(labels, failure=str(error))
         steps = []
         for candidates, order, ms, measured in orders:
             ranking = targets.units([hit.chunk for hit in order], question.targets)
             figures = measurer.figures({"q": ranking})["q"]
-            steps.append([candidates, figures[MAIN], figures[FIRST], ms, measured])
-        return {"failure": "", "steps": steps}
+            steps.append(Step(candidates, figures[MAIN], figures[FIRST], ms, measured))
+        return CurveRow(labels, tuple(steps))
 
     def _pools(self, question: str) -> dict[int, tuple[Hit, ...]]:
         """Return the fused order at each step, as a search for so many candidates makes it; searched once."""

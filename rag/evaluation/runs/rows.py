@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import Figures
 from rag.evaluation.runs.quality import Quality
+from rag.serialization import from_record
 
 ABOUT = "about"
 """The key of what a run is of; all other keys are those of rows."""
@@ -99,21 +100,9 @@ def models_of(about: About) -> list[tuple[str, str, int, int]]:
 
 def read_about(rows: Mapping[str, Any]) -> About | None:
     """Read what a run is of; None before it has begun."""
-    record = rows.get(ABOUT)
-    if record is None:
-        return None
-    ran = tuple(Ran(**{**one, "configuration": Configuration(**one["configuration"])}) for one in record["ran"])
-    return About(**{**record, "ran": ran, "warnings": tuple(record["warnings"])})
+    return from_record(About, rows[ABOUT]) if ABOUT in rows else None
 
 
 def read_rows(rows: Mapping[str, Any]) -> Iterator[Row]:
     """Read the rows of a run, in the order they were kept."""
-    for key, record in rows.items():
-        if key != ABOUT:
-            quality = record["quality"]
-            yield Row(**{**record, "quality": Quality(**quality) if quality else None})
-
-
-def to_record(value: About | Row) -> dict[str, Any]:
-    """Return the JSON object of a value."""
-    return asdict(value)
+    return (from_record(Row, record) for key, record in rows.items() if key != ABOUT)

@@ -15,13 +15,14 @@ from rag.evaluation.runs.corpus import Corpus, Question, corpus_of
 from rag.evaluation.runs.indexing import PREFIX, Reader, apart
 from rag.evaluation.runs.metrics import Measurer, best_rank
 from rag.evaluation.runs.quality import Quality, judge_answer
-from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, models_of, read_about, read_rows, row_key, to_record
+from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, models_of, read_about, read_rows, row_key
 from rag.evaluation.runs.search import FUSED, Reach, Searched, Searcher, reach_of
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.types import QuestionSet
 from rag.rerank.attempt import Attempt, attempt, deadline_of
 from rag.rerank.base import Reranker, rank
 from rag.retrieval.pipeline import Pipeline
+from rag.serialization import from_record
 from rag.store import open_store
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Work
@@ -64,7 +65,7 @@ class Runs:
 
         Raises InputError when the set is gone or its documents are others than those the run began with.
         """
-        spec = RunSpec.from_json(work.task.spec)
+        spec = from_record(RunSpec, work.task.spec)
         labelled = self._sets.get(spec.set_id)
         if labelled is None:
             raise InputError("The question set of this run is gone: start a run on another set.")
@@ -81,7 +82,7 @@ class Runs:
                     "The models of this run are others by now, so what it has measured cannot be gone on with: start a "
                     "new run."
                 )
-            work.keep(ABOUT, to_record(about))
+            work.keep(ABOUT, about)
             self._measure(work, spec, corpus, ways)
             self._drop_unused(beside)
         return {"questions": len(corpus.questions), "configurations": len(ways)}
@@ -187,7 +188,7 @@ class Runs:
                 found = searched.get(id(way.searcher))
                 if found is None:
                     found = searched[id(way.searcher)] = way.searcher.search(question.text, question.without)
-                work.keep(row_key(way.number, question.id), to_record(self._row(work, spec, question, way, found)))
+                work.keep(row_key(way.number, question.id), self._row(work, spec, question, way, found))
                 done += 1
         work.progress(total, total, MEASURING)
 
