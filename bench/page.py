@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from bench.harness import WORK, Benchmark, Figures, main, table
+from service.demo import COLLECTION
+from service.demo import FOLDER as DEMO
 from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, at_rest, find_chromium, serve, visit
 from tests.parts import ingest, offline_settings, open_library
-from ui.demo import COLLECTION
-from ui.demo import FOLDER as DEMO
 
 FOLDER = WORK / "page"
 QUESTION = "How to cool down a seriously overheated phone?"

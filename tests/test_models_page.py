@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from rag.database.lock import DataFolderLock
 from rag.models.catalogue import CATALOGUE
 from rag.models.files import BUNDLED_NAME
 from service.app import assemble
-from service.use import ModelUse, Use
+from service.models import ModelUse, Use, listed_models, running_downloads
 from tests.parts import ingest, offline_settings, open_library
 
 TINY, M3, M3_INT8 = "Xenova/ms-marco-TinyBERT-L-2-v2", "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"
@@ -104,3 +105,20 @@ def test_only_the_models_that_rerank_are_in_use_for_it(reranker: str, used: list
 def test_an_embedder_is_in_use_for_its_collections() -> None:
     use = Use("none", {M3: ["a", "b"]}, ())
     assert use.of(M3) == ModelUse(reranks=False, collections=2)
+
+
+def test_a_model_of_no_catalogue_is_listed_while_its_download_is_under_way_or_failed(tmp_path: Path) -> None:
+    settings = offline_settings(tmp_path)
+    with open_library(settings) as library:
+        app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
+        assert "someone/reranker" not in [entry.name for entry in listed_models(app)]
+        app.downloads.start("someone/reranker")
+        assert listed_models(app)[-1].name == "someone/reranker"
+        ends = time.monotonic() + 30
+        while running_downloads(app):
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        failed = app.downloads.get("someone/reranker")
+        assert failed is not None
+        assert failed.state == "failed"
+        assert listed_models(app)[-1].presence == "absent"

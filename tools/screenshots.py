@@ -28,9 +28,9 @@ from rag.evaluation.runs.task import KIND as RUN
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
 from service.app import App, assemble
+from service.demo import COLLECTION, FOLDER, load_demo
 from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, find_chromium, serve
 from tests.parts import offline_settings, open_library
-from ui.demo import COLLECTION, FOLDER, load_demo
 
 IMAGES = REPOSITORY / "docs" / "images"
 QUESTION = "How to cool down a seriously overheated phone?"

@@ -7,15 +7,15 @@ import streamlit as st
 from rag.types import SearchOptions
 from service.app import App
 from service.asking import turns_before
+from service.demo import COLLECTION as DEMO
+from service.demo import suggestions
 from service.writing import TurnKeeper
 from ui.chat.asking import Asking, ask_next, show_asking, take_asking
 from ui.chat.conversations import current_conversation, is_gone, open_conversation, show_sidebar
 from ui.chat.keyboard import listen_to_keys
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
-from ui.demo import COLLECTION as DEMO
-from ui.demo import suggestions
-from ui.language import gettext
+from ui.language import gettext, language
 
 
 def show_chat(app: App) -> None:
@@ -84,7 +84,7 @@ def _begin(app: App, options: SearchOptions) -> None:
         gettext("Answers come from the documents in “{collection}”, with their sources.", collection=options.collection)
     )
     if options.collection == DEMO:
-        st.pills(gettext("Try one of these"), suggestions(), key="suggestion", on_change=_take_suggestion)
+        st.pills(gettext("Try one of these"), suggestions(language()), key="suggestion", on_change=_take_suggestion)
     elif not app.library.documents(options.collection):
         st.info(gettext("There are no documents in it yet: add some first."), icon=":material/inbox:")
         st.page_link(st.session_state["library_page"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from service.app import App
+from service.demo import COLLECTION, load_demo
 from ui.collection import choose_collection
-from ui.demo import COLLECTION, load_demo
 from ui.language import gettext
 from ui.library.upload import show_uploader
 

@@ -11,8 +11,8 @@ from rag.errors import ResiftError
 from rag.lab.comparison import Comparison, compare
 from rag.types import Retrieval
 from service.app import App
-from ui.demo import COLLECTION as DEMO
-from ui.demo import suggestions
+from service.demo import COLLECTION as DEMO
+from service.demo import suggestions
 from ui.engine_texts import clause
 from ui.fragment import fragment
 from ui.lab.address import take_address, write_address
@@ -26,7 +26,7 @@ from ui.lab.parts import Part
 from ui.lab.presenter import present_button, scenes_button, show_presenter
 from ui.lab.scores import show_scores
 from ui.lab.takeaway import show_comparison_takeaway
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, language, mark, ngettext
 from ui.plain import label, label_sentence
 
 STYLE = Path(__file__).parent / "page.css"
@@ -105,7 +105,7 @@ def _ask(collection: str) -> bool:
     if collection == DEMO:
         st.pills(
             gettext("Questions of the demo"),
-            suggestions(),
+            suggestions(language()),
             key=SUGGESTION,
             on_change=_take_suggestion,
             label_visibility="collapsed",

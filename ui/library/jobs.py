@@ -6,6 +6,7 @@ import streamlit as st
 
 from ingest.jobs import RETRIABLE, Job
 from service.app import App
+from service.documents import cancel_queued, clear_done
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import count_passages, label_sentence
@@ -38,14 +39,13 @@ def show_jobs(app: App, collection: str) -> None:
         for job in queued[:QUEUED_SHOWN]:
             _show_job(app, job)
         if len(queued) > QUEUED_SHOWN:
-            _show_rest(app, queued)
+            _show_rest(app, collection, len(queued) - QUEUED_SHOWN)
     if done:
         with st.expander(
             ngettext("{number} file finished", "{number} files finished", len(done)), icon=":material/check_circle:"
         ):
             if st.button(gettext("Clear this list"), type="tertiary"):
-                for job in done:
-                    app.library.jobs.forget(job_id=job.id)
+                clear_done(app, collection)
                 st.rerun(scope="fragment")
             for job in reversed(done):
                 told = sentences([_stop(count_passages(job.chunks_done)), translate(job.reason)])
@@ -56,15 +56,11 @@ def _stop(words: str) -> str:
     return gettext("{sentence}.", sentence=words)
 
 
-def _show_rest(app: App, queued: list[Job]) -> None:
+def _show_rest(app: App, collection: str, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            ngettext("{number} more file waiting", "{number} more files waiting", len(queued) - QUEUED_SHOWN),
-            width="content",
-        )
+        st.caption(ngettext("{number} more file waiting", "{number} more files waiting", number), width="content")
         if st.button(gettext("Cancel all waiting files"), icon=":material/close:", type="tertiary"):
-            for job in queued:
-                app.library.jobs.cancel(job.id)
+            cancel_queued(app, collection)
             st.rerun(scope="fragment")
 
 

@@ -10,9 +10,9 @@ from rag.config import check_collection_name
 from rag.errors import ResiftError, UnavailableError
 from rag.types import DocumentEntry
 from service.app import App
+from service.demo import COLLECTION as DEMO
+from service.demo import load_demo
 from ui.collection import choose_collection, current_collection, forget_collection
-from ui.demo import COLLECTION as DEMO
-from ui.demo import load_demo
 from ui.language import gettext, ngettext
 from ui.library.jobs import show_jobs
 from ui.library.upload import show_uploader

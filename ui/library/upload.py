@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from ingest.parse import FORMATS
-from rag.errors import ResiftError
 from service.app import App
+from service.documents import add_files
 from ui.collection import choose_collection
-from ui.language import gettext
-from ui.plain import label_sentence
+from ui.language import gettext, say
+from ui.plain import label
 
 
 def show_uploader(app: App, collection: str) -> None:
@@ -24,18 +24,13 @@ def show_uploader(app: App, collection: str) -> None:
         key=f"upload-{collection}-{round_number}",
         help=gettext("PDF, Word (DOCX), Markdown, HTML, text and CSV."),
     )
-    for refusal in st.session_state.pop("upload_refusals", []):
-        st.error(label_sentence(refusal), icon=":material/error:")
+    for refusal in st.session_state.pop("upload_refusals", ()):
+        st.error(label(say(refusal)), icon=":material/error:")
     if not uploads:
         return
-    refusals = []
-    for upload in uploads:
-        try:
-            app.library.add(collection, upload.name, upload)
-        except ResiftError as error:
-            refusals.append(str(error))
+    added = add_files(app, collection, [(upload.name, upload) for upload in uploads])
     # A new key makes a new, empty uploader: the old one would hand the same files over on every rerun.
     st.session_state["upload_round"] = round_number + 1
-    st.session_state["upload_refusals"] = refusals
+    st.session_state["upload_refusals"] = added.refusals
     choose_collection(collection)
     st.switch_page(st.session_state["library_page"])

@@ -8,11 +8,19 @@ from functools import partial
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.models.catalogue import RecordKind, find
+from rag.models.catalogue import RecordKind
 from rag.models.downloads import Download
-from rag.models.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
+from rag.models.inventory import ModelEntry, free_disk_space, readable_size
 from service.app import App
-from service.use import ModelUse, Use, use_of_models
+from service.models import (
+    ModelUse,
+    Use,
+    cancel_download,
+    listed_models,
+    remove_download,
+    running_downloads,
+    use_of_models,
+)
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext, say
 from ui.models.fetch import show_fetch
@@ -51,7 +59,7 @@ def show_models(app: App) -> None:
     """Draw the models page."""
     st.title(gettext("Models"), anchor=False)
     show_fetch(app)
-    busy = bool(_running(app))
+    busy = bool(running_downloads(app))
     st.fragment(_show_all, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, busy)
     _show_other(app)
     with st.expander(gettext("Mirrors, folders and working offline"), icon=":material/help:"):
@@ -63,8 +71,8 @@ def _show_all(app: App, was_busy: bool) -> None:
     if failure := st.session_state.pop(FAILURE, ""):
         st.error(label_sentence(failure), icon=":material/error:")
     try:
-        running = _running(app)
-        entries, use = list_models(app.settings), use_of_models(app)
+        running = running_downloads(app)
+        entries, use = listed_models(app), use_of_models(app)
         for failed in use.failures:
             st.error(label(say(failed)), icon=":material/error:")
         free = readable_size(free_disk_space(app.settings))
@@ -87,25 +95,15 @@ def _show_all(app: App, was_busy: bool) -> None:
             for entry in entries:
                 if entry.record is not None and entry.record.kind == kind:
                     _show_entry(app, entry, use, running.get(entry.name))
-        _show_unlisted(app, [entry for entry in entries if entry.record is None], use, running)
+        others = [entry for entry in entries if entry.record is None]
+        if others:
+            st.header(gettext(OTHERS), anchor=False)
+        for entry in others:
+            _show_entry(app, entry, use, running.get(entry.name))
         if bool(running) != was_busy:
             st.rerun()  # only now: what a run did not draw is taken off the page, and an open popover with it
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")
-
-
-def _show_unlisted(app: App, entries: list[ModelEntry], use: Use, running: dict[str, Download]) -> None:
-    """Draw the models that are not in the catalogue: those here, those on their way, and those that failed."""
-    drawn = {entry.name for entry in entries}
-    entries += [
-        ModelEntry(one.name, None, "absent", total=one.total)
-        for one in app.downloads.entries()
-        if one.name not in drawn and find(one.name) is None and one.state != "done"
-    ]
-    if entries:
-        st.header(gettext(OTHERS), anchor=False)
-    for entry in entries:
-        _show_entry(app, entry, use, running.get(entry.name))
 
 
 def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None) -> None:
@@ -129,7 +127,7 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
                 icon=":material/close:",
                 type="tertiary",
                 key=f"cancel-{entry.name}",
-                on_click=_cancel,
+                on_click=cancel_download,
                 args=(app, entry.name),
             )
             return
@@ -222,7 +220,7 @@ def _offer_removal(app: App, entry: ModelEntry, used: str) -> None:
         st.text(gettext("Delete {name} from this machine and free {size}?", name=entry.name, size=size))
         if used:
             st.text(gettext("It is in use for {used}.", used=used))
-        remove = partial(_remove, app, entry.name)
+        remove = partial(remove_download, app, entry.name)
         st.button(
             gettext("Remove for good"), type="primary", key=f"confirm-{entry.name}", on_click=_attempt, args=(remove,)
         )
@@ -247,30 +245,3 @@ def _attempt(action: Callable[[], object]) -> None:
         action()
     except ResiftError as error:
         st.session_state[FAILURE] = str(error)
-
-
-def _cancel(app: App, name: str) -> None:
-    app.downloads.cancel(name)
-    if (own := _own_download(app)) is not None and own.name == name:
-        app.pipeline.rerankers.cancel_fetch()
-
-
-def _remove(app: App, name: str) -> None:
-    app.downloads.forget(name)
-    remove_model(name, app.settings)
-
-
-def _running(app: App) -> dict[str, Download]:
-    """Return the downloads that are under way, by name."""
-    running = {one.name: one for one in app.downloads.entries() if one.state == "running"}
-    if (own := _own_download(app)) is not None:
-        running.setdefault(own.name, own)
-    return running
-
-
-def _own_download(app: App) -> Download | None:
-    """Return the download that began by itself, of the reranker that the settings ask for."""
-    fetch = app.pipeline.rerankers.fetch
-    if fetch is None or fetch.state not in ("waiting", "downloading"):
-        return None
-    return Download((find(fetch.name) or fetch).name, "running", fetch.done, fetch.total)

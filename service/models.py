@@ -1,4 +1,4 @@
-"""What uses the models just now, so that nobody removes one unawares."""
+"""The models of this machine: which there are, what uses them just now, and their downloads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from rag.errors import CollectionError, ResiftError
 from rag.language.message import Message
+from rag.models.catalogue import find
+from rag.models.downloads import Download
 from rag.models.files import BUNDLED_NAME
+from rag.models.inventory import ModelEntry, list_models, remove_model
 from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import INT8
@@ -59,3 +62,43 @@ def use_of_models(app: App) -> Use:
     except ResiftError as error:
         failures.append(error.message)
     return Use(reranker, collections, tuple(failures))
+
+
+def listed_models(app: App) -> list[ModelEntry]:
+    """List the models of the catalogue and of this machine, then others whose download is under way or failed."""
+    entries = list_models(app.settings)
+    listed = {entry.name for entry in entries}
+    return entries + [
+        ModelEntry(one.name, None, "absent", total=one.total)
+        for one in app.downloads.entries()
+        if one.name not in listed and find(one.name) is None and one.state != "done"
+    ]
+
+
+def running_downloads(app: App) -> dict[str, Download]:
+    """Return the downloads that are under way, by name: those asked for, and that of the reranker of the settings."""
+    running = {one.name: one for one in app.downloads.entries() if one.state == "running"}
+    if (own := _own_download(app)) is not None:
+        running.setdefault(own.name, own)
+    return running
+
+
+def cancel_download(app: App, name: str) -> None:
+    """Stop a download, whoever asked for it; what is here already is used by the next one."""
+    app.downloads.cancel(name)
+    if (own := _own_download(app)) is not None and own.name == name:
+        app.pipeline.rerankers.cancel_fetch()
+
+
+def remove_download(app: App, name: str) -> None:
+    """Delete a downloaded model, or what there is of one; raises ModelError where that cannot be."""
+    app.downloads.forget(name)
+    remove_model(name, app.settings)
+
+
+def _own_download(app: App) -> Download | None:
+    """Return the download that began by itself, of the reranker that the settings ask for."""
+    fetch = app.pipeline.rerankers.fetch
+    if fetch is None or fetch.state not in ("waiting", "downloading"):
+        return None
+    return Download((find(fetch.name) or fetch).name, "running", fetch.done, fetch.total)
