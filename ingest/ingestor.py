@@ -68,7 +68,7 @@ class Ingestor:
         try:
             if job.collection in self._store.names():
                 index = self._store.open(job.collection)
-                if all(entry.id != job.document_id for entry in index.documents()):
+                if all(entry.id != job.document_id for entry in index.find(job.document_id, job.name)):
                     index.remove(job.document_id)
                     self._tokens.store.remove(job.collection, job.document_id)
         except ResiftError as error:
@@ -111,9 +111,10 @@ class Ingestor:
         return self._store.create(new_spec(job.collection, embedder)), embedder
 
     def _published(self, job: Job) -> dict[str, DocumentEntry]:
+        """Return the documents of the same content or the same name, by id."""
         index = self._store.open(job.collection)
         self._shelf.embedder_of(index.spec)  # refuses a collection of another model before any work is done
-        return {entry.id: entry for entry in index.documents()}
+        return {entry.id: entry for entry in index.find(job.document_id, job.name)}
 
     def _finish_unchanged(self, job: Job, published: dict[str, DocumentEntry]) -> None:
         entry, index = published[job.document_id], self._store.open(job.collection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from rag.config import Settings
-from rag.errors import CollectionError, SettingError
+from rag.errors import CollectionError, SettingError, UnavailableError
 from rag.store import open_store
 from rag.store.base import Index, VectorStore
 from rag.store.edge import EdgeStore
@@ -338,11 +338,33 @@ def test_names_and_texts_in_any_script_come_back_as_they_were(index: Index) -> N
     assert {document.id for document in index.documents()} == {"berry", "cherry"}
 
 
+def test_published_documents_are_found_by_id_and_by_name(index: Index) -> None:
+    for document, name in (("apple", "a.md"), ("berry", "b.md"), ("cherry", "c.md")):
+        add(index, document, name=name)
+    stage(index, "date", name="a.md")
+    assert [found.id for found in index.find("apple", "c.md")] == ["apple", "cherry"]
+    assert [found.id for found in index.find("date", "a.md")] == ["apple"]
+    assert index.find("date", "d.md") == []
+
+
 def test_a_document_larger_than_a_batch_is_published_whole(index: Index) -> None:
     directions = tuple(((math.cos(turn / 300), math.sin(turn / 300)), {turn: 1.0}) for turn in range(300))
     add(index, "apple", directions)
     assert [found.index for found in index.chunks("apple")] == list(range(300))
     assert [hit.chunk.index for hit in index.search_dense(east(), 5)] == [0, 1, 2, 3, 4]
+
+
+def test_a_closed_store_stays_closed_and_says_so(store: VectorStore) -> None:
+    store.close()
+    uses: list[Callable[[], object]] = [
+        store.names,
+        lambda: store.create(SPEC),
+        lambda: store.open(SPEC.name),
+        lambda: store.drop(SPEC.name),
+    ]
+    for use in uses:
+        with pytest.raises(UnavailableError, match="The knowledge base was closed: reload the page"):
+            use()
 
 
 @pytest.mark.skipif(not REAL_SERVER, reason="QDRANT_URL is not set: the suite ran without a real Qdrant server")

@@ -43,10 +43,12 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_documents_are_there_after_closing_and_opening_again(store: EdgeStore) -> None:
+def test_documents_are_there_after_closing_and_opening_again(store: EdgeStore, folder: Path) -> None:
     add(store.create(SPEC), "apple")
     store.close()
-    assert store.open(SPEC.name).documents() == [entry("apple")]
+    again = EdgeStore(folder.parent)
+    assert again.open(SPEC.name).documents() == [entry("apple")]
+    again.close()
 
 
 def test_a_collection_is_opened_once_and_shared(store: EdgeStore) -> None:
@@ -94,11 +96,13 @@ def test_a_killed_upload_can_be_finished_from_what_was_staged(store: EdgeStore, 
 def test_a_half_made_collection_is_not_listed_and_is_made_anew(store: EdgeStore, folder: Path) -> None:
     add(store.create(SPEC), "apple")
     store.close()
+    store = EdgeStore(folder.parent)
     (folder / MANIFEST).unlink()
     assert store.names() == []
     with pytest.raises(CollectionError, match="There is no collection 'garden': upload a document"):
         store.open(SPEC.name)
     assert store.create(SPEC).count() == 0
+    store.close()
 
 
 def test_other_folders_and_files_in_the_index_are_not_collections(store: EdgeStore, folder: Path) -> None:
@@ -132,6 +136,7 @@ DAMAGES = {
 def test_a_damaged_collection_is_refused_and_can_be_dropped(store: EdgeStore, folder: Path, damage: str) -> None:
     add(store.create(SPEC), "apple")
     store.close()
+    store = EdgeStore(folder.parent)
     DAMAGES[damage](folder)
     sentence = f"The files of the collection 'garden' are damaged: move the folder {folder} away"
     for opened in (lambda: store.open(SPEC.name), lambda: store.create(SPEC)):
@@ -139,6 +144,7 @@ def test_a_damaged_collection_is_refused_and_can_be_dropped(store: EdgeStore, fo
             opened().search_dense(east(), 5)
     store.drop(SPEC.name)
     assert store.create(SPEC).count() == 0
+    store.close()
 
 
 def test_an_index_folder_that_is_a_file_is_refused(store: EdgeStore, folder: Path) -> None:
@@ -165,6 +171,19 @@ def test_a_collection_that_is_closed_says_so(store: EdgeStore) -> None:
     store.drop(SPEC.name)
     with pytest.raises(CollectionError, match="'garden' was closed or deleted meanwhile: open it again"):
         index.count()
+
+
+def test_a_thread_that_comes_after_the_end_does_not_lock_the_next_store_out(store: EdgeStore, folder: Path) -> None:
+    index = store.create(SPEC)
+    add(index, "apple")
+    store.close()
+    with pytest.raises(UnavailableError, match="The knowledge base was closed"):
+        store.open(SPEC.name)
+    with pytest.raises(CollectionError, match="was closed or deleted meanwhile"):
+        index.remove("apple")
+    again = EdgeStore(folder.parent)
+    assert again.open(SPEC.name).documents() == [entry("apple")]
+    again.close()
 
 
 def test_removed_documents_no_longer_weigh_on_bm25(store: EdgeStore) -> None:

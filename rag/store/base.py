@@ -46,6 +46,9 @@ class Index(Protocol):
     def documents(self) -> list[DocumentEntry]:
         """List the published documents by name."""
 
+    def find(self, document_id: str, name: str) -> list[DocumentEntry]:
+        """List the published documents that have an id or a name, by name; takes as long whatever else is there."""
+
     def count(self) -> int:
         """Return the number of published chunks."""
 

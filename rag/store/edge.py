@@ -43,9 +43,12 @@ class EdgeStore:
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
         self._opened: dict[str, EdgeIndex] = {}
+        self._closed = False
 
     def names(self) -> list[str]:
         """Return the names of the collections, sorted; the manifest, written last, is what makes a collection."""
+        if self._closed:
+            raise stored.closed_store()
         if not self._folder.exists():
             return []
         with translate_failures(self._folder):
@@ -56,7 +59,7 @@ class EdgeStore:
     def create(self, spec: CollectionSpec) -> EdgeIndex:
         """Create a collection, or open the one that is there with the same spec."""
         folder = self._path(spec.name)
-        with self._lock, translate_failures(folder):
+        with self._using(folder):
             if (folder / MANIFEST).exists():
                 index = self._open(folder)
                 stored.require_same_spec(index.spec, spec)
@@ -72,13 +75,13 @@ class EdgeStore:
     def open(self, name: str) -> EdgeIndex:
         """Open a collection; one that is open already is returned as it is."""
         folder = self._path(name)
-        with self._lock, translate_failures(folder):
+        with self._using(folder):
             return self._open(folder)
 
     def drop(self, name: str) -> None:
         """Delete a collection with all it holds; raises UnavailableError when another process has it open."""
         folder = self._path(name)
-        with self._lock, translate_failures(folder):
+        with self._using(folder):
             # Opening is what tells whether another process has it; missing or damaged, it may go.
             with suppress(CollectionError):
                 self._open(folder).close()
@@ -88,10 +91,18 @@ class EdgeStore:
                 shutil.rmtree(folder)
 
     def close(self) -> None:
-        """Write what is pending and close every collection."""
+        """Write what is pending and close every collection, for good: no thread that comes later opens one again."""
         with self._lock:
+            self._closed = True
             while self._opened:
                 self._opened.popitem()[1].close()
+
+    @contextmanager
+    def _using(self, folder: Path) -> Iterator[None]:
+        with self._lock, translate_failures(folder):
+            if self._closed:
+                raise stored.closed_store()
+            yield
 
     def _path(self, name: str) -> Path:
         return self._folder / check_collection_name(name)
@@ -152,10 +163,11 @@ class EdgeIndex:
 
     def documents(self) -> list[DocumentEntry]:
         """List the published documents by name."""
-        with self._working():
-            records = self._scroll([PUBLISHED, _is(stored.CHUNK_INDEX, 0)], fields=[stored.ENTRY])
-        entries = [stored.entry_from_payload(record.payload[stored.ENTRY]) for record in records]
-        return sorted(entries, key=lambda entry: (entry.name, entry.id))
+        return self._entries([])
+
+    def find(self, document_id: str, name: str) -> list[DocumentEntry]:
+        """List the published documents that have an id or a name, by name; takes as long whatever else is there."""
+        return self._entries([edge.Filter(should=[_is(stored.DOCUMENT_ID, document_id), _is(stored.DOCUMENT, name)])])
 
     def count(self) -> int:
         """Return the number of published chunks."""
@@ -222,6 +234,12 @@ class EdgeIndex:
     def _query(self, query: edge.Query, limit: int, must: list[Any]) -> list[edge.ScoredPoint]:
         request = edge.QueryRequest(limit=limit, query=query, filter=edge.Filter(must=must), with_payload=True)
         return self._shard.query(request)
+
+    def _entries(self, among: list[Any]) -> list[DocumentEntry]:
+        with self._working():
+            records = self._scroll([PUBLISHED, _is(stored.CHUNK_INDEX, 0), *among], fields=[stored.ENTRY])
+        entries = [stored.entry_from_payload(record.payload[stored.ENTRY]) for record in records]
+        return sorted(entries, key=lambda entry: (entry.name, entry.id))
 
     def _scroll(self, must: list[Any], fields: bool | list[str] = True) -> list[Any]:
         limit = max(1, self._count(must))

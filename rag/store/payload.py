@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from rag.errors import CollectionError
+from rag.errors import CollectionError, UnavailableError
 from rag.language.message import message
 from rag.types import Chunk, CollectionSpec, DocumentEntry
 
@@ -105,6 +105,11 @@ def missing_collection(name: str, names: list[str]) -> CollectionError:
         name=name,
         names=", ".join(names),
     )
+
+
+def closed_store() -> UnavailableError:
+    """Return the error for a use of a store after its end."""
+    return UnavailableError("The knowledge base was closed: reload the page, or start Resift again.")
 
 
 def miscounted(entry: DocumentEntry, found: int) -> CollectionError:

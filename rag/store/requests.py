@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rag.config import without_secrets
 from rag.errors import CollectionError, UnavailableError
+from rag.store.payload import closed_store
 
 DEFAULT_PORT = 6333
 SHOWN_CHARACTERS = 200
@@ -51,6 +52,11 @@ class Requests:
     def __init__(self, address: str, failure_of: Callable[[Exception], Failure | None]) -> None:
         self._address = address
         self._failure_of = failure_of
+        self._closed = False
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        self._closed = True
 
     def read(self, call: Callable[Arguments, Reply], *args: Arguments.args, **values: Arguments.kwargs) -> Reply:
         """Send a request that changes nothing."""
@@ -64,9 +70,13 @@ class Requests:
         deadline = time.monotonic() + seconds
         waits = iter(WAITS)
         while True:
+            if self._closed:
+                raise closed_store()
             try:
                 return call()
             except Exception as error:
+                if self._closed:
+                    raise closed_store() from error
                 failure = self._failure_of(error)
                 if failure is None:
                     raise

@@ -106,7 +106,8 @@ class ServerStore:
         self._requests.write(self._client.delete_collection, PREFIX + check_collection_name(name))
 
     def close(self) -> None:
-        """Release the connections; the server has acknowledged all that was written."""
+        """Release the connections, for good; the server has acknowledged all that was written."""
+        self._requests.close()
         self._client.close()
 
     def _make(self, name: str, spec: CollectionSpec) -> None:
@@ -169,10 +170,11 @@ class ServerIndex:
 
     def documents(self) -> list[DocumentEntry]:
         """List the published documents by name."""
-        first = models.Filter(must=[_is(stored.CHUNK_INDEX, 0)], must_not=[PENDING])
-        records = self._scroll(first, fields=[stored.ENTRY])
-        entries = [stored.entry_from_payload((record.payload or {})[stored.ENTRY]) for record in records]
-        return sorted(entries, key=lambda entry: (entry.name, entry.id))
+        return self._entries([])
+
+    def find(self, document_id: str, name: str) -> list[DocumentEntry]:
+        """List the published documents that have an id or a name, by name; takes as long whatever else is there."""
+        return self._entries([models.Filter(should=[_is(stored.DOCUMENT_ID, document_id), _is(stored.DOCUMENT, name)])])
 
     def count(self) -> int:
         """Return the number of published chunks."""
@@ -205,6 +207,12 @@ class ServerIndex:
         records = self._scroll(models.Filter(must=[_is(stored.DOCUMENT_ID, document_id)], must_not=[PENDING]))
         chunks = [stored.chunk_from_payload(record.id, record.payload or {}) for record in records]
         return sorted(chunks, key=lambda chunk: chunk.index)
+
+    def _entries(self, among: list[models.Filter]) -> list[DocumentEntry]:
+        first = models.Filter(must=[_is(stored.CHUNK_INDEX, 0), *among], must_not=[PENDING])
+        records = self._scroll(first, fields=[stored.ENTRY])
+        entries = [stored.entry_from_payload((record.payload or {})[stored.ENTRY]) for record in records]
+        return sorted(entries, key=lambda entry: (entry.name, entry.id))
 
     def _write(self, call: Callable[..., object], **values: object) -> None:
         self._requests.write(call, self._name, wait=True, **values)
