@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from dotenv import load_dotenv
 
 from rag.errors import SettingError
+from rag.language.message import message
 
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint", "rerank_url")
@@ -194,7 +195,7 @@ def _parse(name: str, raw: str) -> Any:
         except ValueError:
             number = None
         if number is None or not low <= number <= high:
-            whole = "a whole number" if kind == "int" else "a number"
+            whole = message("a whole number") if kind == "int" else message("a number")
             raise SettingError(
                 "{variable}={value} is not allowed: give {whole} from {low:g} to {high:g}.",
                 variable=variable,

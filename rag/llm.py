@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from rag.config import Settings
 from rag.errors import SettingError, UnavailableError
+from rag.language.message import Message, message
 
 if TYPE_CHECKING:
     from openai import APIError, APIStatusError
@@ -30,7 +31,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatMessage:
     """One message of a chat."""
 
     role: Literal["system", "user", "assistant"]
@@ -43,7 +44,7 @@ class ChatModel(Protocol):
     name: str
 
     def stream(
-        self, messages: Sequence[Message], wanted: Callable[[], bool] = lambda: True
+        self, messages: Sequence[ChatMessage], wanted: Callable[[], bool] = lambda: True
     ) -> Generator[str, None, None]:
         """Yield the text piece by piece as it is written; closing the generator stops the writing.
 
@@ -65,7 +66,7 @@ class OpenAiChat:
         self._timeout = timeout
 
     def stream(
-        self, messages: Sequence[Message], wanted: Callable[[], bool] = lambda: True
+        self, messages: Sequence[ChatMessage], wanted: Callable[[], bool] = lambda: True
     ) -> Generator[str, None, None]:
         """Yield the text piece by piece; ask once more when it fails before the first piece and that may help."""
         from openai import APIError
@@ -85,7 +86,7 @@ class OpenAiChat:
                     raise UnavailableError(self._explain(error, started)) from None
             time.sleep(pause)
 
-    def _ask(self, messages: Sequence[Message], wanted: Callable[[], bool]) -> Generator[str, None, None]:
+    def _ask(self, messages: Sequence[ChatMessage], wanted: Callable[[], bool]) -> Generator[str, None, None]:
         from httpx2 import HTTPError
         from openai import APIConnectionError, OpenAI, Timeout
 
@@ -133,38 +134,59 @@ class OpenAiChat:
                 "{name} answered without any text: ask again, or set another LLM_MODEL.", name=self.name
             )
 
-    def _explain(self, error: APIError, started: bool) -> str:
+    def _explain(self, error: APIError, started: bool) -> Message:
         """Return what went wrong and what to do, as a sentence."""
         import openai
 
         if isinstance(error, openai.APIStatusError):
             return self._explain_status(error)
         if isinstance(error, openai.APITimeoutError):
-            return (
-                f"The language model at {self._host} did not answer in time ({self._timeout:g} s): ask again, check "
-                "LLM_BASE_URL, or raise LLM_TIMEOUT."
+            return message(
+                "The language model at {host} did not answer in time ({seconds:g} s): ask again, check LLM_BASE_URL, "
+                "or raise LLM_TIMEOUT.",
+                host=self._host,
+                seconds=self._timeout,
             )
         if isinstance(error, openai.APIConnectionError):
             if started:
-                return f"The connection to {self._host} broke off in mid-answer: ask again."
-            return (
-                f"The language model at {self._host} cannot be reached: check LLM_BASE_URL, and that the server runs."
+                return message("The connection to {host} broke off in mid-answer: ask again.", host=self._host)
+            return message(
+                "The language model at {host} cannot be reached: check LLM_BASE_URL, and that the server runs.",
+                host=self._host,
             )
-        return f"The language model at {self._host} reported an error in mid-answer{self._detail(error)}: ask again."
+        return message(
+            "The language model at {host} reported an error in mid-answer{detail}: ask again.",
+            host=self._host,
+            detail=self._detail(error),
+        )
 
-    def _explain_status(self, error: APIStatusError) -> str:
+    def _explain_status(self, error: APIStatusError) -> Message:
         status = error.status_code
         if status in (401, 403):
-            return f"{self._host} refused the key: check LLM_API_KEY."
+            return message("{host} refused the key: check LLM_API_KEY.", host=self._host)
         if status == 404:
-            return f"{self._host} has no model {self.name!r} at this address: check LLM_MODEL and LLM_BASE_URL."
+            return message(
+                "{host} has no model {name!r} at this address: check LLM_MODEL and LLM_BASE_URL.",
+                host=self._host,
+                name=self.name,
+            )
         if status == 429:
-            return (
-                f"{self._host} takes no more questions for now: wait a minute, or check your limits and credit there."
+            return message(
+                "{host} takes no more questions for now: wait a minute, or check your limits and credit there.",
+                host=self._host,
             )
         if status >= 500:
-            return f"The language model at {self._host} failed (status {status}): ask again in a moment."
-        return f"{self._host} did not accept the request (status {status}{self._detail(error)}): check LLM_MODEL."
+            return message(
+                "The language model at {host} failed (status {status}): ask again in a moment.",
+                host=self._host,
+                status=status,
+            )
+        return message(
+            "{host} did not accept the request (status {status}{detail}): check LLM_MODEL.",
+            host=self._host,
+            status=status,
+            detail=self._detail(error),
+        )
 
     def _detail(self, error: APIError) -> str:
         words = " ".join(encodable(error.message).replace(self._api_key, "***").split())
@@ -179,7 +201,7 @@ def import_client() -> None:
     import openai  # noqa: F401
 
 
-def polled(chat: ChatModel, messages: Sequence[Message], seconds: float) -> Generator[str, None, None]:
+def polled(chat: ChatModel, messages: Sequence[ChatMessage], seconds: float) -> Generator[str, None, None]:
     """Yield the text piece by piece, and "" as often as none comes for a moment, so that the reader can turn to else.
 
     Closing the generator stops the writing with the next thing the model sends. Raises UnavailableError when the text

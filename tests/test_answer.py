@@ -7,7 +7,7 @@ import pytest
 from rag.answer.prompt import NOT_FOUND_SENTENCE, NOT_FOUND_SENTENCE_CHINESE
 from rag.answer.writer import LONGEST_SENTENCE, answer, answer_extractively, answer_with_llm
 from rag.errors import UnavailableError
-from rag.llm import Message, OpenAiChat
+from rag.llm import ChatMessage, OpenAiChat
 from rag.types import Retrieval
 from tests.llm_server import LlmServer, Reply
 from tests.retrievals import make_retrieval
@@ -23,10 +23,10 @@ class WrittenChat:
     def __init__(self, *pieces: str, error: Exception | None = None) -> None:
         self.pieces = pieces
         self.error = error
-        self.asked: list[Sequence[Message]] = []
+        self.asked: list[Sequence[ChatMessage]] = []
         self.closed = False
 
-    def stream(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+    def stream(self, messages: Sequence[ChatMessage]) -> Generator[str, None, None]:
         self.asked.append(messages)
         try:
             yield from self.pieces

@@ -21,6 +21,7 @@ from rag.evaluation.runs.indexing import index_dataset
 from rag.evaluation.runs.run import Run, ask, evaluate
 from rag.evaluation.runs.search import Reach, Searcher, reach_of
 from rag.evaluation.sets.beir import Dataset, read_dataset
+from rag.language.message import verbatim
 from rag.rerank.base import Deadline, Scored
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Hit, RankedHit, RerankScore
@@ -68,7 +69,7 @@ class Upside:
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         self.given.append(tuple(hits))
-        return Scored(tuple(RerankScore(hit.rank, 0.5) for hit in hits), note="Turned around.")
+        return Scored(tuple(RerankScore(hit.rank, 0.5) for hit in hits), note=verbatim("Turned around."))
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         return True

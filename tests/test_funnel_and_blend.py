@@ -90,7 +90,7 @@ def test_a_blend_of_weight_zero_keeps_the_rerankers_order_and_of_one_the_fused_o
 def test_a_blend_says_its_weight_and_leaves_the_unscored_unscored() -> None:
     inner = FunnelReranker(ByNumber("first"), ByNumber("second"), shortlist=2)
     scored = BlendReranker(inner, 0.25).score("q", numbers(1, 4, 2, 3), FOREVER)
-    assert scored.note == "The retrieval score counts 25% (RERANK_BLEND)."
+    assert str(scored.note) == "The retrieval score counts 25% (RERANK_BLEND)."
     assert [score is None for score in scored.scores] == [True, False, True, False]
     assert scored.first_pass_name == "first"
 
@@ -102,8 +102,8 @@ def test_a_budget_scores_the_most_promising_and_says_what_it_left_out(overlap: C
     left = [score is None for score in scored.scores].count(True)
     assert 0 < left < len(hits) - 2
     assert [score is None for score in scored.scores] == sorted(score is None for score in scored.scores)
-    assert scored.note.startswith(f"{left} of 24 passages were left out: the budget of 40,500 ms ")
-    assert scored.note.endswith("(RERANK_BUDGET_MS) was spent on the more promising ones.")
+    assert str(scored.note).startswith(f"{left} of 24 passages were left out: the budget of 40,500 ms ")
+    assert str(scored.note).endswith("(RERANK_BUDGET_MS) was spent on the more promising ones.")
 
 
 def test_a_budget_that_holds_no_two_passages_is_refused_with_the_time_they_take(

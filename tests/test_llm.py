@@ -6,11 +6,11 @@ import pytest
 
 from rag.config import Settings
 from rag.errors import SettingError, UnavailableError
-from rag.llm import Message, OpenAiChat, make_chat, polled
+from rag.llm import ChatMessage, OpenAiChat, make_chat, polled
 from tests.llm_server import LlmServer, Reply, free_address
 
 KEY = "sk-secret-0123456789"
-MESSAGES = [Message("system", "Be brief."), Message("user", "问题？")]
+MESSAGES = [ChatMessage("system", "Be brief."), ChatMessage("user", "问题？")]
 
 
 @pytest.fixture(autouse=True)
@@ -209,7 +209,7 @@ def test_an_answer_that_the_provider_cut_off_says_so_after_its_text(finish: str,
 
 def test_text_that_utf8_cannot_hold_is_sent_with_a_question_mark():
     with LlmServer(Reply(pieces=("Yes.",))) as server:
-        list(OpenAiChat(server.base_url, "tiny", KEY, 10).stream([Message("user", "a\udc80b")]))
+        list(OpenAiChat(server.base_url, "tiny", KEY, 10).stream([ChatMessage("user", "a\udc80b")]))
     assert server.requests[0].body["messages"][0]["content"] == "a?b"
 
 

@@ -147,7 +147,7 @@ def test_empty_passages_are_not_sent_and_come_last():
         passages = hits("", "0.1 a", " \n", "0.9 b")
         scored = reranker_for("cohere", server).score("q", passages, Deadline(10))
     assert server.requests[0]["documents"] == ["0.1 a", "0.9 b"]
-    assert scored.note == "2 of 4 passages were left out: they are empty."
+    assert str(scored.note) == "2 of 4 passages were left out: they are empty."
     assert [ranked.hit.rank for ranked in rank(passages, scored, 4)] == [4, 2, 1, 3]
 
 
@@ -342,7 +342,7 @@ def test_a_budget_sends_the_most_promising_passages_and_says_how_many_were_left_
     sent = len(server.requests[1]["documents"])
     assert 2 <= sent <= 30
     assert [score is not None for score in scored.scores] == [True] * sent + [False] * (40 - sent)
-    assert scored.note.startswith(f"{40 - sent} of 40 passages were left out: they do not fit into the budget of")
+    assert str(scored.note).startswith(f"{40 - sent} of 40 passages were left out: they do not fit into the budget of")
 
 
 def test_a_budget_that_not_even_two_passages_fit_into_is_an_error_unless_some_were_scored_before():

@@ -1,7 +1,7 @@
 """The process that reads one file: `python -m ingest.parse.child JOB`, with limits on its memory and time.
 
 JOB is a JSON object with path, name, memory_mb and seconds. Each line of output is a JSON array
-[text, page, heading], or, as the last one, an object {"refused": sentence}. The exit status is 0, ENOMEM, ENOSPC, or
+[text, page, heading], or, as the last one, an object {"refused": message}. The exit status is 0, ENOMEM, ENOSPC, or
 anything else when the parser failed. Only the parser that the file needs is imported.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from ingest.parse.cleaning import clean, split_long
 from ingest.parse.formats import check_content, format_of
 from rag.errors import FileRefusedError
+from rag.serialization import to_record
 from rag.types import Section
 
 if sys.platform != "win32":
@@ -74,7 +75,7 @@ def main(job: str) -> int:
                 for section in read_sections(path, name):
                     output.write(json.dumps([section.text, section.page, section.heading], ensure_ascii=False) + "\n")
             except FileRefusedError as error:
-                output.write(json.dumps({"refused": str(error)}))
+                output.write(json.dumps({"refused": to_record(error.message)}))
     except Exception as error:
         if isinstance(error, MemoryError) or _peak_memory_mb() > NEARLY_ALL * arguments["memory_mb"]:
             return errno.ENOMEM

@@ -11,6 +11,7 @@ from pathlib import Path
 import pypdfium2
 
 from rag.errors import FileRefusedError
+from rag.language.message import message
 from rag.types import Section
 
 END_MARK = b"%%EOF"
@@ -60,9 +61,9 @@ def read_sections(path: Path, name: str) -> Iterator[Section]:
                     yield Section(text, page=index + 1)
     except pypdfium2.PdfiumError as error:
         if error.err_code in PROTECTED:
-            reason = f"{name} is protected with a password: remove it and upload the file again."
+            reason = message("{name} is protected with a password: remove it and upload the file again.", name=name)
         else:
-            reason = f"{name} is damaged: open it, save it as a new PDF and upload that."
+            reason = message("{name} is damaged: open it, save it as a new PDF and upload that.", name=name)
         raise FileRefusedError(reason) from None
     if not has_text:
         raise FileRefusedError(

@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 from ingest.parse.formats import format_of
 from rag.errors import CancelledError, FileRefusedError, UnavailableError
+from rag.language.message import Message
+from rag.serialization import from_record
 from rag.types import Document, Section
 
 log = logging.getLogger(__name__)
@@ -129,7 +131,7 @@ def _read_output(output: BinaryIO) -> tuple[Section, ...]:
     for line in output:
         value = json.loads(line)
         if isinstance(value, dict):
-            raise FileRefusedError(value["refused"])
+            raise FileRefusedError(from_record(Message, value["refused"]))
         sections.append(Section(*value))
     return tuple(sections)
 

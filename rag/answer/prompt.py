@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from rag.answer.citations import strip_marks
-from rag.llm import Message
+from rag.llm import ChatMessage
 from rag.types import RankedHit, Turn
 
 NOT_FOUND_SENTENCE = "The answer is not in your documents."
@@ -44,20 +44,23 @@ HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\U000e0000-
 """What JSON leaves as it is and yet breaks a line, turns the reading direction or cannot be seen."""
 
 
-def build_messages(question: str, kept: Sequence[RankedHit], history: Sequence[Turn] = ()) -> list[Message]:
+def build_messages(question: str, kept: Sequence[RankedHit], history: Sequence[Turn] = ()) -> list[ChatMessage]:
     """Return the messages that ask for an answer from the kept passages; `history` is oldest first."""
     rules = RULES.format(not_found=not_found_sentence(question), language=" (Chinese)" if is_chinese(question) else "")
     sources = "\n".join(_source(number, hit) for number, hit in enumerate(kept, start=1))
-    messages = [Message("system", rules)]
+    messages = [ChatMessage("system", rules)]
     for asked, answered in _exchanges(history):
-        messages += [Message("user", asked), Message("assistant", answered)]
-    return [*messages, Message("user", f"Sources:\n{sources}\n\nQuestion: {question}")]
+        messages += [ChatMessage("user", asked), ChatMessage("assistant", answered)]
+    return [*messages, ChatMessage("user", f"Sources:\n{sources}\n\nQuestion: {question}")]
 
 
-def condense_messages(question: str, history: Sequence[Turn]) -> list[Message]:
+def condense_messages(question: str, history: Sequence[Turn]) -> list[ChatMessage]:
     """Return the messages that ask to make a follow-up understandable without the turns before it."""
     turns = "\n".join(json_line({"question": asked, "answer": answered}) for asked, answered in _exchanges(history))
-    return [Message("system", REWRITING_RULES), Message("user", f"Conversation:\n{turns}\n\nLast question: {question}")]
+    return [
+        ChatMessage("system", REWRITING_RULES),
+        ChatMessage("user", f"Conversation:\n{turns}\n\nLast question: {question}"),
+    ]
 
 
 def not_found_sentence(question: str) -> str:

@@ -127,7 +127,7 @@ def _asked(pipeline: Pipeline, spec: BatchSpec, line: Line, work: Work) -> Found
     except (CollectionError, ModelError, SettingError):
         raise
     except MemoryError:
-        reason = OUT_OF_MEMORY
+        reason = str(OUT_OF_MEMORY)
     except ResiftError as error:
         work.check()
         reason = str(error)

@@ -43,7 +43,8 @@ class Message:
     def written(self, catalogue: Mapping[str, str], space: str = " ") -> str:
         """Put the message into words with a catalogue's translations, of which a plural's is known by its `plural`.
 
-        `space` is what the language has between two sentences. What has no translation is English.
+        `space` is what the language has between two sentences. What has no translation is English. A place that asks
+        for a {clause:clause} has the message at it without its full stop.
         """
         english = self.plural if self.plural and self.values["number"] != 1 else self.id
         text = catalogue.get(self.plural or self.id, english)
@@ -62,8 +63,9 @@ def message(text: str, plural: str = "", /, **values: object) -> Message:
 
 
 def joined(*sentences: Message) -> Message:
-    """Make one message of several sentences, set one after another."""
-    return Message("{sentences}", {"sentences": sentences})
+    """Make one message of several sentences, set one after another; those that say nothing are left out."""
+    said = tuple(filter(None, sentences))
+    return Message("{sentences}", {"sentences": said}) if len(said) > 1 else next(iter(said), NOTHING)
 
 
 def verbatim(text: str) -> Message:
@@ -84,7 +86,16 @@ def _kept(value: object) -> Value:
     return tuple(value) if isinstance(value, (tuple, list)) else str(value)
 
 
+class _Words(str):
+    """A message in words, at its place in another."""
+
+    __slots__ = ()
+
+    def __format__(self, form: str) -> str:
+        return self.rstrip(".。 ") if form == "clause" else format(str(self), form)
+
+
 def _written(value: Value, catalogue: Mapping[str, str], space: str) -> str | int | float:
     if isinstance(value, Message):
-        return value.written(catalogue, space)
+        return _Words(value.written(catalogue, space))
     return space.join(one.written(catalogue, space) for one in value) if isinstance(value, tuple) else value

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rag.config import Settings
 from rag.errors import ModelError
+from rag.language.message import message
 from rag.models.files import TOKENIZER_FILES, ModelFiles
 from rag.models.kendall import kendall_tau
 
@@ -203,7 +204,7 @@ def _run_child(files: ModelFiles, folder: Path) -> None:
     )
     if finished.returncode or not (folder / FOLDER / MODEL_FILE).is_file():
         said = finished.stderr.strip().splitlines()
-        reason = said[-1].rstrip(".") if said else "the machine ran out of memory"
+        reason = said[-1].rstrip(".") if said else message("the machine ran out of memory")
         raise ModelError(
             "{name} could not be made faster (int8): {reason}. It goes on in fp32.", name=files.name, reason=reason
         )

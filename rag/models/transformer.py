@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelError
+from rag.language.message import Message, message
 from rag.models.files import ModelFiles, load_tokenizer
 from rag.models.loading import CPU, LoadedOnce, execution_providers, is_quantised
 
@@ -24,7 +25,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
 """Graph rewritings that cost time: without this one, fp32 runs 5 % and int8 11 % faster (docs/architecture.md)."""
 
-OUT_OF_MEMORY = "the machine ran out of memory: ask for fewer candidates or choose a smaller reranker"
+OUT_OF_MEMORY = message("the machine ran out of memory: ask for fewer candidates or choose a smaller reranker")
 
 
 class Transformer:
@@ -122,9 +123,9 @@ class Transformer:
         return session
 
 
-def failure_of(error: Exception) -> str:
+def failure_of(error: Exception) -> Message:
     """Say why a model failed while it ran; the machine's memory is the usual reason."""
     reason = " ".join(str(error).split())
     if "bad_alloc" in reason or "bad allocation" in reason or ("alloc" in reason.lower() and "fail" in reason.lower()):
         return OUT_OF_MEMORY
-    return f"the model failed: {reason.rstrip('.')}"
+    return message("the model failed: {reason}", reason=reason.rstrip("."))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rag.config import Settings
 from rag.errors import ResiftError
+from rag.language.message import NOTHING, Message, message
 from rag.models.transformer import OUT_OF_MEMORY
 from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.types import Hit, RankedHit
@@ -22,7 +23,7 @@ class Attempt:
 
     ranked: tuple[RankedHit, ...]
     scored: Scored | None
-    failure: str = ""
+    failure: Message = NOTHING
 
 
 def attempt(reranker: Reranker, question: str, hits: Sequence[Hit], deadline: Deadline, top: int) -> Attempt:
@@ -31,12 +32,12 @@ def attempt(reranker: Reranker, question: str, hits: Sequence[Hit], deadline: De
         scored = reranker.score(question, hits, deadline)
         return Attempt(rank(hits, scored, top), scored)
     except ResiftError as error:
-        failure = str(error)
+        failure = error.message
     except MemoryError:
         failure = OUT_OF_MEMORY
     except Exception:
         log.exception("The reranker %s failed", reranker.name)
-        failure = "an unexpected error, whose trace is in the log"
+        failure = message("an unexpected error, whose trace is in the log")
     return Attempt(rank(hits, None, top), None, failure)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.errors import RerankError
+from rag.language.message import NOTHING, Message, message
 from rag.types import Hit, RankedHit, RerankScore
 
 
@@ -18,13 +19,13 @@ class Scored:
 
     `scores` has None for a hit that was not scored: it comes after all that were. `first_pass` has the places, from 1,
     that the first pass of a funnel gave to the hits; it is empty where there was none, else `first_pass_name` is what
-    gave them. `note` is a sentence on what was left out, "" when nothing was.
+    gave them. `note` says what was left out, if anything was.
     """
 
     scores: tuple[RerankScore | None, ...]
     first_pass: tuple[int, ...] = ()
     first_pass_name: str = ""
-    note: str = ""
+    note: Message = NOTHING
 
 
 class Reranker(Protocol):
@@ -86,6 +87,26 @@ class Deadline:
                 done=done,
                 total=total,
             )
+
+
+def left_out_for_time(left: int, total: int, deadline: Deadline) -> Message:
+    """Say how many passages did not fit into the budget, if any."""
+    if not left:
+        return NOTHING
+    return message(
+        "{left} of {total} passages were left out: they do not fit into the budget of {budget:,.0f} ms "
+        "(RERANK_BUDGET_MS).",
+        left=left,
+        total=total,
+        budget=deadline.budget * 1000,
+    )
+
+
+def left_out_empty(left: int, total: int) -> Message:
+    """Say how many passages are empty, if any."""
+    if not left:
+        return NOTHING
+    return message("{left} of {total} passages were left out: they are empty.", left=left, total=total)
 
 
 def rank(hits: Sequence[Hit], scored: Scored | None, top: int) -> tuple[RankedHit, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.language.message import joined, message
 from rag.rerank.base import Deadline, Reranker, Scored
 from rag.types import Hit, RankedHit, RerankScore
 
@@ -33,8 +34,8 @@ class BlendReranker:
         by_retrieval = standardise([hit.fused for hit, _ in pairs])
         orders = iter((1 - self._weight) * by_reranker + self._weight * by_retrieval)
         blended = tuple(score and RerankScore(float(next(orders)), score.relevance) for score in scored.scores)
-        note = f"The retrieval score counts {self._weight:.0%} (RERANK_BLEND)."
-        return replace(scored, scores=blended, note=f"{scored.note} {note}".strip())
+        note = message("The retrieval score counts {weight:.0%} (RERANK_BLEND).", weight=self._weight)
+        return replace(scored, scores=blended, note=joined(scored.note, note))
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Ask the reranker."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from rag.errors import RerankError
+from rag.language.message import Message, message
 from rag.llm import encodable
 from rag.rerank.base import Deadline
 from rag.rerank.services import RerankService
@@ -76,17 +77,19 @@ class ServiceClient:
             except TransportError:
                 reason = self._unreachable()
             except HTTPError:
-                reason, pause = f"the answer of {self._host} cannot be read: ask again in a moment", None
+                pause = None
+                reason = message("the answer of {host} cannot be read: ask again in a moment", host=self._host)
             if last_try or pause is None or pause >= seconds_left(deadline) or abandoned.wait(pause):
                 # Without its cause: the words of others may repeat the key.
                 raise RerankError(reason) from None
         raise AssertionError
 
-    def too_slow(self, deadline: Deadline) -> str:
+    def too_slow(self, deadline: Deadline) -> Message:
         """Return what it means, and what to do, when the deadline has passed."""
-        return (
-            f"{self._host} did not answer within {deadline.seconds:g} s: ask again, ask for fewer candidates, or raise "
-            "RERANK_TIMEOUT"
+        return message(
+            "{host} did not answer within {seconds:g} s: ask again, ask for fewer candidates, or raise RERANK_TIMEOUT",
+            host=self._host,
+            seconds=deadline.seconds,
         )
 
     def _payload(self, question: str, passages: Sequence[str]) -> dict[str, Any]:
@@ -178,46 +181,61 @@ class ServiceClient:
                 weakref.finalize(self, self._client.close)
             return self._client
 
-    def _check(self) -> str:
-        return (
-            f"check that RERANK_URL is the address of a {self._service.name} server"
-            if self._own_server
-            else "ask again"
-        )
+    def _check(self) -> Message:
+        if self._own_server:
+            return message("check that RERANK_URL is the address of a {service} server", service=self._service.name)
+        return message("ask again")
 
-    def _unreachable(self) -> str:
-        check = "check RERANK_URL, and that the server runs" if self._own_server else "check the network connection"
-        return f"{self._host} cannot be reached: {check}"
+    def _unreachable(self) -> Message:
+        if self._own_server:
+            check = message("check RERANK_URL, and that the server runs")
+        else:
+            check = message("check the network connection")
+        return message("{host} cannot be reached: {check}", host=self._host, check=check)
 
-    def _explain(self, status: int, body: bytes) -> str:
+    def _explain(self, status: int, body: bytes) -> Message:
         """Return what an answer's status means, and what to do."""
-        refused = f"refused the key ({status}): check RERANK_API_KEY"
-        wanted = f"wants a key ({status}): set RERANK_API_KEY"
-        meanings: dict[int, str] = {
-            HTTPStatus.UNAUTHORIZED: refused if self._api_key or self._login else wanted,
-            HTTPStatus.FORBIDDEN: refused if self._api_key or self._login else wanted,
-            HTTPStatus.PAYMENT_REQUIRED: f"wants to be paid ({status}): check your credit there",
-            HTTPStatus.NOT_FOUND: f"has no {urlsplit(self._url).path} or not this model ({status}): check "
-            f"{'RERANK_URL and ' if self._own_server else ''}RERANK_MODEL",
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"takes less at a time ({status}): ask for fewer candidates",
-            HTTPStatus.TOO_MANY_REQUESTS: f"takes no more requests for now ({status}): wait a minute, or check your "
-            "limits and credit there",
+        said = {"host": self._host, "status": status}
+        keyed = message("{host} refused the key ({status}): check RERANK_API_KEY", **said)
+        if not self._api_key and not self._login:
+            keyed = message("{host} wants a key ({status}): set RERANK_API_KEY", **said)
+        meanings: dict[int, Message] = {
+            HTTPStatus.UNAUTHORIZED: keyed,
+            HTTPStatus.FORBIDDEN: keyed,
+            HTTPStatus.PAYMENT_REQUIRED: message("{host} wants to be paid ({status}): check your credit there", **said),
+            HTTPStatus.NOT_FOUND: message(
+                "{host} has no {path} or not this model ({status}): check {settings}",
+                path=urlsplit(self._url).path,
+                settings=message("RERANK_URL and RERANK_MODEL") if self._own_server else "RERANK_MODEL",
+                **said,
+            ),
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: message(
+                "{host} takes less at a time ({status}): ask for fewer candidates", **said
+            ),
+            HTTPStatus.TOO_MANY_REQUESTS: message(
+                "{host} takes no more requests for now ({status}): wait a minute, or check your limits and credit "
+                "there",
+                **said,
+            ),
         }
         if status in meanings:
-            return f"{self._host} {meanings[status]}"
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            look = ", and look at the server's log" if self._own_server else ""
-            return f"{self._host} failed ({status}): ask again in a moment{look}"
-        return (
-            f"{self._host} did not accept the request ({status}{self._shown(_message(body))}): check the model's name, "
-            "or ask for fewer candidates"
-        )
+            return meanings[status]
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return message(
+                "{host} did not accept the request ({status}{detail}): check the model's name, or ask for fewer "
+                "candidates",
+                detail=self._shown(_message(body)),
+                **said,
+            )
+        if self._own_server:
+            return message("{host} failed ({status}): ask again in a moment, and look at the server's log", **said)
+        return message("{host} failed ({status}): ask again in a moment", **said)
 
-    def _shown(self, message: str) -> str:
+    def _shown(self, said: str) -> str:
         for secret in self._secrets:
-            message = message.replace(secret, "***")
-        message = " ".join(encodable(message).split()).rstrip(".")
-        return f", {message[:SHOWN_CHARACTERS]}" if message else ""
+            said = said.replace(secret, "***")
+        said = " ".join(encodable(said).split()).rstrip(".")
+        return f", {said[:SHOWN_CHARACTERS]}" if said else ""
 
 
 def seconds_left(deadline: Deadline) -> float:

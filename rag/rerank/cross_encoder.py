@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.errors import ModelError, RerankError
+from rag.language.message import NOTHING, Message, joined, message
 from rag.models.batching import TOKENS_PER_BATCH, run_in_micro_batches
 from rag.models.files import ModelFiles
 from rag.models.transformer import Transformer, failure_of
@@ -78,8 +79,8 @@ class CrossEncoderReranker:
         logits = self._cached(question, asked, [hit.chunk.passage for hit in hits], deadline)
         left = logits.count(None)
         scores = tuple(None if logit is None else RerankScore(logit, sigmoid(logit)) for logit in logits)
-        notes = (_cut_short(len(asked.ids), whole), _left_out(left, len(hits), deadline) if left else "")
-        return Scored(scores, note=" ".join(filter(None, notes)))
+        left_out = _left_out(left, len(hits), deadline) if left else NOTHING
+        return Scored(scores, note=joined(_cut_short(len(asked.ids), whole), left_out))
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the sigmoid of each text's logit."""
@@ -158,13 +159,23 @@ class CrossEncoderReranker:
             fitting += 1
         return fitting
 
-    def _too_small(self, deadline: Deadline) -> str:
+    def _too_small(self, deadline: Deadline) -> Message:
         left = max(deadline.budget - deadline.spent, 0.0) * 1000
         two = self.predicted_ms(2)
-        need = "" if two is None else f", and two passages take about {two:,.0f} ms here"
-        return (
-            f"{left:,.0f} ms are left of the budget of {deadline.budget * 1000:,.0f} ms{need}: raise RERANK_BUDGET_MS, "
-            "or choose a smaller reranker"
+        budget = deadline.budget * 1000
+        if two is None:
+            return message(
+                "{left:,.0f} ms are left of the budget of {budget:,.0f} ms: raise RERANK_BUDGET_MS, or choose a "
+                "smaller reranker",
+                left=left,
+                budget=budget,
+            )
+        return message(
+            "{left:,.0f} ms are left of the budget of {budget:,.0f} ms, and two passages take about {needed:,.0f} ms "
+            "here: raise RERANK_BUDGET_MS, or choose a smaller reranker",
+            left=left,
+            budget=budget,
+            needed=two,
         )
 
     def _run_wave(self, wave: list[list[Encoding]], done: int, total: int, deadline: Deadline) -> list[float]:
@@ -246,12 +257,17 @@ def _tokens(windows: Sequence[Encoding]) -> int:
     return sum(len(window.ids) for window in windows)
 
 
-def _cut_short(read: int, whole: int) -> str:
-    return "" if read == whole else f"The reranker read the first {read} of the question's {whole:,} tokens."
+def _cut_short(read: int, whole: int) -> Message:
+    if read == whole:
+        return NOTHING
+    return message("The reranker read the first {read} of the question's {whole:,} tokens.", read=read, whole=whole)
 
 
-def _left_out(left: int, total: int, deadline: Deadline) -> str:
-    return (
-        f"{left} of {total} passages were left out: the budget of {deadline.budget * 1000:,.0f} ms (RERANK_BUDGET_MS) "
-        "was spent on the more promising ones."
+def _left_out(left: int, total: int, deadline: Deadline) -> Message:
+    return message(
+        "{left} of {total} passages were left out: the budget of {budget:,.0f} ms (RERANK_BUDGET_MS) was spent on the "
+        "more promising ones.",
+        left=left,
+        total=total,
+        budget=deadline.budget * 1000,
     )

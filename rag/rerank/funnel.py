@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag.language.message import joined
 from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.types import Hit, RankedHit
 
@@ -37,7 +38,7 @@ class FunnelReranker:
             scores=tuple(scores.get(hit.chunk.id) for hit in hits),
             first_pass=tuple(places[hit.chunk.id] for hit in hits),
             first_pass_name=self._first.name,
-            note=" ".join(note for note in (first.note, scored.note) if note),
+            note=joined(first.note, scored.note),
         )
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:

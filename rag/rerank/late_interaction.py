@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rag.embed.local import LocalEmbedder
 from rag.embed.sparse import Bm25Encoder
+from rag.language.message import NOTHING, Message, message
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.blend import standardise
 from rag.rerank.pace import Pace
@@ -168,7 +169,7 @@ class _Matcher:
 
     def similarities(
         self, question: NDArray[np.float32], hits: Sequence[Hit], deadline: Deadline
-    ) -> tuple[list[float | None], str]:
+    ) -> tuple[list[float | None], Message]:
         """Return MaxSim for each hit, None for those left out, and a sentence on these ("" when there are none)."""
         began = time.perf_counter()
         passages = self._tokens.stored([hit.chunk for hit in hits])
@@ -194,12 +195,14 @@ class _Matcher:
         return result, _left_out(len(hits) - len(there), len(hits))
 
 
-def _left_out(count: int, total: int) -> str:
+def _left_out(count: int, total: int) -> Message:
     if not count:
-        return ""
-    return (
-        f"{count} of {total} passages were left out: their token vectors are not stored yet, and making them takes "
-        "longer than RERANK_BUDGET_MS. Each question stores more of them."
+        return NOTHING
+    return message(
+        "{count} of {total} passages were left out: their token vectors are not stored yet, and making them takes "
+        "longer than RERANK_BUDGET_MS. Each question stores more of them.",
+        count=count,
+        total=total,
     )
 
 

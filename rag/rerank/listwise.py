@@ -14,8 +14,9 @@ from contextlib import closing
 
 from rag.answer.prompt import json_line
 from rag.errors import RerankError, SettingError, UnavailableError
-from rag.llm import ChatModel, Message, polled
-from rag.rerank.base import Deadline, Scored
+from rag.language.message import NOTHING, Message, joined, message
+from rag.llm import ChatMessage, ChatModel, polled
+from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace
 from rag.types import Hit, RankedHit, RerankScore
@@ -84,15 +85,11 @@ class ListwiseReranker:
         cut = sum(len(texts[position]) > PASSAGE_CHARACTERS for position in shown)
         return Scored(
             tuple(scores),
-            note=_sentences(
-                (len(shown) - len(listed), f"The language model left out {{}} of {len(shown)} passages."),
-                (
-                    len(readable) - len(shown),
-                    f"{{}} of {len(hits)} passages were left out: they do not fit into the budget of "
-                    f"{deadline.budget * 1000:,.0f} ms (RERANK_BUDGET_MS).",
-                ),
-                (len(hits) - len(readable), f"{{}} of {len(hits)} passages were left out: they are empty."),
-                (cut, f"{{}} of {len(hits)} passages were read up to character {PASSAGE_CHARACTERS:,}."),
+            note=joined(
+                _not_listed(len(shown) - len(listed), len(shown)),
+                left_out_for_time(len(readable) - len(shown), len(hits), deadline),
+                left_out_empty(len(hits) - len(readable), len(hits)),
+                _cut_short(cut, len(hits)),
             ),
         )
 
@@ -146,7 +143,7 @@ class ListwiseReranker:
             self._cache.put_many({key: graded})
         return graded
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> str:
+    def _reply(self, messages: Sequence[ChatMessage], deadline: Deadline) -> str:
         """Return what the model writes; raises RerankError past the deadline, also while nothing comes."""
         text = ""
         try:
@@ -157,7 +154,7 @@ class ListwiseReranker:
                         break
         except UnavailableError as error:
             if deadline.spent < deadline.seconds:
-                raise RerankError(str(error).rstrip(".")) from None
+                raise RerankError(error.message) from None
             raise RerankError(
                 "{name} did not list the passages within {seconds:g} s: ask for fewer candidates, raise "
                 "RERANK_TIMEOUT, or set a quicker LLM_MODEL",
@@ -191,9 +188,9 @@ def _work(passages: int) -> int:
     return sum(end - start for start, end in _windows(passages))
 
 
-def _messages(question: str, texts: Sequence[str]) -> list[Message]:
+def _messages(question: str, texts: Sequence[str]) -> list[ChatMessage]:
     passages = "\n".join(json_line({"passage": number, "text": text}) for number, text in enumerate(texts, start=1))
-    return [Message("system", RULES), Message("user", f"Passages:\n{passages}\n\nQuestion: {question}")]
+    return [ChatMessage("system", RULES), ChatMessage("user", f"Passages:\n{passages}\n\nQuestion: {question}")]
 
 
 def _grades(reply: str, count: int) -> Grades:
@@ -233,6 +230,15 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _sentences(*notes: tuple[int, str]) -> str:
-    """Return the sentences whose number is not 0, with it."""
-    return " ".join(sentence.format(f"{number:,}") for number, sentence in notes if number)
+def _not_listed(left: int, shown: int) -> Message:
+    if not left:
+        return NOTHING
+    return message("The language model left out {left} of {total} passages.", left=left, total=shown)
+
+
+def _cut_short(cut: int, total: int) -> Message:
+    if not cut:
+        return NOTHING
+    return message(
+        "{cut} of {total} passages were read up to character {most:,}.", cut=cut, total=total, most=PASSAGE_CHARACTERS
+    )

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from rag.config import Settings
 from rag.errors import RerankError, SettingError
+from rag.language.message import Message, joined
 from rag.llm import encodable
-from rag.rerank.base import Deadline, Scored
+from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
 from rag.rerank.cache import ScoreCache
 from rag.rerank.client import ServiceClient, seconds_left
 from rag.rerank.cross_encoder import UNSUPPORTED_BELOW, sigmoid
@@ -179,16 +180,8 @@ def service_reranker(choice: str, settings: Settings) -> RemoteReranker:
     return RemoteReranker(service, model, address, api_key)
 
 
-def _left_out(passages: Sequence[str], scores: Sequence[float | None], deadline: Deadline) -> str:
-    """Say which passages have no score and why, or "" when all have one."""
+def _left_out(passages: Sequence[str], scores: Sequence[float | None], deadline: Deadline) -> Message:
+    """Say which passages have no score and why, if any has none."""
     empty = sum(not text.strip() for text in passages)
     left = scores.count(None) - empty
-    notes = []
-    if left:
-        notes.append(
-            f"{left} of {len(passages)} passages were left out: they do not fit into the budget of "
-            f"{deadline.budget * 1000:,.0f} ms (RERANK_BUDGET_MS)."
-        )
-    if empty:
-        notes.append(f"{empty} of {len(passages)} passages were left out: they are empty.")
-    return " ".join(notes)
+    return joined(left_out_for_time(left, len(passages), deadline), left_out_empty(empty, len(passages)))

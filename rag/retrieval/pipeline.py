@@ -243,7 +243,7 @@ class Pipeline:
         if outcome.scored is not None:
             return outcome.ranked, _with_outcome(report, outcome.scored)
         log.warning("Reranking with %s did not run: %s", reranker.name, outcome.failure)
-        return outcome.ranked, replace(report, state="fallback", reason=outcome.failure)
+        return outcome.ranked, replace(report, state="fallback", reason=str(outcome.failure))
 
 
 def _only_what_is_here(done: int, total: int) -> None:
@@ -265,7 +265,7 @@ def open_pipeline(settings: Settings) -> Pipeline:
 
 def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
     """Add to a report what a reranker says of its own run."""
-    reason = " ".join(part for part in (report.reason, scored.note) if part)
+    reason = " ".join(part for part in (report.reason, str(scored.note)) if part)
     return replace(report, reason=reason, first_pass=scored.first_pass_name)
 
 

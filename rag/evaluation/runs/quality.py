@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import UnavailableError
-from rag.llm import ChatModel, Message, polled
+from rag.llm import ChatMessage, ChatModel, polled
 from rag.rerank.listwise import THINKING
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _model(chat: ChatModel, asked: list[str], check: Callable[[], None]) -> Cust
         def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:
             asked.append(prompt)
             text = ""
-            with closing(polled(chat, [Message("user", prompt)], REPLY_SECONDS)) as pieces:
+            with closing(polled(chat, [ChatMessage("user", prompt)], REPLY_SECONDS)) as pieces:
                 for piece in pieces:
                     text += piece
                     check()

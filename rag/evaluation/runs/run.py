@@ -140,10 +140,10 @@ def _rerank(question: str, searched: Searched, reranker: Reranker, settings: Set
         return fused
     outcome = attempt(reranker, question, searched.candidates, deadline_of(settings), settings.rerank_top)
     if outcome.scored is None:
-        run.failures[outcome.failure] += 1
+        run.failures[str(outcome.failure)] += 1
         return fused
     if outcome.scored.note:
-        run.notes[outcome.scored.note] += 1
+        run.notes[str(outcome.scored.note)] += 1
     return searched.after(outcome.ranked)
 
 

@@ -214,8 +214,8 @@ class Runs:
             rerank_ms=rerank_ms,
             scored=count,
             requests=requests_for(way.configuration.reranker, len(searched.candidates), settings.rerank_shortlist),
-            failure=outcome.failure,
-            note=scored.note if scored else "",
+            failure=str(outcome.failure),
+            note=str(scored.note) if scored else "",
             quality=self._quality(work, question, way, searched, outcome) if spec.quality else None,
         )
 

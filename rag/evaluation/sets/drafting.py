@@ -13,7 +13,7 @@ from rag.answer.prompt import is_chinese, json_line
 from rag.errors import CollectionError, InputError, SettingError, UnavailableError
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import target_of
-from rag.llm import ChatModel, Message, encodable, polled
+from rag.llm import ChatMessage, ChatModel, encodable, polled
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.listwise import THINKING
 from rag.retrieval.pipeline import Pipeline
@@ -112,13 +112,13 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
     return run
 
 
-def draft_messages(chunk: Chunk) -> list[Message]:
+def draft_messages(chunk: Chunk) -> list[ChatMessage]:
     """Return the messages that ask for a question about a passage, whose text cannot leave its JSON value."""
     known = {"document": chunk.document, "heading": chunk.heading, "text": chunk.text[:PASSAGE_CHARACTERS]}
     language = " (Chinese)" if is_chinese(chunk.text) else ""
     return [
-        Message("system", RULES.format(language=language)),
-        Message("user", json_line({name: value for name, value in known.items() if value})),
+        ChatMessage("system", RULES.format(language=language)),
+        ChatMessage("user", json_line({name: value for name, value in known.items() if value})),
     ]
 
 
