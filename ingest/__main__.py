@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(data_dir=options.data)
         set_up_logging(settings.log_level)
         collection = check_collection_name(options.collection or settings.collection)
-        outcomes = _ingest(options.paths, collection, settings)
+        with closing(Inbox(settings)) as inbox:
+            outcomes = _ingest(options.paths, collection, settings, inbox)
     except ResiftError as error:
         print(f"resift: {error}", file=sys.stderr)
         return 2
@@ -74,8 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _ingest(paths: Sequence[Path], collection: str, settings: Settings) -> list[Outcome]:
-    inbox = Inbox(settings)
+def _ingest(paths: Sequence[Path], collection: str, settings: Settings, inbox: Inbox) -> list[Outcome]:
     outcomes: list[Outcome] = []
     waiting: dict[int, Path] = {}
     names: dict[str, Path] = {}

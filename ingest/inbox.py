@@ -31,3 +31,7 @@ class Inbox:
             job = self.jobs.get(job_id)
         assert job is not None
         return job
+
+    def close(self) -> None:
+        """Close the queue's file."""
+        self.jobs.close()

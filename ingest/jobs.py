@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from rag.database.connection import Database, now
+from rag.database.connection import Database, Row, now
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
@@ -63,7 +62,7 @@ class Jobs:
     """The queue of one data folder."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._database = Database(data_dir / "jobs.sqlite", SCHEMA)
+        self._database = Database(data_dir / "jobs.sqlite", [SCHEMA])
 
     def add(
         self, collection: str, files: Sequence[tuple[str, str, int]], state: JobState = "queued", reason: str = ""
@@ -71,7 +70,7 @@ class Jobs:
         """Add files given as (name, document id, size), all or none, and return their job ids."""
         at = now()
         ids = []
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             for name, document_id, size in files:
                 cursor = db.execute(
                     "INSERT INTO jobs (collection, name, document_id, size, state, reason, created_at, updated_at)"
@@ -84,7 +83,7 @@ class Jobs:
 
     def claim(self, held: Collection[str] = ()) -> Job | None:
         """Take the oldest queued job of a collection that is not held and set it parsing; None when there is none."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             row = db.execute(
                 "UPDATE jobs SET state = 'parsing', reason = '', updated_at = ? WHERE id ="
                 " (SELECT id FROM jobs WHERE state = 'queued' AND collection NOT IN"
@@ -95,13 +94,13 @@ class Jobs:
 
     def get(self, job_id: int) -> Job | None:
         """Return a job, None when it was dismissed."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return _job(row) if row else None
 
     def entries(self, collection: str | None = None) -> list[Job]:
         """List the jobs, of one collection or of all, oldest first."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT * FROM jobs WHERE collection = coalesce(?, collection) ORDER BY id", (collection,)
             ).fetchall()
@@ -109,14 +108,14 @@ class Jobs:
 
     def move(self, job_id: int, state: JobState, reason: str = "") -> None:
         """Put a job into a state."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?", (state, reason, now(), job_id)
             )
 
     def progress(self, job_id: int, *, pages: int, done: int, total: int) -> None:
         """Record how far a job is: pages read, chunks embedded, chunks in all."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "UPDATE jobs SET pages = ?, chunks_done = ?, chunks_total = ?, updated_at = ? WHERE id = ?",
                 (pages, done, total, now(), job_id),
@@ -124,7 +123,7 @@ class Jobs:
 
     def cancel(self, job_id: int) -> None:
         """Cancel a queued job at once, and ask a running one to stop."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "UPDATE jobs SET state = 'cancelled', reason = 'Cancelled.', updated_at = ?"
                 " WHERE id = ? AND state = 'queued'",
@@ -134,13 +133,13 @@ class Jobs:
 
     def cancel_wanted(self, job_id: int) -> bool:
         """Tell whether a running job was asked to stop; a dismissed one was."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             row = db.execute("SELECT cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return row is None or bool(row["cancel"])
 
     def retry(self, job_id: int) -> None:
         """Queue a failed, cancelled or interrupted job again."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "UPDATE jobs SET state = 'queued', reason = '', cancel = 0, chunks_done = 0, chunks_total = 0,"
                 " updated_at = ? WHERE id = ? AND state IN (?, ?, ?)",
@@ -151,7 +150,7 @@ class Jobs:
         self, *, job_id: int | None = None, collection: str | None = None, document_id: str | None = None
     ) -> None:
         """Remove the rows of a job, of a document in a collection, or of a whole collection."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "DELETE FROM jobs WHERE (id = ?1) OR (?1 IS NULL AND collection = ?2"
                 " AND document_id = coalesce(?3, document_id))",
@@ -160,13 +159,13 @@ class Jobs:
 
     def dismiss(self, job_id: int) -> bool:
         """Remove the row of a job that has ended; tell whether there was one."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             gone = db.execute("DELETE FROM jobs WHERE id = ? AND state IN (?, ?, ?, ?)", (job_id, *ENDED))
             return gone.rowcount > 0
 
     def waits_for_copy(self, job: Job) -> bool:
         """Tell whether another job needs the copy of the file under the name that a job has."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             found = db.execute(
                 "SELECT 1 FROM jobs WHERE id <> ? AND collection = ? AND document_id = ? AND name = ?"
                 " AND state <> 'done'",
@@ -176,7 +175,7 @@ class Jobs:
 
     def forget_ended(self, collection: str, document_id: str) -> bool:
         """Remove the ended rows of a document in a collection; tell whether no row of it is left."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "DELETE FROM jobs WHERE collection = ? AND document_id = ? AND state IN (?, ?, ?, ?)",
                 (collection, document_id, *ENDED),
@@ -188,7 +187,7 @@ class Jobs:
 
     def interrupt_running(self) -> list[Job]:
         """Mark the jobs that a stopped process left running, and return them."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             rows = db.execute(
                 "UPDATE jobs SET state = 'interrupted', updated_at = ?,"
                 " reason = 'Resift stopped while this file was being read: retry it.'"
@@ -197,8 +196,12 @@ class Jobs:
             ).fetchall()
         return [_job(row) for row in rows]
 
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
 
-def _job(row: sqlite3.Row) -> Job:
+
+def _job(row: Row) -> Job:
     return Job(
         id=row["id"],
         collection=row["collection"],

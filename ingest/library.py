@@ -64,11 +64,12 @@ class Library:
             self._ingestor.discard(job)
 
     def close(self) -> None:
-        """End the worker after the job it is at, and release the pipeline."""
+        """End the worker after the job it is at, close the queue, and release the pipeline."""
         self._stopping.set()
         self._wake.set()
         if self._worker is not None:
             self._worker.join()
+        self.inbox.close()
         self.pipeline.close()
 
     def run_next(self) -> bool:

@@ -63,10 +63,12 @@ class App:
                 self.tasks.store.delete(task.id)
 
     def close(self) -> None:
-        """End the workers and give the data folder back."""
+        """End the workers, close the files and give the data folder back."""
         self.writings.close()
         self.tasks.close()
         self.library.close()
+        for part in (self.tasks.store, self.history, self.question_sets, self.votes):
+            part.close()
         self.lock.release()
 
 
@@ -95,17 +97,19 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
     """Put the parts together, with nothing started yet."""
     settings = pipeline.settings
     question_sets = QuestionSets(settings.data_dir)
-    runs = Runs(pipeline, question_sets, TaskStore(settings.data_dir), partial(read_original, library, settings))
+    task_store = TaskStore(settings.data_dir)
+    history = History(settings.data_dir)
+    runs = Runs(pipeline, question_sets, task_store, partial(read_original, library, settings))
     return App(
         settings=settings,
         pipeline=pipeline,
         library=library,
-        history=History(settings.data_dir),
-        feedback=Feedback(settings.data_dir),
+        history=history,
+        feedback=history.feedback,
         lock=lock,
         downloads=Downloads(settings, lambda name: _take_up(name, pipeline)),
         tasks=Tasks(
-            settings.data_dir,
+            task_store,
             {RUN: runs.carry_out, CURVE: curve_runner(pipeline, question_sets)},
             {BATCH: batch_runner(pipeline)},
             {DRAFT: drafter(pipeline, question_sets)},

@@ -28,7 +28,9 @@ UNSHOWN_CALLS = {"log", "re", "say", "Progress"}
 WORDS = re.compile(r"[\w+]+,? +[A-Za-z]{2,}|[A-Za-z]{2,}\.$")
 """What makes a string a text: two words, or one that ends as a sentence does."""
 
-SQL = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|ALTER|WITH|CREATE)\b|.* = \?|.* (?:ORDER|GROUP) BY ")
+SQL = re.compile(
+    r"\s*(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|BEGIN|ALTER|WITH|CREATE|DROP)\b|.* = \?|.* (?:ORDER|GROUP) BY "
+)
 SQL_REASON = re.compile(r"reason = '([^']+)'")
 PLACE = re.compile(r"\{[^{}]*\}")
 
@@ -55,6 +57,9 @@ UNSHOWN = {
     "not initialized",  # the same
     "not a description of a model",  # caught
     "no runner for {1}",  # a mistake of a programmer
+    "no end of this statement: {1}",  # the same
+    "write() within write(): {1}",  # the same
+    "KEY AUTOINCREMENT",  # SQL
     "{1} did not read the same candidates as the others",  # the same
     "ingest.parse.{1}",  # the name of a module
     "Limit {1} could not be set: {2}",  # printed by the process that reads a file

@@ -15,7 +15,7 @@ from rag.batch.run import Prediction, batch_runner, predict
 from rag.errors import InputError
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
-from rag.tasks.store import Task
+from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -108,12 +108,12 @@ def run(tasks: Tasks, spec: BatchSpec) -> Task:
 
 
 def tasks_of(pipeline: Pipeline) -> Tasks:
-    return Tasks(pipeline.settings.data_dir, {KIND: batch_runner(pipeline)})
+    return Tasks(TaskStore(pipeline.settings.data_dir), {KIND: batch_runner(pipeline)})
 
 
 def test_a_spec_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     spec = spec_of("id,question\n1,Why?\n2,Why?\n3,\n")
-    task = Tasks(tmp_path, {KIND: lambda work: {}}).add(KIND, "it", spec)
+    task = Tasks(TaskStore(tmp_path), {KIND: lambda work: {}}).add(KIND, "it", spec)
     assert from_record(BatchSpec, task.spec) == spec
     assert count_asked(task) == len(spec.questions.asked) == 1
 

@@ -27,7 +27,7 @@ from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, judgments, target_of, units
 from rag.evaluation.sets.types import QuestionSet
 from rag.retrieval.pipeline import Pipeline
-from rag.tasks.store import Task
+from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
 from tests.parts import ingest, offline_settings, open_library
 from ui.lab.curve_chart import Marks, quality_spec, time_spec
@@ -158,7 +158,9 @@ def make_set(pipeline: Pipeline, question: str = QUESTION) -> QuestionSet:
 
 
 def measure(pipeline: Pipeline, made: QuestionSet, reranker: str) -> tuple[Task, Curve]:
-    tasks = Tasks(pipeline.settings.data_dir, {KIND: curve_runner(pipeline, QuestionSets(pipeline.settings.data_dir))})
+    tasks = Tasks(
+        TaskStore(pipeline.settings.data_dir), {KIND: curve_runner(pipeline, QuestionSets(pipeline.settings.data_dir))}
+    )
     spec = CurveSpec(made.id, made.name, "notes", reranker, STEPS)
     task = tasks.add(KIND, made.name, spec)
     tasks.run_next()
@@ -231,7 +233,7 @@ def test_a_resumed_curve_measures_again_what_was_labelled_anew_and_drops_what_wa
     sets, made = QuestionSets(pipeline.settings.data_dir), make_set(pipeline)
     removed = sets.add_question(made.id, "Removed meanwhile?", [Target("answer.md", "")])
     task, _ = measure(pipeline, made, "bundled")
-    tasks = Tasks(pipeline.settings.data_dir, {KIND: curve_runner(pipeline, sets)})
+    tasks = Tasks(TaskStore(pipeline.settings.data_dir), {KIND: curve_runner(pipeline, sets)})
     before = tasks.store.rows(task.id)
     sets.remove_question(removed.id)
     question = sets.question_of(made.id, QUESTION)

@@ -26,8 +26,8 @@ def history(tmp_path: Path) -> History:
 
 
 @pytest.fixture
-def feedback(history: History, tmp_path: Path) -> Feedback:
-    return Feedback(tmp_path)
+def feedback(history: History) -> Feedback:
+    return history.feedback
 
 
 @pytest.fixture

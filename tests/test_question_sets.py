@@ -9,15 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from rag.database.connection import Database
 from rag.errors import InputError
 from rag.evaluation.runs.metrics import Measurer
 from rag.evaluation.sets.drafting import KIND, draft_messages, drafter, read_draft
-from rag.evaluation.sets.scores import FEWEST_QUESTIONS, ScoredPassage, ScoreLog, labelled_scores, suggest_threshold
+from rag.evaluation.sets.scores import (
+    FEWEST_QUESTIONS,
+    SCORES,
+    ScoredPassage,
+    ScoreLog,
+    labelled_scores,
+    suggest_threshold,
+)
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, answers, judgments, same_passage, stale_targets, target_of, units
 from rag.evaluation.sets.types import NewQuestion, QuestionSet
 from rag.retrieval.pipeline import open_pipeline
-from rag.tasks.store import Task
+from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
 from rag.types import Chunk
 from tests.llm_server import LlmServer, Reply
@@ -236,7 +244,7 @@ def test_scores_are_kept_by_question_as_they_were_last(sets: QuestionSets) -> No
 
 
 def test_of_the_scores_those_of_the_questions_asked_last_are_kept(tmp_path: Path) -> None:
-    scores = ScoreLog(tmp_path / "scores.sqlite", latest=2)
+    scores = ScoreLog(Database(tmp_path / "scores.sqlite", [SCORES]), latest=2)
     for question in ("one", "two", "one", "three"):
         scores.keep("notes", "model", question, [ScoredPassage(0.9)])
     scores.keep("notes", "other", "two", [ScoredPassage(0.9)])
@@ -298,7 +306,7 @@ def draft(tmp_path: Path, *replies: Reply, documents: dict[str, str], number: in
                 ingest(library, "notes", name, text)
             sets = QuestionSets(tmp_path)
             made = sets.create("drafted", "notes")
-            tasks = Tasks(tmp_path, {KIND: drafter(library.pipeline, sets)})
+            tasks = Tasks(TaskStore(tmp_path), {KIND: drafter(library.pipeline, sets)})
             task = tasks.add(KIND, "t", {"set_id": made.id, "collection": "notes", "number": number})
             tasks.run_next()
     ended, found = tasks.store.get(task.id), sets.get(made.id)
@@ -347,7 +355,7 @@ def test_a_language_model_that_fails_ends_the_drafting_with_its_sentence(tmp_pat
 def test_without_a_language_model_drafting_says_what_to_set(tmp_path: Path) -> None:
     sets = QuestionSets(tmp_path)
     made = sets.create("drafted", "notes")
-    tasks = Tasks(tmp_path, {KIND: drafter(open_pipeline(offline_settings(tmp_path)), sets)})
+    tasks = Tasks(TaskStore(tmp_path), {KIND: drafter(open_pipeline(offline_settings(tmp_path)), sets)})
     task = tasks.add(KIND, "t", {"set_id": made.id, "collection": "notes", "number": 1})
     tasks.run_next()
     ended = tasks.store.get(task.id)

@@ -24,7 +24,7 @@ def count(work: Work) -> dict[str, Any]:
 
 
 def test_a_task_ends_with_its_rows_and_its_result(tmp_path: Path) -> None:
-    tasks = Tasks(tmp_path, {"count": count})
+    tasks = Tasks(TaskStore(tmp_path), {"count": count})
     task = tasks.add("count", "three", {"total": 3})
     assert tasks.run_next()
     ended = tasks.store.get(task.id)
@@ -41,7 +41,7 @@ def test_a_cancelled_task_keeps_its_rows_and_resumes_after_them(tmp_path: Path) 
             TaskStore(tmp_path).cancel(work.task.id)
         return count(work)
 
-    tasks = Tasks(tmp_path, {"count": interrupted})
+    tasks = Tasks(TaskStore(tmp_path), {"count": interrupted})
     task = tasks.add("count", "three", {"total": 3})
     tasks.run_next()
     stopped = tasks.store.get(task.id)
@@ -55,7 +55,7 @@ def test_a_cancelled_task_keeps_its_rows_and_resumes_after_them(tmp_path: Path) 
 
 
 def test_a_queued_task_is_cancelled_at_once(tmp_path: Path) -> None:
-    tasks = Tasks(tmp_path, {"count": count})
+    tasks = Tasks(TaskStore(tmp_path), {"count": count})
     task = tasks.add("count", "three", {"total": 3})
     tasks.store.cancel(task.id)
     assert not tasks.run_next()
@@ -73,7 +73,7 @@ def test_a_failed_task_says_why(tmp_path: Path, error: Exception, reason: str) -
     def fail(work: Work) -> dict[str, Any]:
         raise error
 
-    tasks = Tasks(tmp_path, {"fail": fail})
+    tasks = Tasks(TaskStore(tmp_path), {"fail": fail})
     task = tasks.add("fail", "it", {})
     tasks.run_next()
     ended = tasks.store.get(task.id)
@@ -89,7 +89,7 @@ def test_closing_interrupts_what_is_at_work_and_another_process_can_resume_it(tm
         while True:
             work.check()
 
-    tasks = Tasks(tmp_path, {"count": wait})
+    tasks = Tasks(TaskStore(tmp_path), {"count": wait})
     tasks.start()
     task = tasks.add("count", "three", {"total": 3})
     assert begun.wait(10)
@@ -98,7 +98,7 @@ def test_closing_interrupts_what_is_at_work_and_another_process_can_resume_it(tm
     assert stopped is not None
     assert stopped.state == "interrupted"
 
-    again = Tasks(tmp_path, {"count": count})
+    again = Tasks(TaskStore(tmp_path), {"count": count})
     again.resume(task.id)
     again.run_next()
     ended = again.store.get(task.id)
@@ -109,16 +109,17 @@ def test_closing_interrupts_what_is_at_work_and_another_process_can_resume_it(tm
 def test_a_process_that_ended_leaves_interrupted_tasks(tmp_path: Path) -> None:
     TaskStore(tmp_path).add("count", "three", {"total": 3})
     assert TaskStore(tmp_path).claim(["count"]) is not None
-    tasks = Tasks(tmp_path, {"count": count})
+    tasks = Tasks(TaskStore(tmp_path), {"count": count})
     tasks.start()
     tasks.close()
     assert [one.state for one in tasks.store.entries("count")] == ["interrupted"]
 
 
 def test_a_task_does_not_wait_for_a_long_one_of_another_group(tmp_path: Path) -> None:
-    counted = threading.Event()
+    begun, counted = threading.Event(), threading.Event()
 
     def wait(work: Work) -> dict[str, Any]:
+        begun.set()
         assert counted.wait(10)
         return {}
 
@@ -127,11 +128,12 @@ def test_a_task_does_not_wait_for_a_long_one_of_another_group(tmp_path: Path) ->
         counted.set()
         return made
 
-    tasks = Tasks(tmp_path, {"wait": wait}, {"count": counting})
+    tasks = Tasks(TaskStore(tmp_path), {"wait": wait}, {"count": counting})
     tasks.start()
     tasks.add("wait", "long", {})
     tasks.add("count", "three", {"total": 3})
     assert counted.wait(10)
+    assert begun.wait(10)
     tasks.close()
     assert [one.state for one in tasks.store.entries("wait")] == ["done"]
     assert [one.state for one in tasks.store.entries("count")] == ["done"]
@@ -151,7 +153,7 @@ def test_a_task_that_was_cancelled_as_the_app_closes_stays_cancelled(tmp_path: P
         tasks.close()
         return count(work)
 
-    tasks = Tasks(tmp_path, {"count": cancelled})
+    tasks = Tasks(TaskStore(tmp_path), {"count": cancelled})
     tasks.add("count", "three", {"total": 3})
     tasks.run_next()
     assert [one.state for one in tasks.store.entries("count")] == ["cancelled"]
@@ -164,7 +166,7 @@ def test_a_deleted_task_stops_and_leaves_no_rows(tmp_path: Path) -> None:
         work.keep("1", 1)
         return count(work)
 
-    tasks = Tasks(tmp_path, {"count": delete})
+    tasks = Tasks(TaskStore(tmp_path), {"count": delete})
     task = tasks.add("count", "three", {"total": 3})
     tasks.run_next()
     assert tasks.store.get(task.id) is None

@@ -1,23 +1,48 @@
-"""SQLite for what is kept beside the vectors: jobs, conversations, feedback."""
+"""SQLite for what is kept beside the vectors: jobs, tasks, conversations, votes, question sets, token vectors."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rag.database.migrations import Migration, migrate
 from rag.errors import UnavailableError
 
 BUSY_SECONDS = 10.0
+"""How long a write waits for one of another process."""
+
+IDLE_READERS = 4
+"""How many connections are kept for the next reads; more are open only as long as more threads read at once."""
+
+Connection = sqlite3.Connection
+Row = sqlite3.Row
 
 
 class Database:
-    """One SQLite file in write-ahead mode; a connection for each transaction, so any thread and process may use it."""
+    """One SQLite file in write-ahead mode, with a connection for writing and some for reading that stay open.
 
-    def __init__(self, path: Path, schema: str) -> None:
+    Any thread may use it, beside other processes. Every method raises UnavailableError when the file cannot be used.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+        """Open a file, or make it, in the layout that all `migrations` lead to; raises UnavailableError.
+
+        A file has one such list, however many classes share it: they share the Database.
+        """
         self._path = path
+        self._closed = False
+        self._keeping = threading.Lock()
+        self._idle_readers: list[Connection] = []
+        self._idle_writer: list[Connection] = []
+        self._writing = threading.Lock()
+        self._writing_thread: int | None = None
+        # What is dropped without being closed leaves no open file. Not at exit, where a thread may still be at work.
+        weakref.finalize(self, _close_all, self._idle_readers, self._idle_writer).atexit = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -27,27 +52,84 @@ class Database:
                 folder=path.parent,
                 reason=error.strerror,
             ) from error
-        with self.transaction() as connection:
+        with self._failures_told(), self._taken(self._idle_writer, 1) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(schema)
+            migrate(connection, path, migrations)
 
     @contextmanager
-    def transaction(self, *, read_first: bool = False) -> Iterator[sqlite3.Connection]:
-        """Commit at the end of the block, roll back if it raises; a full or damaged disk is an UnavailableError.
+    def read(self) -> Iterator[Connection]:
+        """Give a connection on which all that is read in the block is of one moment, whoever writes meanwhile."""
+        with self._failures_told(), self._taken(self._idle_readers, IDLE_READERS) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
 
-        With `read_first`, nobody writes between what the block reads and what it writes.
-        """
-        try:
-            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Commit at the end of the block, roll back if it raises; nobody else writes from its beginning on."""
+        with self._alone(), self._failures_told(), self._taken(self._idle_writer, 1) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file once a write that has begun is done; from then on every use raises UnavailableError."""
+        with self._alone(), self._keeping:
+            self._closed = True
+            _close_all(self._idle_readers, self._idle_writer)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Be the one thread that writes."""
+        if self._writing_thread == threading.get_ident():
+            # It would wait for itself.
+            raise RuntimeError(f"write() within write(): {self._path.name}")
+        with self._writing:
+            self._writing_thread = threading.get_ident()
             try:
-                connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA foreign_keys = ON")
-                with connection:
-                    if read_first:
-                        connection.execute("BEGIN IMMEDIATE")
-                    yield connection
+                yield
             finally:
+                self._writing_thread = None
+
+    @contextmanager
+    def _taken(self, idle: list[Connection], most: int) -> Iterator[Connection]:
+        """Take an idle connection, or open one, and keep it afterwards unless `most` are idle.
+
+        One whose block raised is closed: that rolls back, and if the connection itself failed it is not met again.
+        """
+        with self._keeping:
+            if self._closed:
+                raise closed(self._path)
+            connection = idle.pop() if idle else None
+        connection = connection or self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._keeping:
+            if self._closed or len(idle) == most:
                 connection.close()
+            else:
+                idle.append(connection)
+
+    def _connect(self) -> Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        """Tell of a full or damaged disk in a sentence."""
+        try:
+            yield
         except sqlite3.DatabaseError as error:
             raise UnavailableError(
                 "The file {path} cannot be read or written ({reason}): check the disk's free space and its "
@@ -57,6 +139,19 @@ class Database:
             ) from error
 
 
+def closed(path: Path) -> UnavailableError:
+    """Return the error of a use after the end."""
+    return UnavailableError(
+        "The file {path} was closed with the app that had it open: reload the page, or start Resift again.", path=path
+    )
+
+
 def now() -> str:
     """Return the time in UTC as the tables keep it: ISO 8601, which sorts by time."""
     return datetime.now(UTC).isoformat()
+
+
+def _close_all(*idle: list[Connection]) -> None:
+    for connections in idle:
+        while connections:
+            connections.pop().close()

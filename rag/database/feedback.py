@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from rag.database.connection import Database, now
@@ -17,7 +16,7 @@ Verdict = Literal["up", "down"]
 ANSWER = ""
 """Stands for the chunk id where the answer itself is rated."""
 
-SCHEMA = """
+RATINGS = """
 CREATE TABLE IF NOT EXISTS ratings (
     turn_id INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
     chunk_id TEXT NOT NULL,
@@ -66,17 +65,17 @@ class FeedbackRow:
 
 
 class Feedback:
-    """The ratings of one data folder; they are in the file of the conversations, which is opened by History first."""
+    """The ratings of one data folder; they are in the file of the conversations, which History opens."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._database = Database(data_dir / "history.sqlite", SCHEMA)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def rate(self, turn_id: int, chunk_id: str, verdict: Verdict, reason: str = "") -> None:
         """Keep a rating of a turn's source, or of its answer (ANSWER), in place of an earlier one.
 
         Raises InputError when the conversation was deleted meanwhile.
         """
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             kept = db.execute(
                 "INSERT OR REPLACE INTO ratings SELECT id, ?, ?, ?, ? FROM turns WHERE id = ?",
                 (chunk_id, verdict, " ".join(reason.split()), now(), turn_id),
@@ -86,12 +85,12 @@ class Feedback:
 
     def take_back(self, turn_id: int, chunk_id: str) -> None:
         """Forget a rating; one that is not there is no error."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("DELETE FROM ratings WHERE turn_id = ? AND chunk_id = ?", (turn_id, chunk_id))
 
     def of_conversation(self, conversation_id: int) -> dict[tuple[int, str], Rating]:
         """Return a conversation's ratings by turn and chunk, all versions of its turns included."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT ratings.* FROM ratings JOIN turns ON turns.id = turn_id WHERE conversation_id = ?",
                 (conversation_id,),
@@ -100,7 +99,7 @@ class Feedback:
 
     def rows(self) -> list[FeedbackRow]:
         """Return every rating with what it is of, the newest first."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT ratings.*, turns.conversation_id, turns.question, turns.retrieval, turns.answer,"
                 " conversations.title, conversations.collection"

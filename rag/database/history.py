@@ -7,13 +7,15 @@ keeps all that followed it. One branch is shown, the one that ends at the conver
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rag.database.connection import Database, now
+from rag.database.connection import Connection, Database, Row, now
+from rag.database.feedback import RATINGS, Feedback
+from rag.database.migrations import never_reuse_ids
 from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
 from rag.serialization import from_json, to_json
@@ -51,7 +53,17 @@ BRANCHES = (
     " WHERE earlier.conversation_id = turns.conversation_id AND earlier.id < turns.id)",
     "UPDATE conversations SET head_id = (SELECT max(id) FROM turns WHERE conversation_id = conversations.id)",
 )
-"""Brings a file of release 0.1, whose conversations were lists, to the schema above."""
+"""Makes trees of one branch of conversations that were lists."""
+
+
+def grow_branches(db: Connection) -> None:
+    """Give conversations that are lists, as the first files have them, what makes them trees."""
+    if "parent_id" not in {column["name"] for column in db.execute("PRAGMA table_info(turns)")}:
+        for statement in BRANCHES:
+            db.execute(statement)
+
+
+MIGRATIONS = (SCHEMA + RATINGS, grow_branches, never_reuse_ids("conversations", "turns"))
 
 LAST_BELOW = """
 WITH RECURSIVE below(id) AS (
@@ -74,21 +86,18 @@ class History:
     """The conversations of one data folder."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._database = Database(data_dir / "history.sqlite", SCHEMA)
-        with self._database.transaction(read_first=True) as db:
-            if "parent_id" not in {column["name"] for column in db.execute("PRAGMA table_info(turns)")}:
-                for statement in BRANCHES:
-                    db.execute(statement)
+        self._database = Database(data_dir / "history.sqlite", MIGRATIONS)
+        self.feedback = Feedback(self._database)
 
     def conversations(self) -> list[Conversation]:
         """List the conversations without their turns, the last used first."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute("SELECT * FROM conversations ORDER BY updated_at DESC, id DESC").fetchall()
         return [_conversation(row) for row in rows]
 
     def conversation(self, conversation_id: int) -> Conversation | None:
         """Return a conversation with the turns of the branch that is shown, None when it was deleted."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             row = db.execute("SELECT * FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
             if row is None:
                 return None
@@ -109,7 +118,7 @@ class History:
         """Open a conversation titled by its first question and return its id."""
         title = " ".join(question.split())
         short = title if len(title) <= TITLE_CHARACTERS else title[: TITLE_CHARACTERS - 1].rstrip() + "…"
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             cursor = db.execute(
                 "INSERT INTO conversations (title, collection, updated_at) VALUES (?, ?, ?)",
                 (short, collection, now()),
@@ -122,12 +131,12 @@ class History:
         title = " ".join(title.split())
         if not title:
             raise InputError("The title is empty: write a name for the conversation.")
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation_id))
 
     def delete(self, conversation_id: int) -> None:
         """Delete a conversation with its turns and their ratings."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
 
     def ask(
@@ -143,7 +152,7 @@ class History:
         It follows the last turn that is shown, or stands in the place of the turn `instead_of`, which stays as another
         version. Raises InputError when the conversation was deleted meanwhile.
         """
-        with self._database.transaction(read_first=True) as db:
+        with self._database.write() as db:
             if instead_of is None:
                 place = db.execute("SELECT head_id FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
             else:
@@ -163,7 +172,7 @@ class History:
 
     def show(self, turn_id: int) -> None:
         """Show the branch that a turn is on, down to what was last asked below it."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             head = db.execute(LAST_BELOW, (turn_id,)).fetchone()[0]
             db.execute(
                 "UPDATE conversations SET head_id = ? WHERE id = (SELECT conversation_id FROM turns WHERE id = ?)",
@@ -177,8 +186,9 @@ class History:
         """
         words = text.casefold().split()
         found: dict[int, Found] = {}
-        with self._database.transaction() as db:
-            rows = db.execute(
+        # Closed before the block ends: a query that is broken off would hold what it sees.
+        with self._database.read() as db, closing(db.cursor()) as rows:
+            rows.execute(
                 "SELECT conversations.*, turns.id AS turn_id, turns.question,"
                 " json_extract(turns.answer, '$.text') AS answer"
                 " FROM conversations LEFT JOIN turns ON turns.conversation_id = conversations.id"
@@ -204,8 +214,12 @@ class History:
         """Keep why a turn has no answer."""
         self._set(turn_id, "error", sentence)
 
+    def close(self) -> None:
+        """Close the file, for the ratings too."""
+        self._database.close()
+
     def _set(self, turn_id: int, column: str, value: str) -> None:
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(f"UPDATE turns SET {column} = ? WHERE id = ?", (value, turn_id))  # noqa: S608 - a fixed name
 
 
@@ -216,7 +230,7 @@ def _branch(head: int | None, parents: dict[int, int | None]) -> Iterator[int]:
         head = parents[head]
 
 
-def _found(row: sqlite3.Row, words: Sequence[str]) -> Found | None:
+def _found(row: Row, words: Sequence[str]) -> Found | None:
     texts = [row["question"] or "", row["answer"] or ""]
     everything = "\n".join([row["title"], *texts]).casefold()
     if not all(word in everything for word in words):
@@ -236,11 +250,11 @@ def _excerpt(text: str, word: str) -> str:
     return f"{'…' if begin else ''}{line[begin:end].strip()}{'…' if end < len(line) else ''}"
 
 
-def _conversation(row: sqlite3.Row, turns: tuple[Turn, ...] = ()) -> Conversation:
+def _conversation(row: Row, turns: tuple[Turn, ...] = ()) -> Conversation:
     return Conversation(row["id"], row["title"], row["collection"], datetime.fromisoformat(row["updated_at"]), turns)
 
 
-def _turn(row: sqlite3.Row, versions: tuple[int, ...]) -> Turn:
+def _turn(row: Row, versions: tuple[int, ...]) -> Turn:
     return Turn(
         id=row["id"],
         conversation_id=row["conversation_id"],

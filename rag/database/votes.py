@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from rag.database.connection import Database, now
+from rag.database.connection import Database, Row, now
+from rag.database.migrations import never_reuse_ids
 from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
 from rag.serialization import from_json, to_json
@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS pairs (
 CREATE INDEX IF NOT EXISTS pairs_by_reading ON pairs(reading);
 CREATE INDEX IF NOT EXISTS pairs_by_vote ON pairs(voted_at) WHERE choice IS NOT NULL;
 """
+MIGRATIONS = (SCHEMA, never_reuse_ids("pairs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,11 @@ class Votes:
     """The pairs of answers of one data folder, and the votes on them."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._database = Database(data_dir / "votes.sqlite", SCHEMA)
+        self._database = Database(data_dir / "votes.sqlite", MIGRATIONS)
 
     def begin(self, left: Retrieval, right: Retrieval, answered_by: str, *, revealed: bool = False) -> int:
         """Keep what two answers will be written from, and return the pair's id; old pairs without a vote go."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "DELETE FROM pairs WHERE choice IS NULL AND id NOT IN"
                 " (SELECT id FROM pairs WHERE choice IS NULL ORDER BY id DESC LIMIT ?)",
@@ -151,18 +152,18 @@ class Votes:
 
     def keep_answer(self, pair_id: int, side: Side, answer: Answer) -> None:
         """Keep one side's answer, whole or partial."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(f"UPDATE pairs SET {side}_answer = ? WHERE id = ?", (to_json(answer), pair_id))  # noqa: S608 - one of two names
 
     def pair(self, pair_id: int) -> Pair | None:
         """Return a pair, None for one that is not there."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             row = db.execute("SELECT * FROM pairs WHERE id = ?", (pair_id,)).fetchone()
         return _pair(row) if row else None
 
     def find(self, read: str) -> Pair | None:
         """Return the newest pair of a reading of which an answer was kept, None if there is none."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             row = db.execute(
                 "SELECT * FROM pairs WHERE reading = ? AND coalesce(left_answer, right_answer) IS NOT NULL"
                 " ORDER BY id DESC LIMIT 1",
@@ -172,7 +173,7 @@ class Votes:
 
     def reveal(self, pair_id: int) -> None:
         """Note that it was shown which is which."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("UPDATE pairs SET revealed_at = ? WHERE id = ? AND revealed_at IS NULL", (now(), pair_id))
 
     def vote(self, pair_id: int, choice: Choice) -> None:
@@ -180,7 +181,7 @@ class Votes:
 
         Neither is there a vote on a pair of which an answer is missing.
         """
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             kept = db.execute(
                 "UPDATE pairs SET choice = ?, voted_at = ?, revealed_at = ? WHERE id = ? AND revealed_at IS NULL"
                 " AND left_answer IS NOT NULL AND right_answer IS NOT NULL",
@@ -194,12 +195,12 @@ class Votes:
 
     def undo(self, pair_id: int) -> None:
         """Take a vote back; the pair stays revealed, and one that has no vote stays as it is."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("UPDATE pairs SET choice = NULL, voted_at = NULL WHERE id = ?", (pair_id,))
 
     def votes(self, limit: int = -1, collection: str | None = None) -> list[Vote]:
         """Return the votes, on one collection or on all, the last first."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT id, question, collection, left_reranker, right_reranker, choice, voted_at FROM pairs"
                 " WHERE choice IS NOT NULL AND (:collection IS NULL OR collection = :collection)"
@@ -210,7 +211,7 @@ class Votes:
 
     def count(self) -> int:
         """Return how many votes there are."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             return int(db.execute("SELECT count(*) FROM pairs WHERE choice IS NOT NULL").fetchone()[0])
 
     def wins(self, collection: str) -> list[Wins]:
@@ -219,14 +220,18 @@ class Votes:
 
     def forget_unvoted(self, collection: str) -> None:
         """Forget the pairs of a collection that have no vote."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("DELETE FROM pairs WHERE collection = ? AND choice IS NULL", (collection,))
 
     def voted_pairs(self) -> list[Pair]:
         """Return every pair that has a vote, with both answers and all they were written from, the last first."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute("SELECT * FROM pairs WHERE choice IS NOT NULL ORDER BY voted_at DESC, id DESC").fetchall()
         return [_pair(row) for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
 
 
 def reading(one: Retrieval, other: Retrieval, answered_by: str) -> str:
@@ -252,7 +257,7 @@ def count_wins(votes: Sequence[Vote]) -> list[Wins]:
     return [Wins(one, other, **counts[one, other]) for one, other in sorted(counts)]
 
 
-def _pair(row: sqlite3.Row) -> Pair:
+def _pair(row: Row) -> Pair:
     return Pair(
         id=row["id"],
         left=_answered(row, "left"),
@@ -263,12 +268,12 @@ def _pair(row: sqlite3.Row) -> Pair:
     )
 
 
-def _answered(row: sqlite3.Row, side: Side) -> Answered:
+def _answered(row: Row, side: Side) -> Answered:
     answer = row[f"{side}_answer"]
     return Answered(retrieval_from_json(row[f"{side}_retrieval"]), from_json(Answer, answer) if answer else None)
 
 
-def _vote(row: sqlite3.Row) -> Vote:
+def _vote(row: Row) -> Vote:
     return Vote(
         pair_id=row["id"],
         question=row["question"],

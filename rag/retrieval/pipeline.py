@@ -223,8 +223,9 @@ class Pipeline:
         return history[-self.settings.history_turns :] if self.settings.history_turns else ()
 
     def close(self) -> None:
-        """Stop background work and release the store."""
+        """Stop background work, and release the store and the file of token vectors."""
         self.rerankers.cancel_fetch()
+        self.rerankers.late_interaction.tokens.store.close()
         self.store.close()
 
     def _reranker(self, choice: str | None, candidates: int) -> tuple[Reranker | None, RerankReport]:

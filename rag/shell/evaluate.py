@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rag.config import LIMITS, Settings
+from rag.config import LIMITS
 from rag.database.lock import DataFolderLock
 from rag.errors import InputError, UnavailableError
 from rag.evaluation.figures.report import evaluation_lines, evaluation_record, results
@@ -100,18 +101,19 @@ def _measure(options: argparse.Namespace) -> Scorecard:
     settings = settings_of(options)
     lock = DataFolderLock(settings.data_dir).acquire()
     try:
-        pipeline = open_pipeline(settings)
-        try:
-            return _measure_set(options, settings, pipeline)
-        finally:
-            pipeline.close()
+        with (
+            closing(open_pipeline(settings)) as pipeline,
+            closing(QuestionSets(settings.data_dir)) as sets,
+            closing(TaskStore(settings.data_dir)) as tasks,
+        ):
+            return _measure_set(options, pipeline, sets, tasks)
     finally:
         lock.release()
 
 
-def _measure_set(options: argparse.Namespace, settings: Settings, pipeline: Pipeline) -> Scorecard:
+def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: QuestionSets, tasks: TaskStore) -> Scorecard:
     """Carry a run out in this process; it is kept, and the Scorecard page shows it like its own."""
-    sets, tasks = QuestionSets(settings.data_dir), TaskStore(settings.data_dir)
+    settings = pipeline.settings
     labelled = sets.find(options.set)
     if labelled is None:
         names = ", ".join(one.name for one in sets.sets()) or "none yet: make one on the Scorecard page"

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 from rag.errors import CancelledError, ResiftError
@@ -51,13 +50,13 @@ Runner = Callable[[Work], dict[str, Any]]
 
 
 class Tasks:
-    """Carries out the tasks of one data folder: for each group of runners in a thread of its own, one after the other.
+    """Carries out the tasks of a store: for each group of runners in a thread of its own, one after the other.
 
     A task waits only for those whose kinds are in the group of its own kind.
     """
 
-    def __init__(self, data_dir: Path, *groups: Mapping[str, Runner]) -> None:
-        self.store = TaskStore(data_dir)
+    def __init__(self, store: TaskStore, *groups: Mapping[str, Runner]) -> None:
+        self.store = store
         self._groups = groups
         self._wakes = [threading.Event() for _ in groups]
         self._stopping = threading.Event()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.database.connection import Database
+from rag.database.connection import Database, closed
 
 TOKENS_FILE = "token_vectors.sqlite"
 TEXTS_PER_QUERY = 500
@@ -48,12 +48,13 @@ class TokenStore:
         self._path = path
         self._opening = threading.Lock()
         self._opened: Database | None = None
+        self._closed = False
 
     def read(self, encoder: str, passages: Sequence[str]) -> list[bytes | None]:
         """Return each passage's vectors, None where there are none."""
         keys = [_key(passage) for passage in passages]
         found: dict[bytes, bytes] = {}
-        with self._database().transaction() as connection:
+        with self._database().read() as connection:
             for start in range(0, len(keys), TEXTS_PER_QUERY):
                 part = keys[start : start + TEXTS_PER_QUERY]
                 places = ", ".join("?" * len(part))
@@ -65,7 +66,7 @@ class TokenStore:
     def write(self, encoder: str, passages: Iterable[StoredPassage], collection: str = "") -> None:
         """Keep the vectors of passages; writing a passage again replaces it."""
         rows = [(encoder, _key(one.passage), collection, one.document_id, one.vectors) for one in passages]
-        with self._database().transaction() as connection:
+        with self._database().write() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO token_vectors (encoder, passage, collection, document_id, vectors) "
                 "VALUES (?, ?, ?, ?, ?)",
@@ -74,20 +75,29 @@ class TokenStore:
 
     def remove(self, collection: str, document_id: str) -> None:
         """Delete what was made from a document of a collection."""
-        with self._database().transaction() as connection:
+        with self._database().write() as connection:
             connection.execute(
                 "DELETE FROM token_vectors WHERE document_id = ? AND collection IN (?, '')", (document_id, collection)
             )
 
     def remove_collection(self, collection: str) -> None:
         """Delete what was made from a collection; what was made for questions, perhaps about it, goes too."""
-        with self._database().transaction() as connection:
+        with self._database().write() as connection:
             connection.execute("DELETE FROM token_vectors WHERE collection IN (?, '')", (collection,))
+
+    def close(self) -> None:
+        """Close the file; one that was not made by then is not made any more."""
+        with self._opening:
+            self._closed = True
+            if self._opened is not None:
+                self._opened.close()
 
     def _database(self) -> Database:
         with self._opening:
             if self._opened is None:
-                self._opened = Database(self._path, SCHEMA)
+                if self._closed:
+                    raise closed(self._path)
+                self._opened = Database(self._path, [SCHEMA])
             return self._opened
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
+from rag.database.connection import Connection
+from rag.database.migrations import never_reuse_ids
 from rag.errors import InputError
+from rag.evaluation.sets.scores import SCORES
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import LabelledQuestion, NewQuestion, Origin
 from rag.llm import encodable
@@ -42,9 +44,10 @@ CREATE TABLE IF NOT EXISTS targets (
     UNIQUE (question_id, target_id)
 );
 """
+MIGRATIONS = (SCHEMA + SCORES, never_reuse_ids("sets", "questions"))
 
 
-def add_question(db: sqlite3.Connection, set_id: int, new: NewQuestion, origin: Origin, approved: bool) -> int:
+def add_question(db: Connection, set_id: int, new: NewQuestion, origin: Origin, approved: bool) -> int:
     """Add a question to a set, or join its targets to the one that the set has; return its id."""
     text = required_text(new.question)
     row = db.execute(
@@ -73,7 +76,7 @@ def add_question(db: sqlite3.Connection, set_id: int, new: NewQuestion, origin: 
     return int(row["id"])
 
 
-def add_targets(db: sqlite3.Connection, question_id: int, targets: Iterable[Target]) -> None:
+def add_targets(db: Connection, question_id: int, targets: Iterable[Target]) -> None:
     """Add what answers a question, in place of earlier targets at the same places."""
     db.executemany(
         "INSERT INTO targets (question_id, target_id, document, document_id, quote, page, grade)"
@@ -86,7 +89,7 @@ def add_targets(db: sqlite3.Connection, question_id: int, targets: Iterable[Targ
     )
 
 
-def read_questions(db: sqlite3.Connection, condition: str, *values: object) -> tuple[LabelledQuestion, ...]:
+def read_questions(db: Connection, condition: str, *values: object) -> tuple[LabelledQuestion, ...]:
     """Return the questions of which a condition holds, in the order they came, without those that were removed."""
     chosen = f"SELECT * FROM questions WHERE {condition} AND NOT removed"  # noqa: S608 - the condition is a constant
     rows = db.execute(f"{chosen} ORDER BY id", values).fetchall()
@@ -109,7 +112,7 @@ def read_questions(db: sqlite3.Connection, condition: str, *values: object) -> t
     )
 
 
-def free_name(db: sqlite3.Connection, name: str, own_id: int | None = None) -> str:
+def free_name(db: Connection, name: str, own_id: int | None = None) -> str:
     """Return a name for a set on one line; raises InputError for an empty, long or taken one."""
     name = plain_text(name)
     if not name:
@@ -126,7 +129,7 @@ def free_name(db: sqlite3.Connection, name: str, own_id: int | None = None) -> s
     return name
 
 
-def free_question(db: sqlite3.Connection, question_id: int, text: str) -> str:
+def free_question(db: Connection, question_id: int, text: str) -> str:
     """Return what a question may be changed to; raises InputError for an empty one, and one that its set has."""
     text = required_text(text)
     taken = db.execute(

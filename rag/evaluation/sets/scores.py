@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rag.database.connection import Database, now
 
@@ -15,7 +14,7 @@ FEWEST_QUESTIONS = 5
 LATEST = 1_000
 """How many questions of a collection and a reranker are kept, those asked last."""
 
-SCHEMA = """
+SCORES = """
 CREATE TABLE IF NOT EXISTS scores (
     collection TEXT NOT NULL,
     reranker TEXT NOT NULL,
@@ -50,14 +49,14 @@ class Suggestion:
 class ScoreLog:
     """The candidates' scores of each question, by collection and reranker, as they were when it was last asked."""
 
-    def __init__(self, path: Path, latest: int = LATEST) -> None:
+    def __init__(self, database: Database, latest: int = LATEST) -> None:
         self._latest = latest
-        self._database = Database(path, SCHEMA)
+        self._database = database
 
     def keep(self, collection: str, reranker: str, question: str, passages: Sequence[ScoredPassage]) -> None:
         """Keep the scores of a question's candidates, in place of earlier ones."""
         written = json.dumps([[round(passage.relevance, 6), *passage.targets] for passage in passages])
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute(
                 "INSERT INTO scores (collection, reranker, question, passages, scored_at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (collection, reranker, question) DO UPDATE"
@@ -73,12 +72,12 @@ class ScoreLog:
 
     def forget(self, collection: str) -> None:
         """Forget the scores of a collection."""
-        with self._database.transaction() as db:
+        with self._database.write() as db:
             db.execute("DELETE FROM scores WHERE collection = ?", (collection,))
 
     def questions(self, collection: str, reranker: str) -> dict[str, tuple[ScoredPassage, ...]]:
         """Return the scores by question, those asked last."""
-        with self._database.transaction() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT question, passages FROM scores WHERE collection = ? AND reranker = ? ORDER BY scored_at DESC",
                 (collection, reranker),
