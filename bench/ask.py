@@ -12,6 +12,7 @@ from bench.harness import WORK, Benchmark, Figures, main, megabytes, table
 from bench.texts import CHUNKS_PER_DOCUMENT, random_documents
 from rag.config import Settings
 from rag.retrieval.pipeline import open_pipeline
+from rag.types import SearchOptions
 
 COLLECTION = "documents"
 WORDS = 200
@@ -55,7 +56,7 @@ def ask(_: int) -> Figures:
     stages: dict[str, list[float]] = {}
     for number, question in enumerate(questions()):
         started = time.perf_counter()
-        retrieval = pipeline.retrieve(question, COLLECTION)
+        retrieval = pipeline.retrieve(question, SearchOptions(COLLECTION))
         found = time.perf_counter()
         "".join(pipeline.answer(retrieval))
         answered = time.perf_counter()
@@ -66,7 +67,7 @@ def ask(_: int) -> Figures:
         stages.setdefault("all of these", []).append((found - started) * 1000)
         stages.setdefault("extractive answer", []).append((answered - found) * 1000)
         # The passages' token vectors are stored by now, as ingestion would have done.
-        again = {timing.stage: timing.ms for timing in pipeline.retrieve(question, COLLECTION).timings}
+        again = {timing.stage: timing.ms for timing in pipeline.retrieve(question, SearchOptions(COLLECTION)).timings}
         stages.setdefault("rerank, token vectors stored", []).append(again["rerank"])
     pipeline.close()
     shutil.rmtree(FOLDER)

@@ -18,7 +18,7 @@ from rag.config import Settings
 from rag.embed.chunk import chunk_document, new_spec
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tokens.passages import embed_chunks
-from rag.types import Document, DocumentEntry, Section, document_id
+from rag.types import Document, DocumentEntry, Filter, SearchOptions, Section, document_id
 
 
 def main() -> None:
@@ -36,8 +36,9 @@ def main() -> None:
         for question in questions:
             titles = {corpus[name].get("title") for name in relevant[question["_id"]]}
             others = [ids[name] for name, record in corpus.items() if record.get("title") not in titles]
-            answerable += pipeline.retrieve(question["text"], "set").supported
-            unanswerable += pipeline.retrieve(question["text"], "set", document_ids=others).supported
+            answerable += pipeline.retrieve(question["text"], SearchOptions("set")).supported
+            without = SearchOptions("set", filter=Filter(tuple(others)))
+            unanswerable += pipeline.retrieve(question["text"], without).supported
         pipeline.close()
     print(f"{options.folder.name}: {len(questions)} questions, {len(corpus)} documents")
     print(f"with their document:             supported {answerable / len(questions):.1%}")

@@ -210,17 +210,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How a question is searched for: `reranker` as RERANK_MODEL takes it, None for the settings'.
+class Filter:
+    """What a search is limited to: the documents with these ids, all where there are none.
 
-    No `document_ids` are all documents of the collection.
+    Each store translates it in one place; another field is one more condition there.
+    """
+
+    documents: tuple[str, ...] = ()
+
+
+EVERYTHING = Filter()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How a question is searched for; what is None is as the settings have it.
+
+    `reranker` is what RERANK_MODEL takes, `candidates` how many passages are reranked, `top` how many are read.
     """
 
     collection: str
-    reranker: str | None
-    candidates: int
-    top: int
-    document_ids: tuple[str, ...] = ()
+    reranker: str | None = None
+    candidates: int | None = None
+    top: int | None = None
+    filter: Filter = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ def found_before(app: App, turn: Turn, options: SearchOptions) -> Retrieval | No
     if retrieval is None or turn.options != options or retrieval.reranker.state == "fallback":
         return None
     try:
-        _, report = app.pipeline.rerankers.reranker(options.reranker, options.candidates)
+        candidates = options.candidates or app.settings.rerank_candidates
+        _, report = app.pipeline.rerankers.reranker(options.reranker, candidates)
         documents = {entry.id: entry.added_at for entry in app.library.documents(options.collection)}
     except ResiftError:  # said when it is searched
         return None
@@ -135,11 +136,7 @@ def _find(app: App, asked: Asked, observe: Observer) -> Found:
     return Found(
         app.pipeline.retrieve(
             searched,
-            options.collection,
-            reranker=options.reranker,
-            candidates=options.candidates,
-            top=options.top,
-            document_ids=options.document_ids,
+            options,
             while_fetching=lambda done, total: observe(Fetching(done, total)),
             after_recall=lambda hits: observe(Reranking(len(hits))),
         )

@@ -14,7 +14,7 @@ from rag.lab.comparison import Agreement, Comparison, agreement, compare, moves,
 from rag.models.files import BUNDLED_FOLDER
 from rag.models.kendall import kendall_tau
 from rag.retrieval.pipeline import Pipeline
-from rag.types import RerankReport
+from rag.types import RerankReport, SearchOptions
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
 
@@ -110,8 +110,8 @@ def test_all_rerankers_read_the_same_candidates(pipeline: Pipeline, word_overlap
 
 
 def test_reranking_what_was_found_comes_to_what_searching_anew_does(pipeline: Pipeline) -> None:
-    fused = pipeline.retrieve(QUESTION, "notes", reranker="none", candidates=10, top=2)
-    found = pipeline.retrieve(QUESTION, "notes", reranker="bundled", candidates=10, top=2)
+    fused = pipeline.retrieve(QUESTION, SearchOptions("notes", reranker="none", candidates=10, top=2))
+    found = pipeline.retrieve(QUESTION, SearchOptions("notes", reranker="bundled", candidates=10, top=2))
     for begun in (fused, found):
         again = pipeline.rerank(begun, "bundled", 2)
         assert replace(again, timings=()) == replace(found, timings=())
@@ -119,7 +119,7 @@ def test_reranking_what_was_found_comes_to_what_searching_anew_does(pipeline: Pi
 
 
 def test_weak_evidence_is_said_of_the_order_that_has_it(pipeline: Pipeline, word_overlap_folder: Path) -> None:
-    weak = pipeline.retrieve("zzz qqq", "notes", reranker=str(word_overlap_folder), top=2)
+    weak = pipeline.retrieve("zzz qqq", SearchOptions("notes", reranker=str(word_overlap_folder), top=2))
     assert len(weak.warnings) == 1
     assert weak.warnings[0].startswith("The evidence is weak")
     assert pipeline.rerank(weak, str(word_overlap_folder), 2).warnings == weak.warnings

@@ -29,6 +29,7 @@ from rag.evaluation.sets.types import QuestionSet
 from rag.retrieval.pipeline import Pipeline
 from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
+from rag.types import SearchOptions
 from tests.parts import ingest, offline_settings, open_library
 from ui.lab.curve_chart import Marks, quality_spec, time_spec
 from ui.lab.curve_verdict import describe_budget, describe_curve
@@ -148,9 +149,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 def make_set(pipeline: Pipeline, question: str = QUESTION) -> QuestionSet:
     sets = QuestionSets(pipeline.settings.data_dir)
     made = sets.create(f"set {len(sets.sets())}", "notes")
-    (chunk,) = (
-        hit.chunk for hit in pipeline.retrieve(QUESTION, "notes", candidates=20).hits if hit.chunk.text == ANSWER
-    )
+    retrieval = pipeline.retrieve(QUESTION, SearchOptions("notes", candidates=20))
+    (chunk,) = (hit.chunk for hit in retrieval.hits if hit.chunk.text == ANSWER)
     sets.add_question(made.id, question, [target_of(chunk)])
     sets.add_question(made.id, "Not approved?", [target_of(chunk)], approved=False)
     sets.add_question(made.id, "Without an answer?")
@@ -188,8 +188,8 @@ def test_every_point_is_what_a_search_with_so_many_candidates_gives(
     measurer = Measurer({"q": judgments(question.targets)})
     for point in measured.points:
         chosen: dict[str, Any] = {"reranker": reranker if point.candidates else "none"}
-        retrieval = pipeline.retrieve(QUESTION, "notes", candidates=point.candidates or 20, **chosen)
-        fused = pipeline.retrieve(QUESTION, "notes", candidates=20, reranker="none")
+        retrieval = pipeline.retrieve(QUESTION, SearchOptions("notes", candidates=point.candidates or 20, **chosen))
+        fused = pipeline.retrieve(QUESTION, SearchOptions("notes", candidates=20, reranker="none"))
         chunks = dict.fromkeys([one.hit.chunk for one in (*retrieval.ranked, *fused.ranked)])
         expected = measurer.figures({"q": units(chunks, question.targets)})["q"]["ndcg@10"]
         assert point.ndcg == pytest.approx(expected), point.candidates

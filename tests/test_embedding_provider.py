@@ -17,6 +17,7 @@ from rag.embed.shelf import ModelShelf
 from rag.errors import CollectionError, ModelError
 from rag.exports.provenance import embedder_model
 from rag.models.files import BUNDLED_NAME
+from rag.types import SearchOptions
 from tests.parts import ingest, offline_settings, open_library
 
 CHOICE = "letters:latin"
@@ -63,12 +64,12 @@ def test_a_collection_is_ingested_and_asked_with_a_service(tmp_path: Path) -> No
         text = "# Puzzles\n\n" + "A jazzy quiz puzzled the wizard. " * 100
         assert ingest(library, "notes", "puzzle.md", text).state == "done"
         assert ingest(library, "notes", "heat.md", "Ease the heat, then rest at the sea.").state == "done"
-        pipeline = library._pipeline
+        pipeline = library.pipeline
         spec = pipeline.store.open("notes").spec
         assert (spec.embedder, spec.dimension, spec.chunk_tokens) == (CHOICE, 26, 400)
         chunks = [entry.chunks for entry in library.documents("notes")]
         assert chunks == [1, 2], "700 words and marks in chunks of 400 that overlap by 50"
-        retrieval = pipeline.retrieve("zzz quizzz", "notes", reranker="none")
+        retrieval = pipeline.retrieve("zzz quizzz", SearchOptions("notes", reranker="none"))
         assert retrieval.hits[0].chunk.document == "puzzle.md"
         asked = pipeline.shelf.embedder_of(spec).embed_question("zzz quizzz")
         passage = LetterEmbedder(CHOICE, pipeline.settings).embed_question(retrieval.hits[0].chunk.passage)
@@ -80,16 +81,16 @@ def test_a_collection_stays_with_its_service_under_auto_and_refuses_another_embe
     with open_library(served(tmp_path)) as library:
         ingest(library, "notes", "heat.md", "Ease the heat.")
     with open_library(served(tmp_path, embed_model="auto")) as library:
-        assert library._pipeline.retrieve("heat", "notes").hits
+        assert library.pipeline.retrieve("heat", SearchOptions("notes")).hits
     with open_library(served(tmp_path, embed_model="bundled")) as library:
         with pytest.raises(CollectionError, match=f"the embedder {CHOICE}, and EMBED_MODEL asks for {BUNDLED_NAME}"):
-            library._pipeline.retrieve("heat", "notes")
+            library.pipeline.retrieve("heat", SearchOptions("notes"))
         ingest(library, "others", "heat.md", "Ease the heat.")
     with (
         open_library(served(tmp_path)) as library,
         pytest.raises(CollectionError, match=f"embedder {BUNDLED_NAME}, and EMBED_MODEL asks for {CHOICE}"),
     ):
-        library._pipeline.retrieve("heat", "others")
+        library.pipeline.retrieve("heat", SearchOptions("others"))
 
 
 def test_a_service_is_connected_to_once_and_says_which_setting_it_lacks(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from rag.database.records import ask_record, retrieval_from_json, retrieval_to_j
 from rag.errors import InputError
 from rag.rerank.base import Scored, rank
 from rag.serialization import from_json, to_json
-from rag.types import Answer, Citation, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
+from rag.types import Answer, Citation, Filter, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
 from tests.parts import hit
 
 FIRST_SCHEMA = """
@@ -172,11 +173,24 @@ def test_the_number_of_a_deleted_turn_is_not_given_again(tmp_path: Path) -> None
 def test_how_a_question_was_searched_for_comes_back(tmp_path: Path) -> None:
     history = History(tmp_path)
     conversation_id = history.start("first", "documents")
-    options = SearchOptions("documents", "none", 12, 3, ("a" * 64,))
+    options = SearchOptions("documents", "none", 12, 3, Filter(("a" * 64,)))
     history.ask(conversation_id, "first", options)
     conversation = history.conversation(conversation_id)
     assert conversation is not None
     assert conversation.turns[0].options == options
+
+
+def test_how_a_question_was_searched_for_in_version_0_1_0_is_still_read(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    conversation_id = history.start("first", "documents")
+    turn_id = history.ask(conversation_id, "first")
+    kept = {"collection": "documents", "reranker": None, "candidates": 24, "top": 5, "document_ids": ["a" * 64]}
+    with sqlite3.connect(tmp_path / "history.sqlite") as connection:
+        connection.execute("UPDATE turns SET options = ? WHERE id = ?", (json.dumps(kept), turn_id))
+    connection.close()
+    conversation = history.conversation(conversation_id)
+    assert conversation is not None
+    assert conversation.turns[0].options == SearchOptions("documents", None, 24, 5, Filter(("a" * 64,)))
 
 
 def test_an_edited_question_stands_beside_the_earlier_one_and_what_followed_stays_with_that(tmp_path: Path) -> None:

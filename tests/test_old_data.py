@@ -16,6 +16,7 @@ import pytest
 from rag.batch.records import KIND as BATCH
 from rag.evaluation.runs.curve import KIND as CURVE
 from rag.evaluation.runs.task import KIND as RUN
+from rag.types import SearchOptions
 from service.app import App, open_app
 from tests.parts import offline_settings
 from tests.waiting import wait_until
@@ -37,7 +38,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def test_its_documents_are_listed_and_found(app: App) -> None:
     names = {entry.name for entry in app.library.documents("notes")}
     assert names >= {"heat.md", "sugar.md", "pump.md", "饮食.md"}
-    found = app.pipeline.retrieve("How long must the pump cool down?", "notes")
+    found = app.pipeline.retrieve("How long must the pump cool down?", SearchOptions("notes"))
     assert found.kept[0].hit.chunk.document == "pump.md"
 
 

@@ -17,7 +17,7 @@ from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import Rerankers
 from rag.retrieval.pipeline import Pipeline
 from rag.tokens.store import TokenStore
-from rag.types import Answer, Hit, Turn
+from rag.types import Answer, Filter, Hit, SearchOptions, Turn
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 
@@ -57,14 +57,14 @@ def with_settings(pipeline: Pipeline, **changes: object) -> Pipeline:
 
 
 def test_the_passage_that_answers_comes_first(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("How do I cool down a phone that is too hot?", "notes")
+    retrieval = pipeline.retrieve("How do I cool down a phone that is too hot?", SearchOptions("notes"))
     assert retrieval.ranked[0].hit.chunk.document == "heat.md"
     assert retrieval.supported
     assert retrieval.reranker.name == "late interaction"
 
 
 def test_every_candidate_carries_all_its_scores(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("error E-4711", "notes")
+    retrieval = pipeline.retrieve("error E-4711", SearchOptions("notes"))
     assert [hit.rank for hit in retrieval.hits] == list(range(1, len(retrieval.hits) + 1))
     assert len({hit.chunk.id for hit in retrieval.hits}) == len(retrieval.hits) == 5
     first = retrieval.ranked[0]
@@ -76,38 +76,38 @@ def test_every_candidate_carries_all_its_scores(pipeline: Pipeline) -> None:
 
 
 def test_the_stages_are_timed(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("sugar", "notes")
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes"))
     assert [timing.stage for timing in retrieval.timings] == ["embed question", "recall", "rerank", "check support"]
     assert all(timing.ms >= 0 for timing in retrieval.timings)
 
 
 def test_only_the_chosen_documents_are_searched(pipeline: Pipeline, library: Library) -> None:
     (robot,) = [entry.id for entry in library.documents("notes") if entry.name == "robot.md"]
-    retrieval = pipeline.retrieve("How do I cool down a phone?", "notes", document_ids=[robot])
+    retrieval = pipeline.retrieve("How do I cool down a phone?", SearchOptions("notes", filter=Filter((robot,))))
     assert {hit.chunk.document for hit in retrieval.hits} == {"robot.md"}
 
 
 def test_candidates_and_top_are_obeyed(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("water", "notes", candidates=3, top=2)
+    retrieval = pipeline.retrieve("water", SearchOptions("notes", candidates=3, top=2))
     assert len(retrieval.hits) == len(retrieval.ranked) == 3
     assert len(retrieval.kept) == 2
 
 
 def test_the_hits_are_told_before_they_are_reranked(pipeline: Pipeline) -> None:
     seen: list[tuple[Hit, ...]] = []
-    retrieval = pipeline.retrieve("sugar", "notes", after_recall=seen.append)
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes"), after_recall=seen.append)
     assert seen == [retrieval.hits]
 
 
 def test_reranking_off_keeps_the_fused_order_and_says_so(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("sugar", "notes", reranker="none")
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker="none"))
     assert retrieval.reranker.state == "off"
     assert [ranked.hit for ranked in retrieval.ranked] == list(retrieval.hits)
     assert all(ranked.score is None for ranked in retrieval.ranked)
 
 
 def test_a_cross_encoder_from_a_folder_reranks(pipeline: Pipeline, word_overlap_folder: Path) -> None:
-    retrieval = pipeline.retrieve("blood sugar", "notes", reranker=str(word_overlap_folder))
+    retrieval = pipeline.retrieve("blood sugar", SearchOptions("notes", reranker=str(word_overlap_folder)))
     assert retrieval.reranker.state == "on"
     assert retrieval.reranker.name.startswith(word_overlap_folder.name)
     first = retrieval.ranked[0]
@@ -117,13 +117,13 @@ def test_a_cross_encoder_from_a_folder_reranks(pipeline: Pipeline, word_overlap_
 
 
 def test_a_wanted_model_that_is_not_here_is_said_and_stood_in_for(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("sugar", "notes", reranker="BAAI/bge-reranker-base")
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker="BAAI/bge-reranker-base"))
     assert retrieval.reranker.name == "late interaction"
     assert retrieval.reranker.reason.startswith("BAAI/bge-reranker-base is not on this machine.")
 
 
 def test_an_unknown_reranker_leaves_the_fused_order_and_near_names(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("sugar", "notes", reranker="bge-reranker-bse")
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker="bge-reranker-bse"))
     assert retrieval.reranker.state == "fallback"
     assert "Did you mean BAAI/bge-reranker-base" in retrieval.reranker.reason
     assert [ranked.hit for ranked in retrieval.ranked] == list(retrieval.hits)
@@ -133,7 +133,7 @@ def test_a_folder_without_a_tokenizer_leaves_the_fused_order_and_names_what_is_m
     pipeline: Pipeline, tmp_path: Path, word_overlap_folder: Path
 ) -> None:
     (tmp_path / "model.onnx").write_bytes((word_overlap_folder / "model.onnx").read_bytes())
-    retrieval = pipeline.retrieve("sugar", "notes", reranker=str(tmp_path))
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker=str(tmp_path)))
     assert retrieval.reranker.state == "fallback"
     assert "has no tokenizer.json" in retrieval.reranker.reason
     assert "".join(pipeline.answer(retrieval))
@@ -154,14 +154,14 @@ def test_a_cross_encoder_whose_scores_are_no_numbers_leaves_the_fused_order_and_
         model.graph.initializer.append(onnx.helper.make_tensor("wrong", onnx.TensorProto.FLOAT, [], [value]))
         model.graph.node.append(onnx.helper.make_node("Add", ["finite", "wrong"], [output.name]))
         onnx.save(model, folder / "model.onnx")
-        retrieval = pipeline.retrieve("sugar", "notes", reranker=str(folder))
+        retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker=str(folder)))
         assert retrieval.reranker.state == "fallback"
         assert "a score that is not a number" in retrieval.reranker.reason
         assert "".join(pipeline.answer(retrieval))
 
 
 def test_a_question_that_the_reranker_cannot_read_whole_is_said(pipeline: Pipeline, word_overlap_folder: Path) -> None:
-    retrieval = pipeline.retrieve("sugar " * 1600, "notes", reranker=str(word_overlap_folder))
+    retrieval = pipeline.retrieve("sugar " * 1600, SearchOptions("notes", reranker=str(word_overlap_folder)))
     assert retrieval.reranker.state == "on"
     assert "The reranker read the first 254 of the question's 1,600 tokens." in retrieval.reranker.reason
 
@@ -171,7 +171,7 @@ def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipelin
     empty = TokenStore(tmp_path / "empty.sqlite")
     late = LateInteractionReranker(hurried.shelf.bundled(), hurried.words, empty)
     hurried.rerankers = Rerankers(hurried.settings, late, empty)
-    retrieval = hurried.retrieve("sugar", "notes", reranker="bundled")
+    retrieval = hurried.retrieve("sugar", SearchOptions("notes", reranker="bundled"))
     assert retrieval.reranker.state == "fallback"
     assert "longer than 0 s" in retrieval.reranker.reason
     assert [ranked.hit for ranked in retrieval.ranked] == list(retrieval.hits)
@@ -181,7 +181,7 @@ def test_a_damaged_model_falls_back_and_says_why(pipeline: Pipeline, tmp_path: P
     for path in word_overlap_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.onnx").write_bytes(b"damaged")
-    retrieval = pipeline.retrieve("sugar", "notes", reranker=str(tmp_path))
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker=str(tmp_path)))
     assert retrieval.reranker.state == "fallback"
     assert "cannot be loaded" in retrieval.reranker.reason
 
@@ -189,32 +189,32 @@ def test_a_damaged_model_falls_back_and_says_why(pipeline: Pipeline, tmp_path: P
 @pytest.mark.parametrize("question", ["", "   \n"])
 def test_an_empty_question_is_refused(pipeline: Pipeline, question: str) -> None:
     with pytest.raises(InputError, match="question is empty"):
-        pipeline.retrieve(question, "notes")
+        pipeline.retrieve(question, SearchOptions("notes"))
 
 
 def test_a_question_over_the_embedders_limit_is_searched_and_said_to_be_cut(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("blood sugar " * 400, "notes")
+    retrieval = pipeline.retrieve("blood sugar " * 400, SearchOptions("notes"))
     assert retrieval.ranked[0].hit.chunk.document == "diet.md"
     assert any("the embedder reads 256" in warning for warning in retrieval.warnings)
 
 
 def test_a_question_that_is_not_utf_8_is_searched_for_with_question_marks(pipeline: Pipeline) -> None:
-    assert pipeline.retrieve("blood sugar \udcff", "notes").question == "blood sugar ?"
+    assert pipeline.retrieve("blood sugar \udcff", SearchOptions("notes")).question == "blood sugar ?"
 
 
 def test_an_endless_question_is_refused_with_the_limit(pipeline: Pipeline) -> None:
     with pytest.raises(InputError, match="10,000 are allowed"):
-        pipeline.retrieve("x" * 10_001, "notes")
+        pipeline.retrieve("x" * 10_001, SearchOptions("notes"))
 
 
 def test_a_chinese_question_finds_by_words_and_says_that_the_embedder_is_english(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("睡前怎样放下手机？", "notes")
+    retrieval = pipeline.retrieve("睡前怎样放下手机？", SearchOptions("notes"))
     assert retrieval.ranked[0].hit.chunk.document == "睡眠.md"
     assert any("knows English only" in warning for warning in retrieval.warnings)
 
 
 def test_what_the_documents_do_not_say_is_not_supported_and_not_invented(pipeline: Pipeline) -> None:
-    retrieval = pipeline.retrieve("Who won the football world cup in 1998?", "notes")
+    retrieval = pipeline.retrieve("Who won the football world cup in 1998?", SearchOptions("notes"))
     assert not retrieval.supported
     stream = pipeline.answer(retrieval)
     text = "".join(stream)
@@ -223,7 +223,7 @@ def test_what_the_documents_do_not_say_is_not_supported_and_not_invented(pipelin
 
 
 def test_without_a_language_model_the_answer_quotes(pipeline: Pipeline) -> None:
-    stream = pipeline.answer(pipeline.retrieve("Which drinks raise blood sugar quickly?", "notes"))
+    stream = pipeline.answer(pipeline.retrieve("Which drinks raise blood sugar quickly?", SearchOptions("notes")))
     text = "".join(stream)
     assert "Sugary drinks raise blood sugar quickly" in text
     assert "[1]" in text
@@ -232,7 +232,7 @@ def test_without_a_language_model_the_answer_quotes(pipeline: Pipeline) -> None:
 
 def test_a_collection_that_is_not_there_is_said(pipeline: Pipeline) -> None:
     with pytest.raises(CollectionError, match="nowhere"):
-        pipeline.retrieve("sugar", "nowhere")
+        pipeline.retrieve("sugar", SearchOptions("nowhere"))
 
 
 def test_a_collection_made_with_another_embedder_is_refused_with_the_way_out(
@@ -314,7 +314,7 @@ def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
 def test_the_language_model_is_given_the_kept_passages_and_its_marks_are_checked(pipeline: Pipeline) -> None:
     with LlmServer(Reply(("Take it out ", "of the sun [1]. ", "See also [9]."))) as server:
         asking = with_chat(pipeline, server)
-        retrieval = asking.retrieve("How do I cool down a phone that is too hot?", "notes", top=2)
+        retrieval = asking.retrieve("How do I cool down a phone that is too hot?", SearchOptions("notes", top=2))
         stream = asking.answer(retrieval)
         assert "".join(stream) == "Take it out of the sun [1]. See also [9]."
     prompt = str(server.requests[0].body["messages"])

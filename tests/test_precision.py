@@ -36,7 +36,7 @@ from rag.models.precision import (
 )
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.shelf import Rerankers
-from rag.types import Hit
+from rag.types import Hit, SearchOptions
 from tests.parts import hit, ingest, offline_settings, open_library
 from tests.test_rerankers import made_ready, rerankers
 
@@ -305,7 +305,7 @@ def test_the_first_question_brings_the_passages_to_compare_on(settings: Settings
         assert pipeline.rerankers.awaits_samples
         sections = [f"# {text}\n\n{text.capitalize()} is what this section is about.\n" for text in TEXTS]
         ingest(library, "notes", "notes.md", "\n".join(sections))
-        pipeline.retrieve("phone heat", "notes")
+        pipeline.retrieve("phone heat", SearchOptions("notes"))
         assert pipeline.rerankers._worker is not None
         pipeline.rerankers._worker.join()
         agreement = read_agreement(made)

@@ -14,7 +14,7 @@ from rag.embed.chunk import new_spec
 from rag.embed.shelf import ModelShelf
 from rag.errors import CancelledError, CollectionError, ModelError
 from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model, hub_model
-from rag.types import CollectionSpec
+from rag.types import CollectionSpec, SearchOptions
 from tests.models import API, HubServer
 from tests.parts import ingest, offline_settings, open_library
 
@@ -63,7 +63,7 @@ def test_auto_takes_bge_from_the_hub_and_opens_the_collection_offline_afterwards
         assert library.pipeline.store.open("notes").spec.embedder == BGE_SMALL
     asked = len(embedder_hub.requests)
     with open_library(offline_settings(tmp_path / "data", rerank_model="bundled")) as library:
-        retrieval = library.pipeline.retrieve("hot phone", "notes")
+        retrieval = library.pipeline.retrieve("hot phone", SearchOptions("notes"))
         assert [hit.chunk.document for hit in retrieval.hits] == ["heat.txt"]
     assert len(embedder_hub.requests) == asked
 

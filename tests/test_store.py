@@ -19,7 +19,7 @@ from rag.store import open_store
 from rag.store.base import Index, VectorStore
 from rag.store.edge import EdgeStore
 from rag.store.server import ServerStore
-from rag.types import CollectionSpec
+from rag.types import CollectionSpec, Filter
 from tests.qdrant_http import QdrantHttp
 from tests.store_samples import (
     BETWEEN,
@@ -290,10 +290,10 @@ def test_a_search_returns_no_more_than_its_limit(index: Index) -> None:
 def test_a_search_keeps_to_the_documents_named(index: Index) -> None:
     for document in ("apple", "berry", "cherry"):
         add(index, document, name=f"{document}.md")
-    both = ["apple", "cherry"]
-    assert {hit.chunk.document_id for hit in index.search_dense(east(), 20, both)} == set(both)
-    assert {hit.chunk.document_id for hit in index.search_bm25(terms({FIG: 1.0}), 20, both)} == set(both)
-    assert index.search_dense(east(), 20, ["nowhere"]) == []
+    both = ("apple", "cherry")
+    assert {hit.chunk.document_id for hit in index.search_dense(east(), 20, Filter(both))} == set(both)
+    assert {hit.chunk.document_id for hit in index.search_bm25(terms({FIG: 1.0}), 20, Filter(both))} == set(both)
+    assert index.search_dense(east(), 20, Filter(("nowhere",))) == []
 
 
 def test_scores_are_those_of_the_searches_and_zero_without_shared_terms(index: Index) -> None:

@@ -24,6 +24,7 @@ from rag.tokens.compression import LEAST_VECTORS, MAX_BYTES, compress, max_sims
 from rag.tokens.parts import parts_of
 from rag.tokens.passages import PassageTokens, embed_chunks
 from rag.tokens.store import TOKENS_FILE, StoredPassage, TokenStore
+from rag.types import SearchOptions
 from tests.parts import hit, ingest, offline_settings, open_library
 from tools.random_model import PRESETS, build_random_model
 
@@ -231,7 +232,7 @@ def test_ingestion_keeps_token_vectors_so_that_a_question_makes_none(library: Li
     ingest(library, "notes", "heat.md", HEAT)
     (entry,) = library.documents("notes")
     assert rows(tmp_path) == [("notes", entry.id)]
-    retrieval = library.pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled")
+    retrieval = library.pipeline.retrieve("How do I cool a phone?", SearchOptions("notes", reranker="bundled"))
     assert retrieval.supported
     assert rows(tmp_path) == [("notes", entry.id)]
 
@@ -244,7 +245,7 @@ def test_ingestion_also_keeps_the_vectors_of_the_wanted_colbert_model(tmp_path: 
         ingest(library, "notes", "heat.md", HEAT)
         (entry,) = library.documents("notes")
         assert rows(data) == [("notes", entry.id)] * 2
-        retrieval = library.pipeline.retrieve("How do I cool a phone?", "notes")
+        retrieval = library.pipeline.retrieve("How do I cool a phone?", SearchOptions("notes"))
         assert retrieval.reranker.name.startswith("funnel:colbertv2.0@")
         assert retrieval.reranker.first_pass == "late interaction"
         assert rows(data) == [("notes", entry.id)] * 2
@@ -254,7 +255,7 @@ def test_a_collection_from_before_is_filled_as_questions_are_asked(library: Libr
     ingest(library, "notes", "heat.md", HEAT)
     (entry,) = library.documents("notes")
     library.pipeline.rerankers.late_interaction.tokens.store.remove("notes", entry.id)
-    assert library.pipeline.retrieve("How do I cool a phone?", "notes", reranker="bundled").supported
+    assert library.pipeline.retrieve("How do I cool a phone?", SearchOptions("notes", reranker="bundled")).supported
     assert rows(tmp_path) == [("", entry.id)]
     library.delete("notes", entry.id)
     assert rows(tmp_path) == []

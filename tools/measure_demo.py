@@ -22,7 +22,7 @@ from ingest.library import Library
 from rag.config import Settings
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.serialization import from_json
-from rag.types import Retrieval
+from rag.types import Retrieval, SearchOptions
 
 DEMO = Path(__file__).parents[1] / "demo"
 DOCUMENTS = DEMO / "documents"
@@ -113,8 +113,8 @@ def ingest(library: Library, collection: str) -> None:
 
 def measure(pipeline: Pipeline, question: Question, settings: Settings) -> Measurement:
     """Ask a question with and without the reranker."""
-    without = pipeline.retrieve(question.question, settings.collection, reranker="none")
-    reranked = pipeline.retrieve(question.question, settings.collection)
+    without = pipeline.retrieve(question.question, SearchOptions(settings.collection, "none"))
+    reranked = pipeline.retrieve(question.question, SearchOptions(settings.collection))
     before, after = best_rank(without, question.relevant), best_rank(reranked, question.relevant)
     effect = judge(before, after, settings.rerank_top) if question.relevant else "no source"
     return Measurement(before, after, effect, reranked.supported)

@@ -31,6 +31,7 @@ from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Runner, Work
+from rag.types import SearchOptions
 from rag.versions import installed
 
 POLL_SECONDS = 0.2
@@ -139,9 +140,8 @@ def _asked(pipeline: Pipeline, spec: BatchSpec, line: Line, work: Work) -> Found
 
 def _answered(pipeline: Pipeline, spec: BatchSpec, line: Line, left: threading.Event) -> Found:
     began = time.perf_counter()
-    retrieval = pipeline.retrieve(
-        line.question, spec.collection, reranker=spec.reranker, candidates=spec.candidates, top=spec.top
-    )
+    options = SearchOptions(spec.collection, spec.reranker, spec.candidates, spec.top)
+    retrieval = pipeline.retrieve(line.question, options)
     with closing(pipeline.answer(retrieval)) as stream:
         for _ in stream:
             if left.is_set():

@@ -6,6 +6,7 @@ keeps all that followed it. One branch is shown, the one that ends at the conver
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,7 +19,7 @@ from rag.database.feedback import RATINGS, Feedback
 from rag.database.migrations import never_reuse_ids
 from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
-from rag.serialization import from_json, to_json
+from rag.serialization import from_json, from_record, to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
 
 TITLE_CHARACTERS = 60
@@ -263,6 +264,13 @@ def _turn(row: Row, versions: tuple[int, ...]) -> Turn:
         retrieval=retrieval_from_json(row["retrieval"]) if row["retrieval"] else None,
         answer=from_json(Answer, row["answer"]) if row["answer"] else None,
         error=row["error"],
-        options=from_json(SearchOptions, row["options"]) if row["options"] else None,
+        options=_options_from_json(row["options"]) if row["options"] else None,
         versions=versions,
     )
+
+
+def _options_from_json(text: str) -> SearchOptions:
+    record = json.loads(text)
+    if "document_ids" in record:  # as version 0.1.0 kept them
+        record["filter"] = {"documents": record["document_ids"]}
+    return from_record(SearchOptions, record)

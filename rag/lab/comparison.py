@@ -10,7 +10,7 @@ from rag.errors import InputError, ResiftError
 from rag.models.download import Progress
 from rag.models.kendall import kendall_tau
 from rag.retrieval.pipeline import RERANK, Pipeline
-from rag.types import Hit, RankedHit, RerankReport, Retrieval
+from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions
 
 FIRST = 5
 """How many places at the head of two orders are looked at for their overlap."""
@@ -104,9 +104,8 @@ def compare(
     """
     if not choices:
         raise InputError("No reranker is chosen: choose at least one to compare with the fused order.")
-    fused = pipeline.retrieve(
-        question, collection, reranker="none", candidates=candidates, top=top, while_fetching=while_fetching
-    )
+    options = SearchOptions(collection, "none", candidates, top)
+    fused = pipeline.retrieve(question, options, while_fetching=while_fetching)
     earlier = _earlier(known, fused)
     reranked: dict[str, Retrieval] = {}
     notes: list[str] = []

@@ -30,7 +30,7 @@ from rag.store.base import Index, VectorStore
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.tokens.store import TOKENS_FILE, TokenStore
-from rag.types import Hit, RankedHit, RerankReport, Retrieval, Turn
+from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Turn
 
 MAX_QUESTION_CHARACTERS = 10_000
 MAX_REWRITE_CHARACTERS = 500
@@ -77,16 +77,12 @@ class Pipeline:
     def retrieve(
         self,
         question: str,
-        collection: str,
+        options: SearchOptions,
         *,
-        reranker: str | None = None,
-        candidates: int | None = None,
-        top: int | None = None,
-        document_ids: Sequence[str] = (),
         while_fetching: Progress = lambda done, total: None,
         after_recall: Callable[[tuple[Hit, ...]], None] = lambda hits: None,
     ) -> Retrieval:
-        """Find the passages that answer a question; arguments left out come from the settings.
+        """Find the passages that answer a question.
 
         `while_fetching` is told how far the download of a missing embedder is, `after_recall` the hits before they
         are reranked. Raises InputError for a question that cannot be asked, CollectionError for a collection that
@@ -102,9 +98,9 @@ class Pipeline:
                 length=len(question),
                 most=MAX_QUESTION_CHARACTERS,
             )
-        index = self.store.open(collection)
+        index = self.store.open(options.collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
-        candidates = candidates or self.settings.rerank_candidates
+        candidates = options.candidates or self.settings.rerank_candidates
         watch = Stopwatch()
         with watch.stage("embed question"):
             dense, bm25 = embedder.embed_question(question), self.words.weigh_question(question)
@@ -115,12 +111,12 @@ class Pipeline:
                 bm25,
                 limit=max(self.settings.recall_limit, candidates),
                 candidates=candidates,
-                document_ids=document_ids,
+                within=options.filter,
             )
         after_recall(hits)
         recalled = Retrieval(
             question=question,
-            collection=collection,
+            collection=options.collection,
             hits=hits,
             ranked=(),
             reranker=RerankReport("none", "off"),
@@ -128,7 +124,7 @@ class Pipeline:
             timings=watch.timings,
             warnings=tuple(_warnings(question, embedder, index, hits)),
         )
-        retrieval = self.rerank(recalled, reranker, top)
+        retrieval = self.rerank(recalled, options.reranker, options.top)
         if self.rerankers.awaits_samples and len(hits) >= COMPARED:
             self.make_ready()
         return retrieval

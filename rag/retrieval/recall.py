@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.store.base import Found, Index
-from rag.types import Chunk, Hit, SparseVector
+from rag.types import EVERYTHING, Chunk, Filter, Hit, SparseVector
 
 RRF_K = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009)."""
@@ -21,17 +21,17 @@ def recall(
     *,
     limit: int,
     candidates: int,
-    document_ids: Sequence[str] = (),
+    within: Filter = EVERYTHING,
 ) -> tuple[Hit, ...]:
     """Return the best `candidates` passages of both searches' top `limit`, in fused order, with all their scores."""
-    by_meaning = index.search_dense(dense, limit, document_ids)
-    by_words = search_words(index, bm25, limit, document_ids)
+    by_meaning = index.search_dense(dense, limit, within)
+    by_words = search_words(index, bm25, limit, within)
     return merge(index, by_meaning, by_words, dense, bm25, candidates=candidates)
 
 
-def search_words(index: Index, bm25: SparseVector, limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+def search_words(index: Index, bm25: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
     """Return the passages with the highest BM25 score, best first; none for a question without terms of its own."""
-    return index.search_bm25(bm25, limit, document_ids) if bm25.indices else []
+    return index.search_bm25(bm25, limit, within) if bm25.indices else []
 
 
 def merge(

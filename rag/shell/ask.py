@@ -10,7 +10,7 @@ from rag.config import LIMITS, check_collection_name
 from rag.database.records import ask_record
 from rag.retrieval.pipeline import Pipeline
 from rag.shell.options import add_data_option, check_number, open_for_command
-from rag.types import Answer, Hit, RankedHit, Retrieval
+from rag.types import Answer, Hit, RankedHit, Retrieval, SearchOptions
 
 SNIPPET_CHARACTERS = 100
 
@@ -42,9 +42,8 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> None:
     collection = check_collection_name(options.collection or pipeline.settings.collection)
     if options.no_llm:
         pipeline.chat = None
-    retrieval = pipeline.retrieve(
-        options.question, collection, reranker=options.reranker, candidates=options.candidates, top=options.top
-    )
+    search = SearchOptions(collection, options.reranker, options.candidates, options.top)
+    retrieval = pipeline.retrieve(options.question, search)
     stream = pipeline.answer(retrieval)
     # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
     for _ in stream:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.types import Chunk, CollectionSpec, DocumentEntry, SparseVector
+from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
 
 DenseVectors = NDArray[np.float32]
 
@@ -52,10 +52,10 @@ class Index(Protocol):
     def count(self) -> int:
         """Return the number of published chunks."""
 
-    def search_dense(self, vector: NDArray[np.float32], limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
-        """Return the published chunks nearest by cosine, best first, within `document_ids` unless that is empty."""
+    def search_dense(self, vector: NDArray[np.float32], limit: int, within: Filter = EVERYTHING) -> list[Found]:
+        """Return the published chunks nearest by cosine, best first."""
 
-    def search_bm25(self, vector: SparseVector, limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+    def search_bm25(self, vector: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
         """Return the published chunks with the highest BM25 score (IDF applied by the store), best first."""
 
     def scores(

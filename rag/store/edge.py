@@ -18,7 +18,7 @@ from rag.errors import CollectionError
 from rag.store import payload as stored
 from rag.store.base import DenseVectors, Found
 from rag.store.folder import MANIFEST, damaged, read_manifest, require_space, translate_failures, write_manifest
-from rag.types import Chunk, CollectionSpec, DocumentEntry, SparseVector
+from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
 
 SHARD = "shard"
 BATCH = 256
@@ -174,18 +174,18 @@ class EdgeIndex:
         with self._working():
             return self._count(must=[PUBLISHED])
 
-    def search_dense(self, vector: NDArray[np.float32], limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+    def search_dense(self, vector: NDArray[np.float32], limit: int, within: Filter = EVERYTHING) -> list[Found]:
         """Return the published chunks nearest by cosine, compared with every one of them."""
         stored.require_dimension(self.spec, len(vector))
         query = edge.Query.Nearest(vector.tolist(), stored.DENSE)
         with self._working():
-            return [_found(point) for point in self._query(query, limit, _within(document_ids))]
+            return [_found(point) for point in self._query(query, limit, _matching(within))]
 
-    def search_bm25(self, vector: SparseVector, limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+    def search_bm25(self, vector: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
         """Return the published chunks with the highest BM25 score."""
         query = edge.Query.Nearest(edge.SparseVector(vector.indices, vector.values), stored.BM25)
         with self._working():
-            return [_found(point) for point in self._query(query, limit, _within(document_ids))]
+            return [_found(point) for point in self._query(query, limit, _matching(within))]
 
     def scores(
         self, chunk_ids: Sequence[str], dense: NDArray[np.float32], bm25: SparseVector
@@ -296,10 +296,12 @@ def _is(field: str, value: str | int) -> edge.FieldCondition:
     return edge.FieldCondition(field, match=edge.MatchValue(value))
 
 
-def _within(document_ids: Sequence[str]) -> list[Any]:
-    if not document_ids:
-        return [PUBLISHED]
-    return [PUBLISHED, edge.FieldCondition(stored.DOCUMENT_ID, match=edge.MatchAny(list(document_ids)))]
+def _matching(within: Filter) -> list[Any]:
+    """Translate a filter into what published chunks must fulfil."""
+    conditions: list[Any] = [PUBLISHED]
+    if within.documents:
+        conditions.append(edge.FieldCondition(stored.DOCUMENT_ID, match=edge.MatchAny(list(within.documents))))
+    return conditions
 
 
 def _found(point: edge.ScoredPoint) -> Found:

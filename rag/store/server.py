@@ -18,7 +18,7 @@ from rag.errors import CollectionError, SettingError, UnavailableError
 from rag.store import payload as stored
 from rag.store.base import DenseVectors, Found
 from rag.store.requests import REQUEST_SECONDS, Failure, Requests, shown_address
-from rag.types import Chunk, CollectionSpec, DocumentEntry, SparseVector
+from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
 
 PREFIX = "resift-"
 """Begins the name of every collection on the server, which other programs may share."""
@@ -180,14 +180,14 @@ class ServerIndex:
         """Return the number of published chunks."""
         return self._count(models.Filter(must_not=[PENDING]))
 
-    def search_dense(self, vector: NDArray[np.float32], limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+    def search_dense(self, vector: NDArray[np.float32], limit: int, within: Filter = EVERYTHING) -> list[Found]:
         """Return the published chunks nearest by cosine."""
         stored.require_dimension(self.spec, len(vector))
-        return [_found(point) for point in self._query(vector.tolist(), stored.DENSE, limit, _within(document_ids))]
+        return [_found(point) for point in self._query(vector.tolist(), stored.DENSE, limit, _matching(within))]
 
-    def search_bm25(self, vector: SparseVector, limit: int, document_ids: Sequence[str] = ()) -> list[Found]:
+    def search_bm25(self, vector: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
         """Return the published chunks with the highest BM25 score."""
-        return [_found(point) for point in self._query(_terms(vector), stored.BM25, limit, _within(document_ids))]
+        return [_found(point) for point in self._query(_terms(vector), stored.BM25, limit, _matching(within))]
 
     def scores(
         self, chunk_ids: Sequence[str], dense: NDArray[np.float32], bm25: SparseVector
@@ -284,11 +284,13 @@ def _is(field: str, value: str | int) -> models.FieldCondition:
     return models.FieldCondition(key=field, match=models.MatchValue(value=value))
 
 
-def _within(document_ids: Sequence[str]) -> models.Filter:
-    if not document_ids:
-        return models.Filter(must_not=[PENDING])
-    among = models.FieldCondition(key=stored.DOCUMENT_ID, match=models.MatchAny(any=list(document_ids)))
-    return models.Filter(must=[among], must_not=[PENDING])
+def _matching(within: Filter) -> models.Filter:
+    """Translate a filter into what published chunks must fulfil."""
+    conditions: list[models.Condition] = []
+    if within.documents:
+        documents = models.MatchAny(any=list(within.documents))
+        conditions.append(models.FieldCondition(key=stored.DOCUMENT_ID, match=documents))
+    return models.Filter(must=conditions or None, must_not=[PENDING])
 
 
 def _found(point: models.ScoredPoint) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.types import DocumentEntry, SearchOptions
+from rag.types import DocumentEntry, Filter, SearchOptions
 from service.app import App
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
@@ -45,7 +45,7 @@ def choose_options(app: App, collection: str, documents: list[DocumentEntry]) ->
         reranker, candidates, top = choose_reranking(app, default_options(app, collection), PREFIX)
     if chosen:
         st.caption(ngettext("Searching only in {number} document", "Searching only in {number} documents", len(chosen)))
-    return SearchOptions(collection, reranker, candidates, top, tuple(chosen))
+    return SearchOptions(collection, reranker, candidates, top, Filter(documents=tuple(chosen)))
 
 
 def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str | None, int, int]:
@@ -53,8 +53,8 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str |
     state = st.session_state
     names = {choice: name for name, choice in RERANKERS.items()}
     state.setdefault(f"{prefix}reranker", names.get(first.reranker, "Automatic"))
-    state.setdefault(f"{prefix}candidates", first.candidates)
-    state.setdefault(f"{prefix}top", first.top)
+    state.setdefault(f"{prefix}candidates", first.candidates or app.settings.rerank_candidates)
+    state.setdefault(f"{prefix}top", first.top or app.settings.rerank_top)
     reranker = st.segmented_control(
         gettext("Reranking"),
         list(RERANKERS),

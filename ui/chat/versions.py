@@ -55,7 +55,7 @@ def show_again(app: App, turn: Turn, key: str) -> None:
         return
     with popover:
         reranker, candidates, top = choose_reranking(app, before, f"{key}-again-")
-        options = SearchOptions(before.collection, reranker, candidates, top, before.document_ids)
+        options = SearchOptions(before.collection, reranker, candidates, top, before.filter)
         same = found_before(app, turn, options) is not None
         if same and app.pipeline.chat is None:
             st.caption(gettext("With these settings the answer would be the same: change one."))
