@@ -5,6 +5,7 @@ Fields that an earlier release did not keep have their defaults, and those of a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,7 @@ Value = TypeVar("Value")
 
 
 def to_json(value: object) -> str:
-    """Write a value, or JSON values, as JSON; what is no number is NaN or Infinity, as in Python's own."""
+    """Write a value, or JSON values, as JSON; what is no finite number is NaN or Infinity, as Python's own has it."""
     from pydantic_core import to_json
 
     return to_json(value, inf_nan_mode="constants").decode()
@@ -39,6 +40,14 @@ def from_json(kind: type[Value], text: str | bytes) -> Value:
 def from_record(kind: type[Value], record: object) -> Value:
     """Read what `to_record` returned of a kind of value; raises UnavailableError where it is damaged."""
     return _read(kind, _adapter(kind).validate_python, record)
+
+
+def record_from_json(text: str) -> Any:
+    """Read JSON values as they are, without pydantic, whose import takes a while; raises UnavailableError."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise damaged("JSON", str(error)) from error
 
 
 def _make_adapter(kind: Any) -> TypeAdapter[Any]:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from rag.language.message import NOTHING, Message, joined, message
 from rag.models.catalogue import allows_commercial_use
 from rag.models.files import HubModel, ModelFiles, cached_model
 from rag.models.hub import locate_model, ways_out
-from rag.serialization import from_record
+from rag.serialization import from_record, to_json
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; may raise CancelledError to stop."""
@@ -82,7 +81,7 @@ def _make_cache(model: HubModel, cache: Path) -> None:
 
 def _run_child(model: HubModel, settings: Settings, progress: Progress, afresh: bool) -> dict[str, Any]:
     environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    command = [sys.executable, "-m", "rag.models.fetch", json.dumps(asdict(model)), str(settings.models_folder)]
+    command = [sys.executable, "-m", "rag.models.fetch", to_json(model), str(settings.models_folder)]
     command += ["--afresh"] if afresh else []
     total, outcome = 0, {}
     with subprocess.Popen(  # noqa: S603 - the command is this program

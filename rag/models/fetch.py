@@ -28,7 +28,7 @@ from rag.config import without_secrets
 from rag.errors import ModelError
 from rag.models.files import OPTIONAL_FILES, HubModel
 from rag.models.hub import open_at_hub
-from rag.serialization import to_record
+from rag.serialization import from_json, to_record
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -271,6 +271,4 @@ def _say(message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    described = json.loads(sys.argv[1])
-    described["additional_files"] = tuple(described["additional_files"])
-    _child(HubModel(**described), Path(sys.argv[2]), afresh="--afresh" in sys.argv[3:])
+    _child(from_json(HubModel, sys.argv[1]), Path(sys.argv[2]), afresh="--afresh" in sys.argv[3:])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rag.database.connection import Database, Row, now
 from rag.database.migrations import never_reuse_ids
-from rag.serialization import from_json, to_json
+from rag.serialization import record_from_json, to_json
 
 TaskState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 ENDED: tuple[TaskState, ...] = ("done", "failed", "cancelled", "interrupted")
@@ -118,7 +118,7 @@ class TaskStore:
                 "SELECT key, value FROM rows WHERE task_id = ? AND substr(key, 1, ?) = ? ORDER BY rowid",
                 (task_id, len(prefix), prefix),
             ).fetchall()
-        return {row["key"]: from_json(object, row["value"]) for row in rows}
+        return {row["key"]: record_from_json(row["value"]) for row in rows}
 
     def keep_row(self, task_id: int, key: str, value: Any) -> None:
         """Keep a row of a task, in place of an earlier one with its key; nothing for a task that was deleted."""
@@ -204,13 +204,13 @@ def _task(row: Row) -> Task:
         id=row["id"],
         kind=row["kind"],
         title=row["title"],
-        spec=from_json(dict[str, Any], row["spec"]),
+        spec=record_from_json(row["spec"]),
         state=row["state"],
         stage=row["stage"],
         done=row["done"],
         total=row["total"],
         reason=row["reason"],
-        result=from_json(dict[str, Any], row["result"]) if row["result"] else None,
+        result=record_from_json(row["result"]) if row["result"] else None,
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
     )

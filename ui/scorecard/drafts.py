@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.sets.drafting import KIND
+from rag.evaluation.sets.drafting import KIND, DraftSpec
 from rag.evaluation.sets.types import LabelledQuestion, QuestionSet
 from rag.tasks.store import RESUMABLE, Task
 from service.app import App
@@ -89,7 +89,7 @@ def show_drafts(app: App, chosen: QuestionSet) -> None:
 
 
 def _start(app: App, chosen: QuestionSet, key: str) -> None:
-    spec = {"set_id": chosen.id, "collection": chosen.collection, "number": int(st.session_state[key])}
+    spec = DraftSpec(chosen.id, chosen.collection, int(st.session_state[key]))
     app.tasks.add(KIND, gettext(TITLE, name=chosen.name), spec)
 
 

@@ -17,6 +17,7 @@ from rag.llm import ChatMessage, ChatModel, encodable, polled
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.listwise import THINKING
 from rag.retrieval.pipeline import Pipeline
+from rag.serialization import from_record
 from rag.store.base import Index
 from rag.tasks.workers import Runner, Work
 from rag.types import Chunk, Hit
@@ -50,6 +51,15 @@ sentence that the passage supports. If there is nothing to ask, reply with {{"qu
 
 
 @dataclass(frozen=True, slots=True)
+class DraftSpec:
+    """What is drafted: the `number` of questions wanted for a set, about the passages of a collection."""
+
+    set_id: int
+    collection: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A question that a model wrote about a passage, with its answer."""
 
@@ -58,7 +68,7 @@ class Draft:
 
 
 def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
-    """Return what drafts questions; a task's spec has `set_id`, `collection` and the `number` of questions wanted.
+    """Return what drafts questions.
 
     A draft that the passage does not answer, as the reranker judges it, is dropped, and one that the set has already.
     Raises SettingError without a language model, InputError for a set that was deleted or a collection with no passage
@@ -66,19 +76,19 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
     """
 
     def run(work: Work) -> dict[str, Any]:
-        spec = work.task.spec
+        spec = from_record(DraftSpec, work.task.spec)
         if pipeline.chat is None:
             raise SettingError("Drafting asks the language model, and none is set: set LLM_MODEL, and start again.")
-        if question_sets.get(spec["set_id"]) is None:
+        if question_sets.get(spec.set_id) is None:
             raise InputError("The question set was deleted: restore it, or draft into another.")
-        index = pipeline.store.open(spec["collection"])
+        index = pipeline.store.open(spec.collection)
         rows = dict(work.rows)
         failures = 0
-        for chunk in _sample(index, spec["number"] * PASSAGES_PER_QUESTION, seed=work.task.id):
+        for chunk in _sample(index, spec.number * PASSAGES_PER_QUESTION, seed=work.task.id):
             kept = _count(rows, "kept")
-            if kept >= spec["number"]:
+            if kept >= spec.number:
                 break
-            work.progress(kept, spec["number"], chunk.document)
+            work.progress(kept, spec.number, chunk.document)
             if chunk.id in rows:
                 continue
             try:
@@ -92,11 +102,11 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
             outcome = "unusable"
             if draft is not None:
                 # A question that the set has is a person's already: a draft adds nothing to it unseen.
-                new = question_sets.question_of(spec["set_id"], draft.question) is None
+                new = question_sets.question_of(spec.set_id, draft.question) is None
                 outcome = "kept" if new and _answered(pipeline, index, chunk, draft.question) else "dropped"
             if draft is not None and outcome == "kept":
                 question_sets.add_question(
-                    spec["set_id"],
+                    spec.set_id,
                     draft.question,
                     [target_of(chunk)],
                     reference=draft.answer,
