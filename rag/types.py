@@ -1,4 +1,4 @@
-"""The values that cross every border: frozen, from the standard library only.
+"""The values that cross every border: frozen, and of nothing but the standard library.
 
 First-stage scores and the rerank score have fields of their own throughout; they are on different scales and are
 never compared.
@@ -10,7 +10,10 @@ import hashlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
+
+from rag.identity import RerankerIdentity
 
 CHUNK_NAMESPACE = uuid.UUID("6f1c8a52-3c3c-5d0e-9a57-0d2f4d1f7f10")
 
@@ -143,15 +146,33 @@ class RankedHit:
 
 @dataclass(frozen=True, slots=True)
 class RerankReport:
-    """Which reranker was asked for, whether it ran, and if not (or not on all candidates), why. `name` is what ran.
+    """Which reranker ran, or what was asked for where none did; if not (or not on all candidates), why."""
 
-    `first_pass` names what made the shortlist for it, where it was a funnel.
-    """
-
-    name: str
+    identity: RerankerIdentity
     state: RerankState
     reason: str = ""
-    first_pass: str = ""
+
+    @property
+    def name(self) -> str:
+        """The identity as it is kept and printed."""
+        return str(self.identity)
+
+    @property
+    def first_pass(self) -> str:
+        """The name of what made the shortlist, "" where nothing did."""
+        first = self.identity.first_pass
+        return str(first) if first and self.state == "on" else ""
+
+
+class Stage(StrEnum):
+    """The stages of a question, as timings, records and pages call them."""
+
+    EMBED = "embed question"
+    RECALL = "recall"
+    RERANK = "rerank"
+    CHECK_SUPPORT = "check support"
+    FIRST_TOKEN = "first_token"  # noqa: S105 - a stage
+    GENERATE = "generate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rag.errors import CollectionError, ResiftError
+from rag.identity import RerankerIdentity
 from rag.language.message import Message
 from rag.models.catalogue import find
 from rag.models.downloads import Download
 from rag.models.files import BUNDLED_NAME
 from rag.models.inventory import ModelEntry, list_models, remove_model
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerank.shelf import INT8
 from service.app import App
 
 
@@ -31,26 +29,25 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What uses the models just now: the name of the reranker, and the collections of each embedder.
+    """What uses the models just now: the reranker, None where it is wrong, and the collections of each embedder.
 
-    `failures` say what could not be found out; the reranker's name is "" where it is wrong.
+    `failures` say what could not be found out.
     """
 
-    reranker: str
+    reranker: RerankerIdentity | None
     collections: Mapping[str, Sequence[str]]
     failures: tuple[Message, ...]
 
     def of(self, name: str) -> ModelUse:
         """Return what a model is in use for."""
-        late_interaction = self.reranker == LateInteractionReranker.name or self.reranker.startswith(FUNNEL)
-        reranker = self.reranker.removeprefix(FUNNEL).removesuffix(INT8)
-        reranks = name == reranker or (name == BUNDLED_NAME and late_interaction)
+        passes = self.reranker.passes if self.reranker else ()
+        reranks = any(name == (BUNDLED_NAME if one.kind == "late interaction" else one.model) for one in passes)
         return ModelUse(reranks, len(self.collections.get(name, ())))
 
 
 def use_of_models(app: App) -> Use:
     """Return what uses the models just now; a collection that is damaged is left out, as the Library page tells."""
-    reranker, collections, failures = "", dict[str, list[str]](), list[Message]()
+    reranker, collections, failures = None, dict[str, list[str]](), list[Message]()
     try:
         for name in app.pipeline.store.names():
             with suppress(CollectionError):
@@ -58,7 +55,7 @@ def use_of_models(app: App) -> Use:
     except ResiftError as error:
         failures.append(error.message)
     try:
-        reranker = app.pipeline.rerankers.reranker()[1].name
+        reranker = app.pipeline.rerankers.reranker()[1].identity
     except ResiftError as error:
         failures.append(error.message)
     return Use(reranker, collections, tuple(failures))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rag.identity import RerankerIdentity
 from rag.types import (
     Answer,
     AnswerMode,
@@ -50,13 +51,15 @@ def make_retrieval(
         )
         for after, before in enumerate(order, start=1)
     )
+    bge = f"{'funnel:' if first_pass else ''}BAAI/bge-reranker-base"
+    names: dict[RerankState, str] = {"on": bge, "off": "none", "fallback": bge}
     timings = (StageTiming("recall", 12.0), *([StageTiming("rerank", rerank_ms)] if rerank_ms is not None else []))
     return Retrieval(
         question="What may I eat?",
         collection="demo",
         hits=tuple(hits.values()),
         ranked=ranked,
-        reranker=RerankReport("BAAI/bge-reranker-base", state, reason, "late interaction" if first_pass else ""),
+        reranker=RerankReport(RerankerIdentity.parse(names[state]), state, reason),
         supported=supported,
         timings=timings,
     )

@@ -10,6 +10,7 @@ import pytest
 
 from ingest.library import Library
 from rag.errors import CollectionError, InputError
+from rag.identity import RerankerIdentity
 from rag.lab.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
 from rag.models.files import BUNDLED_FOLDER
 from rag.models.kendall import kendall_tau
@@ -133,8 +134,8 @@ def test_the_models_behind_an_order_are_told_with_their_weights(pipeline: Pipeli
     assert [files.weight_bytes for files in late] == [(BUNDLED_FOLDER / "model.onnx").stat().st_size]
     assert [files.folder for files in funnel] == [BUNDLED_FOLDER, word_overlap_folder]
     assert funnel[1].weight_bytes == (word_overlap_folder / "model.onnx").stat().st_size
-    assert pipeline.rerankers.files_of(RerankReport("cohere:rerank-v3.5", "on")) == []
-    assert pipeline.rerankers.files_of(RerankReport("llm", "on")) == []
+    assert pipeline.rerankers.files_of(RerankReport(RerankerIdentity.parse("cohere:rerank-v3.5"), "on")) == []
+    assert pipeline.rerankers.files_of(RerankReport(RerankerIdentity.parse("llm"), "on")) == []
 
 
 def test_what_runs_next_is_told_with_its_number_of_passages(pipeline: Pipeline, word_overlap_folder: Path) -> None:

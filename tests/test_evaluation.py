@@ -21,6 +21,7 @@ from rag.evaluation.runs.indexing import index_dataset
 from rag.evaluation.runs.run import Run, ask, evaluate
 from rag.evaluation.runs.search import Reach, Searcher, reach_of
 from rag.evaluation.sets.beir import Dataset, read_dataset
+from rag.identity import RerankerIdentity
 from rag.language.message import verbatim
 from rag.rerank.base import Deadline, Scored
 from rag.retrieval.pipeline import Pipeline, open_pipeline
@@ -60,7 +61,7 @@ METRICS = ["ndcg@10", "mrr@10", "hit@1", "recall@5", "recall@10", "recall@20", "
 class Upside:
     """Turns the fused order around, and keeps what it was given."""
 
-    name = "upside"
+    identity = RerankerIdentity("model", "upside")
     weak_below = 0.0
     keeps_scores = False
 
@@ -81,7 +82,7 @@ class Upside:
 class Failing(Upside):
     """Fails on questions about phones, and with a bug on those about dogs."""
 
-    name = "failing"
+    identity = RerankerIdentity("model", "failing")
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         if "phone" in question:

@@ -39,11 +39,12 @@ from rag.exports.run_report import run_report
 from rag.exports.scatter import Point, scatter_chart
 from rag.exports.table import COMPARISON_COLUMNS, comparison_csv
 from rag.exports.texts import BLIND, TEXTS, VALUES
+from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, compare
 from rag.models.download import download_model
 from rag.models.files import DEFAULTS, bundled_model, hub_model
 from rag.text.tables import write_csv
-from rag.types import Answer, Citation, RerankReport, StageTiming
+from rag.types import Answer, Citation, StageTiming
 from service.app import assemble
 from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library
@@ -153,8 +154,9 @@ def test_a_report_is_written_in_the_language_that_it_is_given(record: Record) ->
     page = comparison_report(record, lambda text: f"«{text}»" if text in TEXTS else text, "zh")
     read = Elements(page)
     assert ("html", {"lang": "zh"}) in read.elements
-    for text in ("Collection", "All orders", "entered", "dense", "late interaction", "recall"):
+    for text in ("Collection", "All orders", "entered", "dense", "recall"):
         assert f"«{text}»" in read.text
+    assert "延迟交互" in read.text
     assert f"«{VERDICT}»" not in read.text
 
 
@@ -243,7 +245,7 @@ def test_models_are_named_with_the_hash_of_their_file(library: Library, record: 
 
 
 def test_a_funnel_has_both_models_and_a_service_its_name_only(library: Library) -> None:
-    funnel = RerankReport("funnel:cohere:rerank-v3.5", "on", first_pass="late interaction")
+    funnel = RerankerIdentity.parse("funnel:cohere:rerank-v3.5")
     first, second = reranker_models(library.pipeline, funnel)
     assert (first["name"], first["source"]) == ("late interaction", "bundled")
     assert (second["name"], second["source"], second["sha256"]) == ("cohere:rerank-v3.5", "service", None)
@@ -275,7 +277,7 @@ def test_a_downloaded_model_is_named_with_its_revision(bge_hub: HubServer, tmp_p
     name = DEFAULTS["reranker"]
     download_model(hub_model("reranker", name), settings, lambda done, total: None)
     with open_library(settings) as library:
-        (model,) = reranker_models(library.pipeline, RerankReport(name, "on"))
+        (model,) = reranker_models(library.pipeline, RerankerIdentity.parse(name))
     assert (model["source"], model["model"], model["revision"]) == ("cache", name, bge_hub.commit(name))
     assert model["licence"] == "mit"
 

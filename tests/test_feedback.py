@@ -14,6 +14,7 @@ from rag.database.feedback import ANSWER, Feedback, Rating
 from rag.database.history import History
 from rag.errors import InputError
 from rag.exports.feedback import feedback_csv, feedback_json
+from rag.identity import RerankerIdentity
 from rag.types import RerankReport
 from tests.retrievals import make_answer, make_retrieval
 
@@ -109,6 +110,7 @@ def test_the_json_has_every_field_as_it_is(feedback: Feedback, turn_id: int) -> 
 def test_a_rerankers_folder_is_not_given_away(feedback: Feedback, history: History) -> None:
     named = make_retrieval([1], kept=1)
     turn_id = history.ask(history.start("Eating", "demo"), "What?")
-    history.keep_retrieval(turn_id, replace(named, reranker=RerankReport("/home/ann/models/mine", "on")))
+    report = RerankReport(RerankerIdentity.parse("/home/ann/models/mine"), "on")
+    history.keep_retrieval(turn_id, replace(named, reranker=report))
     feedback.rate(turn_id, "c1", "up")
     assert json.loads(feedback_json(feedback.rows()))[0]["reranker"] == "mine"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import RerankError
+from rag.identity import RerankerIdentity
 from rag.models.files import folder_model
 from rag.rerank.base import Deadline, Scored, rank
 from rag.rerank.blend import BlendReranker
@@ -29,7 +30,7 @@ class ByNumber:
     keeps_scores = False
 
     def __init__(self, name: str, factor: float = 1.0) -> None:
-        self.name = name
+        self.identity = RerankerIdentity("model", name)
         self._factor = factor
         self.asked: list[list[str]] = []
 
@@ -89,10 +90,11 @@ def test_a_blend_of_weight_zero_keeps_the_rerankers_order_and_of_one_the_fused_o
 
 def test_a_blend_says_its_weight_and_leaves_the_unscored_unscored() -> None:
     inner = FunnelReranker(ByNumber("first"), ByNumber("second"), shortlist=2)
-    scored = BlendReranker(inner, 0.25).score("q", numbers(1, 4, 2, 3), FOREVER)
+    blend = BlendReranker(inner, 0.25)
+    scored = blend.score("q", numbers(1, 4, 2, 3), FOREVER)
     assert str(scored.note) == "The retrieval score counts 25% (RERANK_BLEND)."
     assert [score is None for score in scored.scores] == [True, False, True, False]
-    assert scored.first_pass_name == "first"
+    assert [str(one) for one in blend.identity.passes] == ["first", "second"]
 
 
 def test_a_budget_scores_the_most_promising_and_says_what_it_left_out(overlap: CrossEncoderReranker) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rag.database.history import History
 from rag.database.records import ask_record, retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
+from rag.identity import RerankerIdentity
 from rag.rerank.base import Scored, rank
 from rag.serialization import from_json, to_json
 from rag.types import Answer, Citation, Filter, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
@@ -45,7 +46,7 @@ def retrieval() -> Retrieval:
         collection="documents",
         hits=hits,
         ranked=rank(hits, Scored((RerankScore(-1.5, 0.2), RerankScore(2.5, 0.9)), first_pass=(2, 1)), top=1),
-        reranker=RerankReport("tiny", "on"),
+        reranker=RerankReport(RerankerIdentity.parse("tiny"), "on"),
         supported=True,
         timings=(StageTiming("rerank", 12.34),),
         warnings=("The evidence is weak.",),

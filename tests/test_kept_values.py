@@ -21,6 +21,7 @@ from rag.evaluation.runs.curve import CurveRow, CurveSpec, Step, read_curve
 from rag.evaluation.runs.quality import Quality
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, read_about, read_rows
 from rag.evaluation.sets.drafting import DraftSpec
+from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import NOTHING, Message, message, verbatim
 from rag.models.files import HubModel
 from rag.serialization import from_json, from_record, to_json, to_record
@@ -47,13 +48,16 @@ KINDS = (
 TEXTS = ("", " ", "重排器", "a\u2028b\x00c\n", '"\\{text}', "\U0001f600é", "NaN", "1.0", "null")
 NUMBERS = (0.0, -0.0, 1.0, -1e-320, 1e308, math.nan, math.inf, -math.inf)
 MESSAGES = (NOTHING, verbatim("{a} 段"), message("{n} of {m} {why}", n=1, m=1.0, why=[message("a"), verbatim("")]))
+NAMES = ("none", "late interaction", "llm", "tei:", "cohere:\U0001f600 (int8)", "funnel:a@b (int8)", "重 排", *TEXTS)
+RERANKERS = tuple(map(RerankerIdentity.parse, NAMES))
 SEEDS = range(20)
 
 
 def awkward(kind: Any, chance: random.Random) -> Any:
     """Return a value of a kind, made of what is easily written or read wrong."""
-    if kind in (str, float, int, bool, NoneType, Message):
+    if kind in (str, float, int, bool, NoneType, Message, RerankerIdentity):
         choices = {str: TEXTS, float: NUMBERS, int: (0, 1, -1, 2**53 + 1), bool: (False, True), NoneType: (None,)}
+        choices[RerankerIdentity] = RERANKERS
         return chance.choice(choices.get(kind, MESSAGES))
     origin, inside = get_origin(kind), get_args(kind)
     if origin is Literal:
@@ -105,7 +109,7 @@ def test_a_retrieval_of_the_first_release_is_read() -> None:
     assert (found.chunk.text, found.chunk.page, found.bm25, found.bm25_rank) == ("第二段", None, 2.0, None)
     assert read.ranked == (RankedHit(found, 1, RerankScore(-1.5, 0.2), kept=True),)
     assert read.ranked[0].hit is found
-    assert read.reranker == RerankReport("tiny", "on")
+    assert read.reranker == RerankReport(RerankerIdentity.parse("tiny"), "on")
     assert (read.supported, read.timings) == (True, (StageTiming("rerank", 12.34),))
 
 
@@ -209,6 +213,8 @@ def test_a_curve_of_the_first_releases_is_read() -> None:
         lambda record: record["ranked"][0].update(hit=7),
         lambda record: record["ranked"][0].update(hit=[1]),
         lambda record: record["reranker"].update(state="unknown"),
+        lambda record: record["reranker"].update(name=3),
+        lambda record: record["reranker"].pop("name"),
     ],
 )
 def test_a_damaged_retrieval_is_refused_with_a_sentence(damage: Any) -> None:
@@ -220,7 +226,6 @@ def test_a_damaged_retrieval_is_refused_with_a_sentence(damage: Any) -> None:
 
 def test_a_passage_is_kept_once() -> None:
     found = hit(1, "第二段")
-    kept = retrieval_to_json(
-        Retrieval("q", "c", (found,), (RankedHit(found, 1, None, True),), RerankReport("x", "off"), True)
-    )
+    report = RerankReport(NO_RERANKER, "off")
+    kept = retrieval_to_json(Retrieval("q", "c", (found,), (RankedHit(found, 1, None, True),), report, True))
     assert kept.count("第二段") == 1

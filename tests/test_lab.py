@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, moves
 from rag.types import Retrieval
 from service.app import App
@@ -29,7 +30,7 @@ FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
 
 def reranked(name: str, *order: int, ms: float = 640.2, **more: Any) -> Retrieval:
     retrieval = make_retrieval(order, kept=2, rerank_ms=ms, **more)
-    return replace(retrieval, reranker=replace(retrieval.reranker, name=name))
+    return replace(retrieval, reranker=replace(retrieval.reranker, identity=RerankerIdentity.parse(name)))
 
 
 LAST_FIRST = reranked("slow", 6, 1, 2, 3, 4, 5, ms=2340.0)

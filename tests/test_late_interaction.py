@@ -193,7 +193,7 @@ def test_a_colbert_model_orders_by_max_sim_alone(late: LateInteractionReranker, 
     assert [score.order for score in scores if score is not None] == pytest.approx(expected, abs=0.02)
     assert [score.relevance for score in scores if score is not None] == pytest.approx(expected, abs=0.02)
     assert reranker.score("phone heat", hits, FOREVER).scores == scores
-    assert reranker.name == f"{COLBERT}@0"
+    assert str(reranker.identity) == f"{COLBERT}@0"
 
 
 def test_a_colbert_model_and_the_bundled_one_share_a_store_and_never_their_vectors(

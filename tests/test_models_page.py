@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from ingest.library import Library
 from rag.config import Settings
 from rag.database.lock import DataFolderLock
+from rag.identity import RerankerIdentity
 from rag.models.catalogue import CATALOGUE
 from rag.models.files import BUNDLED_NAME
 from service.app import assemble
@@ -94,16 +95,15 @@ def test_two_models_of_the_same_name_from_two_organisations_are_both_listed(
         (f"funnel:{M3} (int8)", [M3, BUNDLED_NAME]),
         ("late interaction", [BUNDLED_NAME]),
         ("cohere:rerank-v3.5", []),
-        ("", []),
     ],
 )
 def test_only_the_models_that_rerank_are_in_use_for_it(reranker: str, used: list[str]) -> None:
-    use = Use(reranker, {}, ())
+    use = Use(RerankerIdentity.parse(reranker), {}, ())
     assert [name for name in (M3, M3_INT8, BUNDLED_NAME) if use.of(name).reranks] == used
 
 
 def test_an_embedder_is_in_use_for_its_collections() -> None:
-    use = Use("none", {M3: ["a", "b"]}, ())
+    use = Use(None, {M3: ["a", "b"]}, ())
     assert use.of(M3) == ModelUse(reranks=False, collections=2)
 
 

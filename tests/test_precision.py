@@ -16,6 +16,7 @@ import pytest
 
 from rag.config import Settings
 from rag.errors import ModelError
+from rag.identity import RerankerIdentity
 from rag.models.files import ModelFiles, folder_model
 from rag.models.loading import is_quantised
 from rag.models.precision import (
@@ -122,7 +123,7 @@ def reason_after_making_ready(models: Rerankers) -> str:
     assert made_ready(models, samples).state == "ready"
     assert models.fetch is not None
     files = folder_model("reranker", Path(models.fetch.name))
-    return models.precision_of(files.name)
+    return models.precision_of(RerankerIdentity("model", files.name))
 
 
 def relevance(files: ModelFiles, texts: Sequence[str] = TEXTS) -> list[float]:
@@ -291,7 +292,7 @@ def test_without_documents_fp32_runs_until_int8_can_be_compared(settings: Settin
     models = rerankers(settings)
     assert made_ready(models).state == "ready"
     assert models.awaits_samples
-    assert models.precision_of(files.name).startswith("It runs in fp32 until")
+    assert models.precision_of(RerankerIdentity("model", files.name)).startswith("It runs in fp32 until")
     assert models.reranker()[1].name == files.name
     assert made_ready(models, samples).state == "ready"
     assert not models.awaits_samples

@@ -9,9 +9,11 @@ import pytest
 
 from rag.config import Settings
 from rag.errors import ModelError, RerankError, SettingError
+from rag.identity import RerankerIdentity
 from rag.rerank.base import Deadline, rank
+from rag.rerank.choice import RerankerChoice
 from rag.rerank.remote import RemoteReranker, service_reranker
-from rag.rerank.services import SERVICES, names_service
+from rag.rerank.services import SERVICES
 from rag.types import Hit
 from tests.parts import hit
 from tests.rerank_server import DIALECTS, Reply, RerankServer, free_address, score_change
@@ -57,7 +59,7 @@ def test_every_service_is_asked_in_its_own_words_and_its_scores_are_put_in_the_o
     assert request["query"] == "fever?"
     assert request[DIALECTS[service].documents] == TEXTS
     assert {request[top] for top in ("top_n", "top_k") if top in DIALECTS[service].takes} <= {3}
-    assert reranker.name == f"{service}:some-model"
+    assert str(reranker.identity) == f"{service}:some-model"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -405,7 +407,7 @@ def test_a_choice_without_a_model_is_shown_one():
 
 def test_the_name_of_a_service_may_be_written_in_any_case_and_its_model_may_hold_colons():
     settings = Settings(rerank_url="http://gpu:8000", rerank_api_key=KEY)
-    assert service_reranker("vLLM: BAAI/bge:v2 ", settings).name == "vllm:BAAI/bge:v2"
+    assert service_reranker("vLLM: BAAI/bge:v2 ", settings).identity == RerankerIdentity.parse("vllm:BAAI/bge:v2")
 
 
 @pytest.mark.parametrize(
@@ -444,4 +446,4 @@ def test_a_setting_that_is_missing_or_wrong_is_named(choice: str, settings: dict
     ],
 )
 def test_a_service_is_told_from_folders_and_hub_names(choice: str, named: bool):
-    assert names_service(choice) is named
+    assert (RerankerChoice.parse(choice).kind == "service") is named

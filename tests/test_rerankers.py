@@ -65,7 +65,7 @@ def test_a_name_that_no_model_can_have_is_refused_with_the_variable_and_near_nam
 
 def test_a_name_that_the_catalogue_lacks_is_stood_in_for_with_near_names(tmp_path: Path) -> None:
     _, report = rerankers(offline_settings(tmp_path)).reranker("BAAI/bge-reranker-bas")
-    assert report.name == LateInteractionReranker.name
+    assert report.name == "late interaction"
     assert report.reason.startswith("BAAI/bge-reranker-bas is not on this machine. Did you mean BAAI/bge-reranker-base")
 
 
@@ -164,21 +164,21 @@ def test_int8_that_is_wanted_and_cannot_be_says_so(tmp_path: Path) -> None:
     build_random_model(PRESETS["tiny-colbert"], folder)
     models = rerankers(offline_settings(tmp_path, rerank_model=str(folder), rerank_precision="int8"))
     assert made_ready(models).state == "ready"
-    name = models.reranker()[1].name
-    assert models.precision_of(name) == "RERANK_PRECISION=int8 does nothing here: a ColBERT model runs as it is."
+    identity = models.reranker()[1].identity
+    assert models.precision_of(identity) == "RERANK_PRECISION=int8 does nothing here: a ColBERT model runs as it is."
 
 
 def test_a_weight_for_retrieval_blends_whatever_is_chosen(tmp_path: Path) -> None:
     models = rerankers(offline_settings(tmp_path, rerank_blend=0.3))
     reranker, report = models.reranker("bundled")
     assert isinstance(reranker, BlendReranker)
-    assert report.name == LateInteractionReranker.name
+    assert report.name == "late interaction"
     assert models.reranker("none")[0] is None
 
 
 def test_the_reranker_is_fetched_and_then_used(tmp_path: Path, bge_hub: HubServer) -> None:
     models = rerankers(online(tmp_path, bge_hub.endpoint))
-    assert models.reranker()[1].name == LateInteractionReranker.name
+    assert models.reranker()[1].name == "late interaction"
     assert made_ready(models).state == "ready"
     assert models.reranker()[1].name == BGE_RERANKER
 
@@ -193,7 +193,7 @@ def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_
     assert failed.state == "failed"
     assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in failed.reason
     _, report = models.reranker()
-    assert report.name == LateInteractionReranker.name
+    assert report.name == "late interaction"
     assert report.reason.startswith(f"{BGE_RERANKER} cannot be loaded.")
     assert made_ready(models).state == "ready"
     reranker, report = models.reranker()

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from rag.database.lock import DataFolderLock
 from rag.database.votes import Choice, Pair, Votes, reading
+from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, compare, read_the_same
 from rag.llm import make_chat
 from rag.models.files import BUNDLED_FOLDER
@@ -74,7 +75,8 @@ def reversed_order(app: App, top: int = 1) -> Comparison:
     """Compare the fused order with its reverse, the first `top` of each being read."""
     fused = compare(app.pipeline, QUESTION, "notes", ["none"], candidates=10, top=top).fused
     scores = Scored(tuple(RerankScore(hit.rank, 0.9) for hit in fused.hits))
-    last_first = replace(fused, ranked=rank(fused.hits, scores, top), reranker=RerankReport("last first", "on"))
+    report = RerankReport(RerankerIdentity.parse("last first"), "on")
+    last_first = replace(fused, ranked=rank(fused.hits, scores, top), reranker=report)
     return Comparison(fused, (last_first,))
 
 
@@ -196,7 +198,8 @@ def test_what_only_one_cites_is_marked_after_the_vote(app: App) -> None:
 def test_the_same_passages_in_the_same_order_are_answered_once(app: App) -> None:
     comparison = reversed_order(app, top=1)
     fused, _ = comparison.orders
-    page = open_page(app, Comparison(fused, (replace(fused, reranker=RerankReport("twin", "on")),)))
+    twin = replace(fused, reranker=RerankReport(RerankerIdentity.parse("twin"), "on"))
+    page = open_page(app, Comparison(fused, (twin,)))
     assert "Both would read the same passage, so there is one answer." in said(page)
     answer(page)
     assert "**One answer for both**" in [element.value for element in page.markdown]

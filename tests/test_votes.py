@@ -15,6 +15,7 @@ from rag.config import Settings
 from rag.database.votes import UNVOTED, Choice, Pair, Votes, Wins, reading
 from rag.errors import InputError
 from rag.exports.votes import votes_csv, votes_json
+from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.types import Answer, Retrieval
 from tests.retrievals import make_answer, make_retrieval
 
@@ -23,11 +24,11 @@ FUSED = make_retrieval([1, 2, 3, 4], kept=2, state="off", rerank_ms=None)
 
 def ordered(name: str, *order: int, source: Retrieval = FUSED) -> Retrieval:
     made = make_retrieval(order, kept=2)
-    report = replace(made.reranker, name=name)
+    report = replace(made.reranker, identity=RerankerIdentity.parse(name))
     return replace(made, reranker=report, question=source.question, collection=source.collection)
 
 
-NONE = replace(FUSED, reranker=replace(FUSED.reranker, name="none"))
+NONE = replace(FUSED, reranker=replace(FUSED.reranker, identity=NO_RERANKER))
 QUICK, SLOW = ordered("quick", 2, 1, 3, 4), ordered("slow", 4, 1, 2, 3)
 
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from rag.database.lock import DataFolderLock
+from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, compare
 from rag.lab.heat import Heat, Word
 from rag.lab.reasons import Reason
@@ -122,21 +123,21 @@ def test_a_reason_has_a_chip_a_sentence_and_a_side() -> None:
 
 @pytest.mark.parametrize("name", ["cohere:rerank-v3.5", "llm", "funnel:llm"])
 def test_what_is_paid_for_is_not_asked_again_for_each_sentence(name: str) -> None:
-    told = why_no_removal(RerankReport(name, "on"))
+    told = why_no_removal(RerankerIdentity.parse(name))
     assert "each try would be one more request to" in told
     assert "funnel" not in told
 
 
 def test_a_model_that_is_gone_is_said_to_be() -> None:
-    assert "bge is not loaded any more" in why_no_removal(RerankReport("bge", "on"))
+    assert "bge is not loaded any more" in why_no_removal(RerankerIdentity.parse("bge"))
 
 
 def test_marks_of_the_model_are_counted() -> None:
     heat = Heat((), (), (), (), 0.5, 32, 21, 0, 0)
-    told = describe_heat(heat, RerankReport("colbert", "on"), explains=True)
+    told = describe_heat(heat, RerankerIdentity.parse("colbert"), explains=True)
     assert "Relevance 0.50 is the mean of the best similarity of each of the question's 32 tokens." in told
     assert "21 of the tokens are marks that the model adds." in told
-    assert not any("Relevance" in one for one in describe_heat(heat, RerankReport("bge", "on"), explains=False))
+    assert not any("Relevance" in one for one in describe_heat(heat, RerankerIdentity.parse("bge"), explains=False))
 
 
 def draw_why(app: object, comparison: object, order: int, opened: str) -> None:
@@ -214,7 +215,7 @@ def test_what_takes_long_is_done_when_it_is_asked_for(
 
 
 def test_for_a_service_the_match_is_shown_and_no_request_is_made(app: App, comparison: Comparison) -> None:
-    report = RerankReport("cohere:rerank-v3.5", "on")
+    report = RerankReport(RerankerIdentity.parse("cohere:rerank-v3.5"), "on")
     paid = Comparison(comparison.fused, (replace(comparison.reranked[1], reranker=report),))
     page = draw(app, paid, 0, "heat.md")
     data = shown(page)

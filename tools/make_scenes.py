@@ -19,9 +19,9 @@ from typing import Any
 from ingest.library import Library
 from rag.answer.writer import answer_extractively
 from rag.config import Settings
-from rag.lab.comparison import RERANK, compare
+from rag.lab.comparison import compare
 from rag.retrieval.pipeline import Pipeline, open_pipeline
-from rag.types import Answer, Retrieval, StageTiming
+from rag.types import Answer, Retrieval, Stage, StageTiming
 from tools.measure_demo import Question, best_rank, fingerprint, ingest, judge, read_questions
 from ui.lab.scenes import SCENES, Scene, scene_record
 
@@ -176,7 +176,7 @@ def timed(runs: Sequence[Retrieval]) -> Retrieval:
     stages = {stage: min(one[stage] for one in times) for stage in times[0]}
     # The fused order has a stage of reranking, too, in which nothing is reranked.
     if runs[0].reranker.state == "off":
-        stages.pop(RERANK, None)
+        stages.pop(Stage.RERANK, None)
     return replace(runs[-1], timings=tuple(StageTiming(stage, ms) for stage, ms in stages.items()))
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from rag.identity import LANGUAGE_MODEL
 from rag.models.inventory import list_models
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
+from rag.rerank.choice import AUTO, BUNDLED, short
 from service.app import App
 from ui.language import gettext
 
@@ -20,22 +19,16 @@ def choice_names(app: App, typed: Sequence[str] = ()) -> dict[str, str]:
 
     A folder has its last part as its name, for a whole path would fill the page; not where two would be named alike.
     """
-    choices = {"bundled": gettext("Late interaction"), "auto": gettext("Automatic")}
+    choices = {BUNDLED: gettext("Late interaction"), AUTO: gettext("Automatic")}
     configured = app.settings.rerank_model
     if configured not in (*choices, "none"):
-        choices[configured] = gettext("{name} (as set)", name=_short(configured))
+        choices[configured] = gettext("{name} (as set)", name=short(configured))
     for entry in list_models(app.settings):
         if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder"):
             choices.setdefault(entry.name, entry.name)
     if app.pipeline.chat is not None:
         choices.setdefault(LANGUAGE_MODEL, gettext("Language model"))
     for choice in typed:
-        choices.setdefault(choice, _short(choice))
+        choices.setdefault(choice, short(choice))
     names = list(choices.values())
     return {choice: name if names.count(name) == 1 else choice for choice, name in choices.items()}
-
-
-def _short(choice: str) -> str:
-    funnel = FUNNEL if choice.startswith(FUNNEL) else ""
-    path = Path(choice.removeprefix(funnel))
-    return f"{funnel}{path.name}" if path.is_absolute() else choice

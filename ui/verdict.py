@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.types import Answer, Hit, RerankReport, Retrieval
+from rag.types import Answer, Hit, Retrieval, Stage
 from ui.engine_texts import clause
-from ui.language import gettext, mark, ngettext
-
-LATE_INTERACTION = mark("late interaction")
-HASH = re.compile(r"@[0-9a-f]{12}")
+from ui.language import gettext, ngettext
 
 
 def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
@@ -36,20 +31,6 @@ def read_without_reranking(retrieval: Retrieval) -> frozenset[str]:
 def cited(answer: Answer | None) -> frozenset[str]:
     """Return the ids of the chunks that the answer cites, none while there is no answer yet."""
     return frozenset(citation.chunk_id for citation in answer.citations) if answer else frozenset()
-
-
-def reranker_name(report: RerankReport) -> str:
-    """Name the reranker that has the last word; a folder's model without the hash of its weights."""
-    name = HASH.sub("", report.name.removeprefix(FUNNEL))
-    return gettext(LATE_INTERACTION) if name == LATE_INTERACTION else name
-
-
-def ran(report: RerankReport) -> str:
-    """Name what ran, in its order: "late interaction, then BAAI/bge-reranker-base"."""
-    name = reranker_name(report)
-    return (
-        gettext("{first}, then {second}", first=gettext(report.first_pass), second=name) if report.first_pass else name
-    )
 
 
 def describe_kept(retrieval: Retrieval, answer: Answer | None, count: int) -> str:
@@ -121,7 +102,7 @@ def _citations(retrieval: Retrieval, answer: Answer | None) -> str:
 
 
 def _cost(retrieval: Retrieval) -> str:
-    return next((format_duration(timing.ms) for timing in retrieval.timings if timing.stage == "rerank"), "")
+    return next((format_duration(timing.ms) for timing in retrieval.timings if timing.stage == Stage.RERANK), "")
 
 
 def _enumerate(numbers: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from rag.errors import CancelledError, ResiftError
 from rag.llm import ChatModel
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
-from rag.types import Answer, Citation, Retrieval, Turn
+from rag.types import Answer, Citation, Retrieval, Stage, Turn
 
 Relevance = Callable[[str, Sequence[str]], Sequence[float]]
 """Scores texts against a question, in 0..1, in their order."""
@@ -122,7 +122,7 @@ def _answerable(retrieval: Retrieval) -> bool:
 
 
 def _timed(writing: Writing, stopwatch: Stopwatch) -> Writing:
-    with stopwatch.stage("generate"):
+    with stopwatch.stage(Stage.GENERATE):
         written = yield from writing
     return replace(written, timings=stopwatch.timings)
 
@@ -133,7 +133,7 @@ def _write_with_llm(
     text, complete, warnings = "", True, list[str]()
     try:
         with closing(chat.stream(build_messages(retrieval.question, retrieval.kept, history))) as pieces:
-            with stopwatch.stage("first_token"):
+            with stopwatch.stage(Stage.FIRST_TOKEN):
                 first = next(pieces, "")
             for piece in chain((first,), pieces):
                 text += piece

@@ -10,7 +10,7 @@ from typing import Any
 from rag.batch.questions import Questions
 from rag.serialization import from_record
 from rag.tasks.store import Task, TaskState, TaskStore
-from rag.types import Answer, RerankState, Retrieval
+from rag.types import Answer, RerankState, Retrieval, Stage
 
 KIND = "batch"
 ANSWERS, SOURCES, ABOUT = "answer-", "sources-", "about"
@@ -120,7 +120,7 @@ def answer_of(number: int, question: str, retrieval: Retrieval, answer: Answer, 
         reranker=report.name if report.state == "on" else "",
         state=report.state,
         ms=ms,
-        rerank_ms=took.get("rerank") if report.state == "on" else None,
+        rerank_ms=took.get(Stage.RERANK) if report.state == "on" else None,
         answer_ms=took.get("generate"),
         notes=tuple(filter(None, (report.reason, *retrieval.warnings, *answer.warnings))),
     )

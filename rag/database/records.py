@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rag.identity import RerankerIdentity
 from rag.serialization import damaged, from_json, from_record, to_json, to_record
-from rag.types import Answer, Hit, RankedHit, Retrieval
+from rag.types import Answer, Hit, RankedHit, RerankReport, Retrieval
 
 
 def retrieval_to_record(retrieval: Retrieval) -> dict[str, Any]:
@@ -15,6 +16,8 @@ def retrieval_to_record(retrieval: Retrieval) -> dict[str, Any]:
     record: dict[str, Any] = to_record(retrieval)
     for ranked in record["ranked"]:
         ranked["hit"] = ranked["hit"]["rank"]
+    del record["reranker"]["identity"]
+    record["reranker"]["name"] = retrieval.reranker.name
     return record
 
 
@@ -24,9 +27,10 @@ def retrieval_from_record(record: Mapping[str, Any]) -> Retrieval:
         hits = from_record(tuple[Hit, ...], record["hits"])
         by_rank = {hit.rank: hit for hit in hits}
         ranked = [{**one, "hit": by_rank[one["hit"]]} for one in record["ranked"]]
-    except (KeyError, TypeError) as error:
+        report = {**record["reranker"], "identity": RerankerIdentity.parse(record["reranker"]["name"])}
+    except (AttributeError, KeyError, TypeError) as error:
         raise damaged(Retrieval.__name__, repr(error)) from error
-    return from_record(Retrieval, {**record, "hits": hits, "ranked": ranked})
+    return from_record(Retrieval, {**record, "hits": hits, "ranked": ranked, "reranker": report})
 
 
 def retrieval_to_json(retrieval: Retrieval) -> str:
@@ -44,7 +48,7 @@ def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
     return {
         "question": retrieval.question,
         "collection": retrieval.collection,
-        "reranker": asdict(retrieval.reranker),
+        "reranker": _report(retrieval.reranker),
         "supported": retrieval.supported,
         "recalled": [_recalled(hit) for hit in retrieval.hits],
         "reranked": [ranked_record(ranked) for ranked in retrieval.ranked],
@@ -58,6 +62,10 @@ def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
         "timings_ms": {timing.stage: round(timing.ms, 2) for timing in (*retrieval.timings, *answer.timings)},
         "warnings": [*retrieval.warnings, *answer.warnings],
     }
+
+
+def _report(report: RerankReport) -> dict[str, str]:
+    return {"name": report.name, "state": report.state, "reason": report.reason, "first_pass": report.first_pass}
 
 
 def _recalled(hit: Hit) -> dict[str, Any]:

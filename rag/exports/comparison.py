@@ -18,10 +18,11 @@ from rag.exports.provenance import (
     reranker_models,
     settings_record,
 )
+from rag.identity import NO_RERANKER
 from rag.lab.comparison import Comparison, agreement, moves, rerank_ms
 from rag.rerank.base import rank
-from rag.retrieval.pipeline import RERANK, Pipeline
-from rag.types import Answer, Hit, RerankReport, Retrieval, StageTiming
+from rag.retrieval.pipeline import Pipeline
+from rag.types import Answer, Hit, RerankReport, Retrieval, Stage, StageTiming
 
 FORMAT, VERSION = "resift-comparison", 1
 
@@ -67,7 +68,7 @@ def comparison_record(
             {"chunk_id": move.hit.chunk.id, "before": move.before, "after": move.after, "change": move.change}
             for move in moved
         ],
-        "orders": [_order(order, reranker_models(pipeline, order.reranker), privacy) for order in comparison.orders],
+        "orders": [_order(pipeline, order, privacy) for order in comparison.orders],
         "failed": [
             {"name": model_name(one.reranker.name), "reason": privacy(one.reranker.reason)} for one in comparison.failed
         ],
@@ -75,7 +76,7 @@ def comparison_record(
         "agreement": _agreement(comparison.orders),
         "answers": [_answer(name, answer, privacy) for name, answer in (answers or {}).items()],
         "vote": vote and {"choice": vote.choice, "preferred": vote.preferred or None},
-        "timings_ms": _timings([timing for timing in fused.timings if timing.stage != RERANK]),
+        "timings_ms": _timings([timing for timing in fused.timings if timing.stage != Stage.RERANK]),
         "notes": [privacy(note) for note in (*fused.warnings, *comparison.notes, *notes)],
         "settings": settings_record(pipeline.settings),
         "environment": environment_record(pipeline),
@@ -94,8 +95,8 @@ def as_comparison(retrieval: Retrieval) -> tuple[Comparison, Retrieval]:
     fused = replace(
         retrieval,
         ranked=rank(retrieval.hits, None, len(retrieval.kept)),
-        reranker=RerankReport("none", "off"),
-        timings=tuple(timing for timing in retrieval.timings if timing.stage != RERANK),
+        reranker=RerankReport(NO_RERANKER, "off"),
+        timings=tuple(timing for timing in retrieval.timings if timing.stage != Stage.RERANK),
     )
     match retrieval.reranker.state:
         case "on":
@@ -110,11 +111,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _order(order: Retrieval, models: list[Record], privacy: Privacy) -> Record:
+def _order(pipeline: Pipeline, order: Retrieval, privacy: Privacy) -> Record:
     return {
         "name": order.reranker.name,
         "first_pass": order.reranker.first_pass or None,
-        "models": models,
+        "models": reranker_models(pipeline, order.reranker.identity),
         "note": privacy(order.reranker.reason) if order.reranker.state == "on" else "",
         "supported": order.supported,
         "rerank_ms": _rounded(rerank_ms(order)),

@@ -15,7 +15,7 @@ Ranks = dict[str, int | None]
 
 def comparison_report(record: Record, translate: Translate = str, language: str = "en") -> bytes:
     """Return the report of a comparison_record or question_record as UTF-8."""
-    names = {order["name"]: reranker_label(order["name"], order["first_pass"], translate) for order in record["orders"]}
+    names = {order["name"]: reranker_label(order["name"], language) for order in record["orders"]}
     lists = _rank_lists(record, names)
     paths = {move["chunk_id"]: _path(move, translate) for move in record["moves"]}
     return render(

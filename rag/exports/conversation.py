@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from html import escape
 
 from rag.answer.citations import MARK
-from rag.exports.privacy import model_name
 from rag.types import Answer, Conversation, Retrieval, Turn
 
 Rewrite = Callable[[str], str]
@@ -163,7 +162,7 @@ def _change(retrieval: Retrieval) -> str:
         return "Reranking was off: the passages were read in fused order."
     if report.state == "fallback":
         return f"Reranking did not run, and the fused order stood: {report.reason}"
-    name = " then ".join(filter(None, (report.first_pass, model_name(report.name.removeprefix("funnel:")))))
+    name = report.identity.label
     before = [hit.chunk.id for hit in retrieval.hits[: len(kept)]]
     after = [ranked.hit.chunk.id for ranked in kept]
     count = len(kept)

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.rerank.funnel import PREFIX as FUNNEL
+from rag.identity import RerankerIdentity
+from rag.language.catalogue import words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,11 +26,9 @@ def render(template: str, translate: Translate, language: str, **values: Any) ->
     return page.render(_=translate, language=language, style=style, **values).encode()
 
 
-def reranker_label(name: str, first_pass: str | None, translate: Translate) -> str:
-    """Name an order by what made it, in the order in which they read."""
-    name = name.removeprefix(FUNNEL)
-    last = translate({"none": "fused"}.get(name, name))
-    return translate("{first}, then {second}").format(first=translate(first_pass), second=last) if first_pass else last
+def reranker_label(name: str, language: str) -> str:
+    """Name for people what a record has as the name of a reranker."""
+    return words(RerankerIdentity.parse(name).exact_label, language)
 
 
 def duration(ms: float) -> str:

@@ -15,16 +15,12 @@ from rag.embed.providers import find_provider
 from rag.errors import ResiftError
 from rag.evaluation.runs.corpus import corpus_digest
 from rag.exports.privacy import Privacy, model_name
+from rag.identity import RerankerIdentity
 from rag.models.files import ModelFiles, bundled_model, find_model
 from rag.models.inventory import BUNDLED
 from rag.models.loading import is_quantised
 from rag.models.precision import int8_files
 from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
-from rag.rerank.services import names_service
-from rag.rerank.shelf import INT8
 from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport
 from rag.versions import installed
@@ -105,37 +101,36 @@ def collection_record(pipeline: Pipeline, name: str, document_ids: Collection[st
     }
 
 
-def reranker_models(pipeline: Pipeline, report: RerankReport) -> list[Record]:
+def reranker_models(pipeline: Pipeline, reranker: RerankerIdentity) -> list[Record]:
     """Return the models behind a reranker, in the order in which they read.
 
     Weights are read to be hashed, a gigabyte in seconds, once in a process.
     """
-    if report.state == "off":
-        return []
-    names = [report.first_pass] if report.first_pass else []
-    return [_reranker(pipeline, name) for name in (*names, report.name.removeprefix(FUNNEL))]
+    return [_reranker(pipeline, one) for one in reranker.passes]
 
 
-def _reranker(pipeline: Pipeline, name: str) -> Record:
+def _reranker(pipeline: Pipeline, identity: RerankerIdentity) -> Record:
     settings = pipeline.settings
-    if name == LANGUAGE_MODEL:
-        return _model(Privacy(settings)(settings.llm_model), "language model")
-    if names_service(name):
-        return _model(Privacy(settings)(name), "service")
-    files = bundled_model() if name == LateInteractionReranker.name else _reranker_files(pipeline, name)
-    return _of_files(name, files)
+    match identity.kind:
+        case "language model":
+            return _model(Privacy(settings)(settings.llm_model), "language model")
+        case "service":
+            return _model(Privacy(settings)(str(identity)), "service")
+        case "late interaction":
+            return _of_files(str(identity), bundled_model())
+    return _of_files(str(identity), _reranker_files(pipeline, identity))
 
 
-def _reranker_files(pipeline: Pipeline, name: str) -> ModelFiles | None:
+def _reranker_files(pipeline: Pipeline, identity: RerankerIdentity) -> ModelFiles | None:
     """Return the files of a model that ran, None where they cannot be told any more."""
-    held = pipeline.rerankers.judge(RerankReport(name, "on"))
-    if isinstance(held, CrossEncoderReranker) and held.name == name:
+    held = pipeline.rerankers.judge(RerankReport(identity, "on"))
+    if isinstance(held, CrossEncoderReranker) and held.identity == identity:
         return held.files
     try:
-        files = find_model("reranker", name.removesuffix(INT8), pipeline.settings)
+        files = find_model("reranker", identity.model, pipeline.settings)
     except ResiftError:
         return None
-    return int8_files(files, pipeline.settings) if files and name.endswith(INT8) else files
+    return int8_files(files, pipeline.settings) if files and identity.int8 else files
 
 
 def embedder_model(pipeline: Pipeline, name: str) -> Record:

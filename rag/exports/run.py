@@ -15,9 +15,9 @@ from rag.exports.provenance import (
     reranker_models,
     settings_record,
 )
+from rag.identity import RerankerIdentity
 from rag.retrieval.pipeline import Pipeline
 from rag.text.tables import write_csv
-from rag.types import RerankReport
 
 FORMAT, VERSION = "resift-run", 1
 
@@ -40,7 +40,7 @@ def run_record(pipeline: Pipeline, result: Mapping[str, Any], verdict: str = "")
             "warnings": [privacy(warning) for warning in result["warnings"]],
         },
         "embedders": [embedder_model(pipeline, name) for name in embedders],
-        "rerankers": {name: reranker_models(pipeline, RerankReport(name, "on")) for name in rerankers},
+        "rerankers": {name: reranker_models(pipeline, RerankerIdentity.parse(name)) for name in rerankers},
         "settings": settings_record(pipeline.settings),
         "environment": environment_record(pipeline),
     }

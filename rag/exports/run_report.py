@@ -15,7 +15,10 @@ def run_report(record: Record, translate: Translate = str, language: str = "en")
     """Return the report of a run_record as UTF-8."""
     result = record["result"]
     configurations = result["configurations"]
-    names = [" · ".join(_parts(one, configurations, translate)) for one in configurations]
+    names = [
+        " · ".join([reranker_label(one["reranker"], language), *_differences(one, configurations, translate)])
+        for one in configurations
+    ]
     points = [
         Point(
             name, one["latency_ms"]["p50"], one["metrics"][MAIN], one["intervals"][MAIN], number == result["baseline"]
@@ -40,13 +43,12 @@ def run_report(record: Record, translate: Translate = str, language: str = "en")
     )
 
 
-def _parts(one: Record, configurations: Sequence[Record], translate: Translate) -> Iterator[str]:
-    """Name a configuration by its reranker, and by what else it does not share with all others."""
+def _differences(one: Record, configurations: Sequence[Record], translate: Translate) -> Iterator[str]:
+    """Yield what a configuration has, besides its reranker, that not all others have."""
 
     def differs(value: Any, among: Sequence[Any]) -> bool:
         return any(other != value for other in among)
 
-    yield reranker_label(one["reranker"], None, translate)
     reranking = [other for other in configurations if other["reranker"] != "none"]
     candidates = one["configuration"]["candidates"]
     if one in reranking and differs(candidates, [other["configuration"]["candidates"] for other in reranking]):

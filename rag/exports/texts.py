@@ -116,6 +116,5 @@ TEXTS = (
     "reranking",
     "search by meaning",
     "tokens: {number}",
-    "{first}, then {second}",
     "{name}, on {number} questions: {note}",
 )

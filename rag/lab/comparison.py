@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.errors import InputError, ResiftError
+from rag.identity import RerankerIdentity
 from rag.models.download import Progress
 from rag.models.kendall import kendall_tau
-from rag.retrieval.pipeline import RERANK, Pipeline
-from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions
+from rag.retrieval.pipeline import Pipeline
+from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage
 
 FIRST = 5
 """How many places at the head of two orders are looked at for their overlap."""
@@ -113,7 +114,9 @@ def compare(
         try:
             reranker, report = pipeline.rerankers.reranker(choice, len(fused.hits))
         except ResiftError as error:
-            reranked[choice] = replace(fused, reranker=RerankReport(choice, "fallback", str(error)))
+            reranked[choice] = replace(
+                fused, reranker=RerankReport(RerankerIdentity.parse(choice), "fallback", str(error))
+            )
             continue
         if reranker is None:
             notes.append("The fused order is always shown, so no reranking needs no choice of its own.")
@@ -150,7 +153,7 @@ def rerank_ms(retrieval: Retrieval) -> float | None:
     """Return how long reranking took in milliseconds, None where it is off or did not run."""
     if retrieval.reranker.state != "on":
         return None
-    return next((timing.ms for timing in retrieval.timings if timing.stage == RERANK), None)
+    return next((timing.ms for timing in retrieval.timings if timing.stage == Stage.RERANK), None)
 
 
 def _earlier(known: Comparison | None, fused: Retrieval) -> dict[str, Retrieval]:

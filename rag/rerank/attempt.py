@@ -36,7 +36,7 @@ def attempt(reranker: Reranker, question: str, hits: Sequence[Hit], deadline: De
     except MemoryError:
         failure = OUT_OF_MEMORY
     except Exception:
-        log.exception("The reranker %s failed", reranker.name)
+        log.exception("The reranker %s failed", reranker.identity)
         failure = message("an unexpected error, whose trace is in the log")
     return Attempt(rank(hits, None, top), None, failure)
 

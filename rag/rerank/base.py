@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.errors import RerankError
+from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, message
 from rag.types import Hit, RankedHit, RerankScore
 
@@ -18,20 +19,18 @@ class Scored:
     """What a reranker says of a question's hits, aligned with them.
 
     `scores` has None for a hit that was not scored: it comes after all that were. `first_pass` has the places, from 1,
-    that the first pass of a funnel gave to the hits; it is empty where there was none, else `first_pass_name` is what
-    gave them. `note` says what was left out, if anything was.
+    that the first pass of a funnel gave to the hits; it is empty where there was none. `note` says what was left out.
     """
 
     scores: tuple[RerankScore | None, ...]
     first_pass: tuple[int, ...] = ()
-    first_pass_name: str = ""
     note: Message = NOTHING
 
 
 class Reranker(Protocol):
     """Scores passages against a question; sorting is not its business. Every method may be called from any thread."""
 
-    name: str
+    identity: RerankerIdentity
     weak_below: float
     """Relevance under which the best passage is weak evidence, which the page says."""
     keeps_scores: bool

@@ -22,7 +22,7 @@ class BlendReranker:
     def __init__(self, reranker: Reranker, weight: float) -> None:
         self._reranker = reranker
         self._weight = weight
-        self.name = reranker.name
+        self.identity = reranker.identity
         self.weak_below = reranker.weak_below
         self.keeps_scores = reranker.keeps_scores
 

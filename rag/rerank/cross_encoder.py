@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag.errors import ModelError, RerankError
+from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.batching import TOKENS_PER_BATCH, run_in_micro_batches
 from rag.models.files import ModelFiles
@@ -46,9 +47,9 @@ class CrossEncoderReranker:
     weak_below = 0.3
     keeps_scores = True
 
-    def __init__(self, files: ModelFiles, threads: int = 0, provider: str = "cpu", name: str = "") -> None:
+    def __init__(self, files: ModelFiles, threads: int = 0, provider: str = "cpu", *, int8: bool = False) -> None:
         self.files = files
-        self.name = name or files.name
+        self.identity = RerankerIdentity("model", files.name, int8=int8)
         self._model = Transformer(files, provider)
         self._on_processor = provider == "cpu"
         self._workers = (threads or os.cpu_count() or 1) if self._on_processor else 1

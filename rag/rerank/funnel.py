@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rag.language.message import joined
 from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.types import Hit, RankedHit
-
-PREFIX = "funnel:"
 
 
 class FunnelReranker:
@@ -22,7 +21,7 @@ class FunnelReranker:
         self._first = first
         self._second = second
         self._shortlist = shortlist
-        self.name = PREFIX + second.name
+        self.identity = replace(second.identity, first_pass=first.identity)
         self.weak_below = second.weak_below
         self.keeps_scores = second.keeps_scores
 
@@ -37,7 +36,6 @@ class FunnelReranker:
         return Scored(
             scores=tuple(scores.get(hit.chunk.id) for hit in hits),
             first_pass=tuple(places[hit.chunk.id] for hit in hits),
-            first_pass_name=self._first.name,
             note=joined(first.note, scored.note),
         )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rag.embed.local import LocalEmbedder
 from rag.embed.sparse import Bm25Encoder
+from rag.identity import LATE_INTERACTION, RerankerIdentity
 from rag.language.message import NOTHING, Message, message
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.blend import standardise
@@ -50,7 +51,7 @@ class LateInteractionReranker:
     A sentence embedder's token vectors alone order worse than the three together. Any thread may call every method.
     """
 
-    name = "late interaction"
+    identity = LATE_INTERACTION
     weak_below = 0.58
     keeps_scores = False
 
@@ -136,7 +137,7 @@ class ColbertReranker:
     keeps_scores = False
 
     def __init__(self, encoder: TokenEncoder, store: TokenStore, bundled: LateInteractionReranker) -> None:
-        self.name = encoder.name
+        self.identity = RerankerIdentity("model", encoder.name)
         self.tokens = PassageTokens(encoder, store)
         self._bundled = bundled
         self._matcher = _Matcher(self.tokens)

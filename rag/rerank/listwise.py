@@ -14,14 +14,13 @@ from contextlib import closing
 
 from rag.answer.prompt import json_line
 from rag.errors import RerankError, SettingError, UnavailableError
+from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
 from rag.llm import ChatMessage, ChatModel, polled
 from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace
 from rag.types import Hit, RankedHit, RerankScore
-
-CHOICE = "llm"
 
 WINDOW = 24
 """Passages in one request: RankGPT's 20, and a few more so that the usual number of candidates is one request."""
@@ -61,7 +60,7 @@ Grades = tuple[tuple[int, float], ...]
 class ListwiseReranker:
     """Orders passages as a language model lists them, with the grades that it gives as relevance."""
 
-    name = CHOICE
+    identity = RerankerIdentity("language model")
     weak_below = 0.6
     keeps_scores = False
 

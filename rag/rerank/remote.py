@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rag.config import Settings
 from rag.errors import RerankError, SettingError
+from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined
 from rag.llm import encodable
 from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
@@ -42,7 +43,7 @@ class RemoteReranker:
     keeps_scores = True
 
     def __init__(self, service: RerankService, model: str, address: str = "", api_key: str = "") -> None:
-        self.name = f"{service.name}:{model}"
+        self.identity = RerankerIdentity("service", model, service.name)
         self._service = service
         self._client = ServiceClient(service, model, address, api_key)
         self._cache = ScoreCache()

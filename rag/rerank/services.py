@@ -166,12 +166,3 @@ def find_service(choice: str) -> tuple[RerankService, str]:
             example=service.example,
         )
     return service, model
-
-
-def names_service(choice: str) -> bool:
-    """Tell a service with its model from a folder, a hub name and a reranker's plain name, by the colon after a word.
-
-    One letter before the colon is a drive of Windows.
-    """
-    name, colon, _ = choice.partition(":")
-    return bool(colon) and len(name.strip()) > 1 and name.strip().isalnum()

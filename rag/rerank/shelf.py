@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from rag.config import Settings
-from rag.errors import CancelledError, DamagedModelError, ResiftError, SettingError
+from rag.errors import CancelledError, DamagedModelError, ResiftError
+from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.llm import ChatModel
 from rag.models import catalogue
 from rag.models.download import download_model
-from rag.models.files import DEFAULTS, ModelFiles, bundled_model, find_model, hub_model, looks_like_folder
+from rag.models.files import ModelFiles, bundled_model, find_model, hub_model
 from rag.models.loading import is_quantised
 from rag.models.precision import (
     AGREES_FROM,
@@ -31,25 +32,18 @@ from rag.models.precision import (
 )
 from rag.rerank.base import Judge, Reranker
 from rag.rerank.blend import BlendReranker
+from rag.rerank.choice import RerankerChoice
 from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerank.funnel import PREFIX as FUNNEL
 from rag.rerank.funnel import FunnelReranker
 from rag.rerank.late_interaction import ColbertReranker, LateInteractionReranker
-from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
 from rag.rerank.listwise import ListwiseReranker, listwise_reranker
 from rag.rerank.remote import RemoteReranker, service_reranker
-from rag.rerank.services import names_service
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.passages import PassageTokens
 from rag.tokens.store import TokenStore
 from rag.types import Hit, RerankReport
 
 FetchState = Literal["ready", "waiting", "downloading", "loading", "quantising", "comparing", "cancelled", "failed"]
-INT8 = " (int8)"
-"""Ends the name of a cross-encoder that runs in int8, made here."""
-
-LATE_INTERACTION_CHOICES = ("bundled", "late-interaction", LateInteractionReranker.name)
-
 Samples = Callable[[], Sequence[tuple[str, Sequence[Hit]]]]
 """Returns questions with their candidates from the user's own documents, to compare precisions on."""
 
@@ -88,7 +82,7 @@ class Rerankers:
         self._lock = threading.Lock()
         self._cross_encoders: dict[str, CrossEncoderReranker] = {}
         self._colberts: dict[Path, ColbertReranker] = {}
-        self._others: dict[str, RemoteReranker | ListwiseReranker] = {}
+        self._others: dict[RerankerChoice, RemoteReranker | ListwiseReranker] = {}
         self._precisions: dict[str, str] = {}
         self._unloadable: set[str] = set()
         self._awaits_samples = False
@@ -104,12 +98,12 @@ class Rerankers:
         Raises ModelError for a name that no model has and for an incomplete folder, SettingError for a service
         whose address or key is missing.
         """
-        choice = _normal(choice or self._settings.rerank_model)
-        if choice == "none":
-            return None, RerankReport("none", "off", "Reranking is off.")
-        if choice == "auto" and candidates > self._settings.rerank_shortlist:
-            choice = f"{FUNNEL}auto"
-        reranker, report = self._chosen(choice)
+        wanted = RerankerChoice.parse(choice or self._settings.rerank_model)
+        if wanted.kind == "none":
+            return None, RerankReport(NO_RERANKER, "off", "Reranking is off.")
+        if wanted.kind == "auto" and candidates > self._settings.rerank_shortlist:
+            wanted = replace(wanted, funnel=True)
+        reranker, report = self._chosen(wanted)
         if self._settings.rerank_blend:
             reranker = BlendReranker(reranker, self._settings.rerank_blend)
         return reranker, report
@@ -118,44 +112,46 @@ class Rerankers:
         """Return what scores single sentences for a retrieval that was reranked so: something on this machine."""
         if report.state != "on":
             return self.late_interaction
-        return self._cross_encoders.get(report.name.removeprefix(FUNNEL).removesuffix(INT8), self.late_interaction)
+        return self._loaded(report.identity) or self.late_interaction
+
+    def _loaded(self, identity: RerankerIdentity) -> CrossEncoderReranker | None:
+        return self._cross_encoders.get(identity.model) if identity.kind == "model" else None
 
     def on_this_machine(
         self, report: RerankReport
     ) -> LateInteractionReranker | ColbertReranker | CrossEncoderReranker | None:
         """Return what had the last word in a retrieval; None for a service, a language model or what is not loaded."""
-        name = report.name.removeprefix(FUNNEL).removesuffix(INT8)
+        identity = report.identity.last
         if report.state != "on":
             return None
-        if name == self.late_interaction.name:
+        if identity == self.late_interaction.identity:
             return self.late_interaction
         with self._lock:
-            colberts = {held.name: held for held in self._colberts.values()}
-            return colberts.get(name) or self._cross_encoders.get(name)
+            colberts = {held.identity: held for held in self._colberts.values()}
+            return colberts.get(identity) or self._loaded(identity)
 
     def files_of(self, report: RerankReport) -> list[ModelFiles]:
         """Return the models on this machine that made an order, a funnel's first pass first; none for a service."""
-        if report.state != "on":
-            return []
-        names = filter(None, (report.first_pass, report.name.removeprefix(FUNNEL)))
-        return [files for name in names if (files := self._files(name)) is not None]
+        passes = report.identity.passes if report.state == "on" else ()
+        return [files for one in passes if (files := self._files(one)) is not None]
 
-    def _files(self, name: str) -> ModelFiles | None:
-        if name == self.late_interaction.name:
+    def _files(self, identity: RerankerIdentity) -> ModelFiles | None:
+        if identity.kind == "late interaction":
             return bundled_model()
-        held = self._cross_encoders.get(name.removesuffix(INT8))
+        if identity.kind != "model":
+            return None
+        held = self._loaded(identity)
         if held is not None:
             return held.files
-        remote = name == LANGUAGE_MODEL or names_service(name) or "@" in name
-        return None if remote else find_model("reranker", name, self._settings)
+        return None if "@" in identity.model else find_model("reranker", identity.model, self._settings)
 
     def colbert_tokens(self) -> PassageTokens | None:
         """Return what makes the token vectors of the wanted ColBERT model; None when another kind is wanted or here."""
-        choice = _normal(self._settings.rerank_model).removeprefix(FUNNEL)
-        if choice == "none":
-            return None
         try:
-            reranker, _ = self._chosen(choice)
+            wanted = RerankerChoice.parse(self._settings.rerank_model)
+            if wanted.kind == "none":
+                return None
+            reranker, _ = self._chosen(replace(wanted, funnel=False))
         except ResiftError:
             return None
         return reranker.tokens if isinstance(reranker, ColbertReranker) else None
@@ -173,23 +169,24 @@ class Rerankers:
         if self._settings.rerank_precision != "int8":
             return
         _, report = self.reranker(choice)
-        name = _full_name(report.name.removeprefix(FUNNEL))
-        if report.name.endswith(INT8) or name not in self._cross_encoders:
+        held = self._loaded(report.identity)
+        if report.identity.int8 or held is None:
             return
-        files = self._cross_encoders[name].files
+        files = held.files
         if not self._why_not_int8(files):
             make_int8(files, self._settings)
 
-    def _precision_note(self, name: str) -> str:
+    def _precision_note(self, identity: RerankerIdentity) -> str:
         """Say that fp32 runs although int8 is wanted, "" where what runs is what is wanted."""
-        if self._settings.rerank_precision != "int8" or name.endswith(INT8) or name not in self._cross_encoders:
+        held = self._loaded(identity)
+        if self._settings.rerank_precision != "int8" or identity.int8 or held is None:
             return ""
-        why_not = self._why_not_int8(self._cross_encoders[name].files)
+        why_not = self._why_not_int8(held.files)
         return f"It runs in fp32: {why_not or 'no int8 copy has been made yet, which the running app does'}."
 
-    def precision_of(self, name: str) -> str:
+    def precision_of(self, identity: RerankerIdentity) -> str:
         """Return a sentence on whether int8 is used for a cross-encoder and why, "" where nothing is known."""
-        return self._precisions.get(name, "")
+        return self._precisions.get(identity.model, "") if identity.kind == "model" else ""
 
     def make_ready(self, samples: Samples = tuple) -> None:
         """Make the wanted reranker ready in the background, unless that is under way or nothing has to be done.
@@ -222,53 +219,48 @@ class Rerankers:
         """How far the background work is; None when none was started."""
         return self._fetch
 
-    def _chosen(self, choice: str) -> tuple[Reranker, RerankReport]:
-        if choice.startswith(FUNNEL):
-            second, report = self._chosen(choice.removeprefix(FUNNEL))
+    def _chosen(self, choice: RerankerChoice) -> tuple[Reranker, RerankReport]:
+        if choice.funnel:
+            second, report = self._chosen(replace(choice, funnel=False))
             if second is self.late_interaction:
                 return second, report
             funnel = FunnelReranker(self.late_interaction, second, self._settings.rerank_shortlist)
-            return funnel, replace(report, name=funnel.name)
-        if choice in LATE_INTERACTION_CHOICES:
-            return self.late_interaction, RerankReport(self.late_interaction.name, "on")
-        if choice == LANGUAGE_MODEL:
+            return funnel, replace(report, identity=funnel.identity)
+        if choice.kind == "late interaction":
+            return self.late_interaction, RerankReport(self.late_interaction.identity, "on")
+        if choice.kind == "language model":
             reranker = self._held(choice, lambda: listwise_reranker(self._chat))
-            return reranker, RerankReport(reranker.name, "on")
-        if names_service(choice):
-            reranker = self._held(choice, lambda: service_reranker(choice, self._settings))
-            return reranker, RerankReport(reranker.name, "on")
+            return reranker, RerankReport(reranker.identity, "on")
+        if choice.kind == "service":
+            reranker = self._held(choice, lambda: service_reranker(choice.name, self._settings))
+            return reranker, RerankReport(reranker.identity, "on")
         return self._model(choice)
 
     def _held(
-        self, name: str, make: Callable[[], RemoteReranker | ListwiseReranker]
+        self, choice: RerankerChoice, make: Callable[[], RemoteReranker | ListwiseReranker]
     ) -> RemoteReranker | ListwiseReranker:
         with self._lock:
-            if name not in self._others:
-                self._others[name] = make()
-            return self._others[name]
+            if choice not in self._others:
+                self._others[choice] = make()
+            return self._others[choice]
 
-    def _model(self, choice: str) -> tuple[Reranker, RerankReport]:
-        held = self._cross_encoders.get(choice)
-        if held is not None and "@" in choice:
-            return held, RerankReport(held.name, "on", _licence(held.files))
-        name = _full_name(choice)
+    def _model(self, choice: RerankerChoice) -> tuple[Reranker, RerankReport]:
+        held = self._cross_encoders.get(choice.name)
+        if held is not None and "@" in choice.name:
+            return held, RerankReport(held.identity, "on", _licence(held.files))
+        name = choice.model
         files = find_model("reranker", name, self._settings)
         if files is not None and files.name not in self._unloadable:
             reranker = self._of_files(files)
-            notes = (_licence(files), self._precision_note(reranker.name))
-            return reranker, RerankReport(reranker.name, "on", " ".join(filter(None, notes)))
-        reason = (
-            f"{self._why_absent(name)} Until it is there, {self.late_interaction.name} with the bundled model runs."
-        )
-        return self.late_interaction, RerankReport(self.late_interaction.name, "on", reason)
+            notes = (_licence(files), self._precision_note(reranker.identity))
+            return reranker, RerankReport(reranker.identity, "on", " ".join(filter(None, notes)))
+        reason = f"{self._why_absent(name)} Until it is there, late interaction with the bundled model runs."
+        return self.late_interaction, RerankReport(self.late_interaction.identity, "on", reason)
 
     @property
     def wanted_model(self) -> str:
         """The name of the model that the setting wants on this machine, "" when it wants none of its own."""
-        choice = _normal(self._settings.rerank_model).removeprefix(FUNNEL)
-        if choice in ("none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES) or names_service(choice):
-            return ""
-        return _full_name(choice)
+        return RerankerChoice.parse(self._settings.rerank_model).model
 
     def _work(self, name: str, samples: Samples) -> None:
         try:
@@ -438,8 +430,7 @@ class Rerankers:
     def _new_cross_encoder(self, files: ModelFiles) -> CrossEncoderReranker:
         settings = self._settings
         made = files == int8_files(files, settings)
-        name = f"{files.name}{INT8}" if made else files.name
-        return CrossEncoderReranker(files, settings.model_threads, settings.model_provider, name)
+        return CrossEncoderReranker(files, settings.model_threads, settings.model_provider, int8=made)
 
 
 def _on_agreement(agreement: Agreement) -> str:
@@ -450,29 +441,6 @@ def _on_agreement(agreement: Agreement) -> str:
     if agreement.sufficient:
         return f"It runs in int8: {measured}."
     return f"It runs in fp32 and not in int8: {measured}, and {AGREES_FROM} is wanted."
-
-
-def _full_name(choice: str) -> str:
-    """Return the name that a model has in the catalogue, for a short one too; else the choice as it is."""
-    if choice == "auto":
-        return DEFAULTS["reranker"]
-    record = None if looks_like_folder(choice) else catalogue.find(choice)
-    return record.name if record else choice
-
-
-def _normal(choice: str) -> str:
-    """Write a choice as it is compared: words in lower case, "funnel:" with what comes after it.
-
-    Raises SettingError for a funnel into nothing.
-    """
-    choice = choice.strip().removesuffix(INT8)
-    if choice.lower().startswith(FUNNEL):
-        second = _normal(choice[len(FUNNEL) :] or "auto")
-        if second == "none":
-            raise SettingError("A funnel needs a reranker after its colon: write funnel:auto, or none alone.")
-        return FUNNEL + second
-    words = ("auto", "none", LANGUAGE_MODEL, *LATE_INTERACTION_CHOICES)
-    return choice.lower() if choice.lower() in words else choice
 
 
 def _is_colbert(files: ModelFiles) -> bool:

@@ -16,6 +16,7 @@ from rag.embed.base import Embedder
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError, UnavailableError
+from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.llm import ChatModel, encodable, make_chat, polled
 from rag.models.download import Progress
 from rag.models.files import BUNDLED_NAME
@@ -30,7 +31,7 @@ from rag.store.base import Index, VectorStore
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.tokens.store import TOKENS_FILE, TokenStore
-from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Turn
+from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage, Turn
 
 MAX_QUESTION_CHARACTERS = 10_000
 MAX_REWRITE_CHARACTERS = 500
@@ -38,9 +39,6 @@ CONDENSE_SECONDS = 10.0
 SAMPLES = 5
 """Questions on which int8 is compared with fp32, with their candidates."""
 MAX_SAMPLE_CHARACTERS = 200
-RERANK, CHECK_SUPPORT = "rerank", "check support"
-"""The stages of reranking, as timings name them."""
-
 WEAK = "The evidence is weak"
 """Begins the warning of a retrieval whose best passage has little relevance."""
 
@@ -102,9 +100,9 @@ class Pipeline:
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
         candidates = options.candidates or self.settings.rerank_candidates
         watch = Stopwatch()
-        with watch.stage("embed question"):
+        with watch.stage(Stage.EMBED):
             dense, bm25 = embedder.embed_question(question), self.words.weigh_question(question)
-        with watch.stage("recall"):
+        with watch.stage(Stage.RECALL):
             hits = recall(
                 index,
                 dense,
@@ -119,7 +117,7 @@ class Pipeline:
             collection=options.collection,
             hits=hits,
             ranked=(),
-            reranker=RerankReport("none", "off"),
+            reranker=RerankReport(NO_RERANKER, "off"),
             supported=False,
             timings=watch.timings,
             warnings=tuple(_warnings(question, embedder, index, hits)),
@@ -138,19 +136,22 @@ class Pipeline:
         question, hits = retrieval.question, retrieval.hits
         chosen, report = self._reranker(choice, len(hits))
         watch = Stopwatch()
-        with watch.stage(RERANK):
+        with watch.stage(Stage.RERANK):
             ranked, report = self._order(question, hits, chosen, report, top or self.settings.rerank_top)
         kept = [hit for hit in ranked if hit.kept]
         scored = any(hit.score is not None for hit in kept)
         judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
-        with watch.stage(CHECK_SUPPORT):
+        with watch.stage(Stage.CHECK_SUPPORT):
             supported = bool(kept) and judge.supports(question, kept)
         return replace(
             retrieval,
             ranked=ranked,
             reranker=report,
             supported=supported,
-            timings=(*(one for one in retrieval.timings if one.stage not in (RERANK, CHECK_SUPPORT)), *watch.timings),
+            timings=(
+                *(one for one in retrieval.timings if one.stage not in (Stage.RERANK, Stage.CHECK_SUPPORT)),
+                *watch.timings,
+            ),
             warnings=(*(one for one in retrieval.warnings if not one.startswith(WEAK)), *_weak_evidence(kept, judge)),
         )
 
@@ -229,7 +230,8 @@ class Pipeline:
             return self.rerankers.reranker(choice, candidates)
         except (ModelError, SettingError) as error:
             log.warning("Nothing reranks: %s", error)
-            return None, RerankReport(choice or self.settings.rerank_model, "fallback", str(error))
+            asked_for = RerankerIdentity.parse(choice or self.settings.rerank_model)
+            return None, RerankReport(asked_for, "fallback", str(error))
 
     def _order(
         self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
@@ -239,7 +241,7 @@ class Pipeline:
         outcome = attempt(reranker, question, hits, deadline_of(self.settings), top)
         if outcome.scored is not None:
             return outcome.ranked, _with_outcome(report, outcome.scored)
-        log.warning("Reranking with %s did not run: %s", reranker.name, outcome.failure)
+        log.warning("Reranking with %s did not run: %s", reranker.identity, outcome.failure)
         return outcome.ranked, replace(report, state="fallback", reason=str(outcome.failure))
 
 
@@ -263,7 +265,7 @@ def open_pipeline(settings: Settings) -> Pipeline:
 def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
     """Add to a report what a reranker says of its own run."""
     reason = " ".join(part for part in (report.reason, str(scored.note)) if part)
-    return replace(report, reason=reason, first_pass=scored.first_pass_name)
+    return replace(report, reason=reason)
 
 
 def _rewritten(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from rag.types import Answer, RankedHit, Retrieval
 from ui.component import component
 from ui.engine_texts import translate
-from ui.language import gettext, mark, ngettext
-from ui.verdict import cited, describe_kept, ran, read_without_reranking, reranker_name, verdict
+from ui.language import gettext, mark, ngettext, say
+from ui.verdict import cited, describe_kept, read_without_reranking, verdict
 
 DROPPED_IN_PREVIEW = 3
 """How many dropped passages are shown below the line before all are asked for."""
@@ -46,27 +46,26 @@ def show_panel(retrieval: Retrieval, answer: Answer | None, key: str, *, reveal:
 
 def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, Any]:
     """Return all that the panel shows as one JSON value, with every number already written as it is to be read."""
-    report = retrieval.reranker
+    report, identity = retrieval.reranker, retrieval.reranker.identity
     reranked = report.state == "on"
     top = read_without_reranking(retrieval)
     rows = [_row(ranked, retrieval, answer, top) for ranked in retrieval.ranked]
-    orders = {"before": gettext("Before"), "after": gettext("After")}
-    if report.first_pass:
-        orders = {"before": gettext("Before"), "shortlist": gettext("Shortlist"), "after": gettext("After")}
+    after = gettext("As reranked by {name}", name=say(identity.label)) if reranked else gettext(RECALLED)
+    orders, captions = {"before": gettext("Before")}, {"before": gettext(RECALLED), "after": after}
+    if reranked and identity.first_pass:
+        orders["shortlist"] = gettext("Shortlist")
+        captions["shortlist"] = gettext(
+            "As the first pass left them: {first} chose what {second} reads",
+            first=say(identity.first_pass.label),
+            second=say(identity.last.label),
+        )
+    orders["after"] = gettext("After")
     return {
         "summary": verdict(retrieval, answer),
         "note": translate(report.reason) if reranked else "",
         "reranked": reranked,
         "orders": orders,
-        "captions": {
-            "before": gettext(RECALLED),
-            "shortlist": gettext(
-                "As the first pass left them: {first} chose what {second} reads",
-                first=gettext(report.first_pass),
-                second=reranker_name(report),
-            ),
-            "after": gettext("As reranked by {name}", name=ran(report)) if reranked else gettext(RECALLED),
-        },
+        "captions": captions,
         "kept": len(retrieval.kept),
         "cuts": _cuts(retrieval, answer),
         "more": gettext("Show all {number} candidates", number=len(rows)),

@@ -11,9 +11,9 @@ from service.app import App
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.lab.parts import Part, draw_anew
-from ui.language import gettext, mark
+from ui.language import gettext, mark, say
 from ui.plain import label
-from ui.verdict import format_duration, reranker_name
+from ui.verdict import format_duration
 
 PREFIX = "lab-"
 """What the keys of the controls begin with."""
@@ -97,7 +97,7 @@ def predict(app: App, options: LabOptions) -> str:
         if reranker is None:
             continue
         ms = reranker.predicted_ms(options.candidates)
-        name = label(reranker_name(report))
+        name = label(say(report.identity.last.label))
         if ms is None:
             unknown.append(name)
         else:

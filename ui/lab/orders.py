@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from rag.lab.comparison import Change, Comparison, Move
 from rag.types import Retrieval
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, mark, ngettext, say
 from ui.plain import place
-from ui.verdict import ran
 
 SHORTLIST = mark("shortlist")
 
@@ -46,18 +45,15 @@ def rank_columns(comparison: Comparison, before: Retrieval, after: Retrieval) ->
             ranks = {ranked.hit.chunk.id: ranked.first_pass_rank for ranked in one.ranked}
             columns.append(Column(shortlist, shortlist, ranks))
         name = order_name(one, comparison.orders)
-        heading = name.rstrip("/").rpartition("/")[2].removeprefix(f"{one.reranker.first_pass}, ")
+        own = one.reranker.identity.last.label_among([each.reranker.identity.last for each in comparison.orders])
+        heading = say(own).rpartition("/")[2]
         columns.append(Column(name, heading, {ranked.hit.chunk.id: ranked.rank for ranked in one.ranked}))
     return columns
 
 
 def order_name(order: Retrieval, among: Sequence[Retrieval] = ()) -> str:
     """Name an order by what made it ("fused", "late interaction", "BAAI/bge-reranker-base"), unlike all others."""
-    if order.reranker.state == "off":
-        return gettext("fused")
-    name = ran(order.reranker)
-    same = any(one is not order and ran(one.reranker) == name for one in among)
-    return order.reranker.name if same else name
+    return say(order.reranker.identity.label_among([one.reranker.identity for one in among]))
 
 
 def describe_move(move: Move) -> str:

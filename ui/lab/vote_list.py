@@ -11,12 +11,10 @@ from rag.database.votes import Vote, Wins
 from rag.errors import ResiftError
 from rag.exports.naming import file_name
 from rag.exports.votes import votes_csv, votes_json
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.types import RerankReport
+from rag.identity import RerankerIdentity
 from service.app import App
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, mark, ngettext, say
 from ui.plain import label
-from ui.verdict import LATE_INTERACTION, ran
 
 LONGEST = 120
 """Characters of a question in a tooltip."""
@@ -60,9 +58,7 @@ def do(action: Callable[..., None], *arguments: object) -> None:
 
 def ranker(name: str) -> str:
     """Name what reranked, kept by the name in its report, as people know it; "fused" where nothing did."""
-    if name == "none":
-        return gettext("fused")
-    return ran(RerankReport(name, "on", first_pass=LATE_INTERACTION if name.startswith(FUNNEL) else ""))
+    return say(RerankerIdentity.parse(name).label)
 
 
 def _show_wins(wins: list[Wins]) -> None:

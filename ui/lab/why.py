@@ -33,10 +33,10 @@ from ui.lab.why_texts import (
     labels,
     why_no_removal,
 )
-from ui.language import gettext
+from ui.language import gettext, say
 from ui.palette import PAIRS
 from ui.plain import label, label_sentence
-from ui.verdict import format_duration, reranker_name
+from ui.verdict import format_duration
 
 REMOVED = "lab_removed"
 """What a person has had read again without its sentences: (reranker, question, chunk id)."""
@@ -85,10 +85,10 @@ def _show_why(app: App, after: Retrieval, hit: Hit) -> None:
     data = {
         "reasons": [describe_reason(reason) for reason in reasons],
         "cautions": describe_cautions(after, own=own is reranker, english=own is pipeline.rerankers.late_interaction),
-        "reading": describe_heat(heat, after.reranker, explains=own is reranker),
-        "notes": [] if reranker else [why_no_removal(after.reranker)],
+        "reading": describe_heat(heat, after.reranker.identity, explains=own is reranker),
+        "notes": [] if reranker else [why_no_removal(after.reranker.identity)],
         **heat_data(heat, after.question, hit.chunk, removals),
-        **removal_data(removals, ranked.rank, reranker_name(after.reranker)),
+        **removal_data(removals, ranked.rank, say(after.reranker.identity.last.label)),
         "labels": labels(),
         "colours": PAIRS,
     }
@@ -165,7 +165,7 @@ def _removals_if_wanted(
         one.score.relevance for one in after.ranked if one.score is not None and one.hit.chunk.id != chunk.id
     )
     with st.spinner(gettext("Reading the passage without each of its sentences…")):
-        return _removals(reranker, reranker.name, after.question, chunk, chunk.heading, chunk.text, others)
+        return _removals(reranker, str(reranker.identity), after.question, chunk, chunk.heading, chunk.text, others)
 
 
 def _show_plainly(chunk: Chunk, reason: str) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from rag.answer.prompt import is_chinese
+from rag.identity import RerankerIdentity
 from rag.lab.heat import Heat
 from rag.lab.reasons import Reason, ReasonKind
 from rag.lab.removal import MATTERS_FROM, Removal, Removals
-from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
-from rag.rerank.services import names_service
-from rag.types import RerankReport, Retrieval
-from ui.language import gettext, mark
-from ui.verdict import reranker_name
+from rag.types import Retrieval
+from ui.language import gettext, mark, say
 
 CHIPS: dict[ReasonKind, tuple[str, str]] = {
     "same identifier": (
@@ -69,7 +66,7 @@ def describe_cautions(after: Retrieval, *, own: bool, english: bool) -> list[str
         told.append(
             gettext(
                 "The shades are those of late interaction: {reranker} has no match of single words to show.",
-                reranker=reranker_name(after.reranker),
+                reranker=say(after.reranker.identity.last.label),
             )
         )
     if english and is_chinese(after.question):
@@ -77,7 +74,7 @@ def describe_cautions(after: Retrieval, *, own: bool, english: bool) -> list[str
     return told
 
 
-def describe_heat(heat: Heat, report: RerankReport, *, explains: bool) -> list[str]:
+def describe_heat(heat: Heat, reranker: RerankerIdentity, *, explains: bool) -> list[str]:
     """Say how the shades are to be read; `explains` tells whether they are those of the order's own reranker."""
     told = []
     if explains:
@@ -88,7 +85,7 @@ def describe_heat(heat: Heat, report: RerankReport, *, explains: bool) -> list[s
                 tokens=heat.tokens,
             )
         )
-        if reranker_name(report) == LateInteractionReranker.name:
+        if reranker.kind == "late interaction":
             told.append(gettext("The order counts meaning (cosine) and words (BM25) as much as this match."))
     if heat.marks:
         told.append(gettext("{marks} of the tokens are marks that the model adds.", marks=heat.marks))
@@ -99,10 +96,10 @@ def describe_heat(heat: Heat, report: RerankReport, *, explains: bool) -> list[s
     return told
 
 
-def why_no_removal(report: RerankReport) -> str:
+def why_no_removal(reranker: RerankerIdentity) -> str:
     """Say why the sentence that counts most is not looked for."""
-    name = reranker_name(report)
-    if name == LANGUAGE_MODEL or names_service(name):
+    name = say(reranker.last.label)
+    if reranker.kind in ("language model", "service"):
         return gettext(
             "Which sentence counts most is not looked for: each try would be one more request to {reranker}, which may "
             "cost money.",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerank.shelf import INT8, Fetch
+from rag.rerank.shelf import Fetch
 from service.app import App
 from ui.engine_texts import translate
 from ui.fragment import fragment
-from ui.language import gettext, mark
+from ui.language import gettext, mark, say
 from ui.plain import label, label_sentence
-from ui.verdict import reranker_name
 
 REFRESH_SECONDS = 1.0
 PREPARING = {
@@ -37,18 +34,16 @@ def _draw(app: App, was_moving: bool) -> None:
     if was_moving:
         st.rerun()
     reranker, report = app.pipeline.rerankers.reranker()
-    name = label(reranker_name(report))
-    if report.name.startswith(FUNNEL):
-        name = gettext("late interaction, then {name}", name=name)
+    name = label(say(report.identity.label))
     ready = fetch is None or fetch.state == "ready"
     if ready and (reranker is None or not report.reason):
-        precision = app.pipeline.rerankers.precision_of(report.name.removeprefix(FUNNEL).removesuffix(INT8)) or None
+        precision = app.pipeline.rerankers.precision_of(report.identity) or None
         named = f":material/check: {gettext('Reranker: {name}', name=name)}"
         st.caption(named if reranker else gettext("Reranking is off"), help=precision and label_sentence(precision))
         return
     with st.popover(gettext("Reranker: {name}", name=name), icon=":material/info:", type="tertiary"):
         st.text(translate(report.reason))
-        stands_in = report.name == LateInteractionReranker.name and app.pipeline.rerankers.wanted_model
+        stands_in = report.identity.kind == "late interaction" and app.pipeline.rerankers.wanted_model
         if not stands_in:
             return
         if fetch is not None:

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from rag.errors import ResiftError
+from rag.identity import RerankerIdentity
 from rag.models.catalogue import RecordKind
 from rag.models.downloads import Download
 from rag.models.inventory import ModelEntry, free_disk_space, readable_size
@@ -114,7 +115,7 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
                 st.text(entry.name, width="content")
                 _show_badges(entry, _words(use.of(entry.name)), running)
             st.caption(_facts(entry, running))
-            if precision := app.pipeline.rerankers.precision_of(entry.name):
+            if precision := app.pipeline.rerankers.precision_of(RerankerIdentity("model", entry.name)):
                 st.caption(f":material/speed: {label_sentence(precision)}")
             ended = app.downloads.get(entry.name)
             if running is not None:

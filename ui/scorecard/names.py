@@ -12,12 +12,10 @@ from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.metrics import MAIN, Comparison
 from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.task import INDEXING, LOADING, MEASURING
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.late_interaction import LateInteractionReranker
+from rag.identity import RerankerIdentity
 from rag.tasks.store import Task
-from rag.types import RerankReport
-from ui.language import gettext, mark, ngettext
-from ui.verdict import format_duration, ran
+from ui.language import gettext, mark, ngettext, say
+from ui.verdict import format_duration
 
 MEASURE_NAMES = {
     "ndcg@10": "nDCG@10",
@@ -56,8 +54,7 @@ def reranker_of(one: Ran) -> str:
     """Name what reranked in a configuration."""
     if one.configuration.reranker == NO_RERANKER:
         return gettext("no reranking")
-    first_pass = LateInteractionReranker.name if one.reranker.startswith(FUNNEL) else ""
-    return ran(RerankReport(one.reranker, "on", first_pass=first_pass))
+    return say(RerankerIdentity.parse(one.reranker).label)
 
 
 def title_of(task: Task) -> str:

@@ -13,10 +13,10 @@ from rag.models.inventory import list_models
 from service.app import App
 from ui.choices import MOST_CANDIDATES, choice_names
 from ui.fragment import fragment
-from ui.language import gettext, ngettext
+from ui.language import gettext, ngettext, say
 from ui.plain import label, label_sentence
 from ui.scorecard.undo import attempt
-from ui.verdict import format_duration, reranker_name
+from ui.verdict import format_duration
 
 PREFIX = "run-"
 """What the keys of the controls begin with."""
@@ -212,7 +212,7 @@ def _predicted(app: App, configurations: tuple[Configuration, ...]) -> tuple[flo
             continue
         ms = reranker.predicted_ms(one.candidates) if reranker else 0.0
         if ms is None:
-            unknown[reranker_name(report)] = None
+            unknown[say(report.identity.last.label)] = None
         else:
             known += ms
     return known, list(unknown)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from rag.embed.base import Embedder
 from rag.embed.chunk import HEADING_TOKENS, new_spec
 from rag.errors import InputError
-from rag.rerank.funnel import PREFIX as FUNNEL
-from rag.rerank.listwise import CHOICE as LANGUAGE_MODEL
+from rag.rerank.choice import RerankerChoice
 from rag.rerank.listwise import STEP, WINDOW
-from rag.rerank.services import find_service, names_service
+from rag.rerank.services import find_service
 from rag.types import CollectionSpec
 
 NO_RERANKER = "none"
@@ -107,12 +106,13 @@ def cut_for(base: CollectionSpec, embedder: Embedder, configuration: Configurati
 
 def requests_for(choice: str, passages: int, shortlist: int) -> int:
     """Return how many requests leave this machine to rerank so many passages: 0 for a model that runs on it."""
-    if choice.startswith(FUNNEL):
-        return requests_for(choice.removeprefix(FUNNEL), min(passages, shortlist), shortlist)
+    wanted = RerankerChoice.parse(choice)
+    if wanted.funnel:
+        passages = min(passages, shortlist)
     if not passages:
         return 0
-    if choice == LANGUAGE_MODEL:
+    if wanted.kind == "language model":
         return 1 + math.ceil(max(0, passages - WINDOW) / STEP)
-    if names_service(choice):
-        return math.ceil(passages / find_service(choice)[0].most)
+    if wanted.kind == "service":
+        return math.ceil(passages / find_service(wanted.name)[0].most)
     return 0

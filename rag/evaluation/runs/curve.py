@@ -25,7 +25,7 @@ from rag.serialization import from_record
 from rag.store.base import Index
 from rag.tasks.workers import Runner, Work
 from rag.timing import Stopwatch
-from rag.types import Hit
+from rag.types import Hit, Stage
 
 KIND = "curve"
 STEPS = (5, 10, 15, 20, 30, 40, 60, 80, 100)
@@ -264,7 +264,7 @@ class _Ruler:
                     self._warm = True
                 rerankers.forget_scores()
             watch = Stopwatch()
-            with watch.stage("rerank"):
+            with watch.stage(Stage.RERANK):
                 outcome = attempt(reranker, question, hits, Deadline(PATIENCE_SECONDS), number)
             if outcome.scored is None:
                 raise RerankError(outcome.failure)

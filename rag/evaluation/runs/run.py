@@ -152,4 +152,4 @@ def _warm_up(question: str, searcher: Searcher, rerankers: Sequence[Reranker], s
     searched = searcher.search(question)
     alone = replace(searched, candidates=searched.candidates[-1:])
     for reranker in rerankers:
-        _rerank(question, alone, reranker, settings, Run(reranker.name))
+        _rerank(question, alone, reranker, settings, Run(str(reranker.identity)))

@@ -27,7 +27,7 @@ from rag.store import open_store
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Work
 from rag.timing import Stopwatch
-from rag.types import RerankReport, Retrieval
+from rag.types import RerankReport, Retrieval, Stage
 
 KIND = "evaluation"
 """The kind of task that a run is."""
@@ -196,7 +196,7 @@ class Runs:
         settings = self._pipeline.settings
         self._pipeline.rerankers.forget_scores()
         watch = Stopwatch()
-        with watch.stage("rerank"):
+        with watch.stage(Stage.RERANK):
             outcome = self._rerank(question, way, searched)
         rerank_ms = watch.timings[0].ms if way.reranker else 0.0
         scored = outcome.scored
