@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ingest.inbox import Inbox
 from ingest.jobs import Job
 from ingest.library import Library
-from ingest.parse import FORMATS
+from ingest.parse import SUFFIXES
 from rag.config import Settings, check_collection_name, load_settings
 from rag.database.lock import DataFolderLock
 from rag.errors import ResiftError
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ingest",
         description="Add files to a collection; folders are searched to the bottom.",
-        epilog=f"Read are {', '.join(FORMATS)}. While the page is running, files are handed to its queue.",
+        epilog=f"Read are {', '.join(SUFFIXES)}. While the page is running, files are handed to its queue.",
     )
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path)
     parser.add_argument(
@@ -119,11 +119,11 @@ def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
             found = True
-            if path.suffix.lower() in FORMATS and path.is_file():
+            if path.suffix.lower() in SUFFIXES and path.is_file():
                 # The folders are part of the name: two files called README.md must not replace each other.
                 yield path, " › ".join(path.relative_to(given).parts), None
             else:
-                reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(FORMATS)} are."
+                reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(SUFFIXES)} are."
                 yield path, "", Outcome(str(path), "skipped", reason)
     for failure in unreadable:
         yield given, "", Outcome(str(failure.filename), "failed", _unreadable(failure))

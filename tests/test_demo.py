@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.parse import FORMATS
+from ingest.parse import SUFFIXES
 from tools.measure_demo import DOCUMENTS, MEASURED, fingerprint, judge, read_questions
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -31,7 +31,7 @@ def test_ids_are_unique():
 
 
 def test_every_document_has_a_format_that_is_read():
-    assert {name[name.rindex(".") :] for name in NAMES} <= set(FORMATS)
+    assert {name[name.rindex(".") :] for name in NAMES} <= SUFFIXES.keys()
 
 
 def test_documents_and_starter_questions_come_in_both_languages():

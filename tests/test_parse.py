@@ -9,7 +9,7 @@ import docx
 import files
 import pytest
 
-from ingest.parse import FORMATS
+from ingest.parse import FORMATS, SUFFIXES
 from ingest.parse.child import SECTION_CHARACTERS, read_sections
 from rag.errors import FileRefusedError
 from rag.types import Section
@@ -361,12 +361,12 @@ def test_a_csv_without_header_and_rows_keeps_what_it_has(read, content, text):
 # What a file is
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_an_empty_file_is_refused(refusal, suffix):
     assert refusal("a" + suffix, b"") == f"a{suffix} is empty (0 bytes): upload the complete file."
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in FORMATS if FORMATS[suffix] not in ("pdf", "docx")])
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if SUFFIXES[suffix].name not in ("pdf", "docx")])
 def test_a_file_of_blank_space_is_refused(refusal, suffix):
     assert "has no text in it" in refusal("blank" + suffix, " \n\t\n")
 
@@ -392,7 +392,7 @@ def test_html_named_text_is_read_as_text(read):
 
 
 def test_unknown_and_legacy_suffixes_are_refused_with_what_is_allowed(refusal):
-    assert refusal("song.mp3", b"x").endswith(f"must end in one of {', '.join(FORMATS)}.")
+    assert refusal("song.mp3", b"x").endswith(f"must end in one of {', '.join(SUFFIXES)}.")
     assert "Convert it to DOCX" in refusal("LETTER.DOC", b"x")
     assert "Convert it to CSV" in refusal("book.xlsx", b"x")
     assert "must end in one of" in refusal("no suffix", b"x")
@@ -401,5 +401,5 @@ def test_unknown_and_legacy_suffixes_are_refused_with_what_is_allowed(refusal):
 def test_the_table_of_formats_in_the_documentation_is_complete():
     page = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\..*?) \| (\w+) \|", page, re.MULTILINE)
-    documented = {suffix: name for suffixes, name in rows for suffix in re.findall(r"`(\.\w+)`", suffixes)}
-    assert documented == FORMATS
+    documented = [(name, tuple(re.findall(r"`(\.\w+)`", suffixes))) for suffixes, name in rows]
+    assert documented == [(one.name, one.suffixes) for one in FORMATS]

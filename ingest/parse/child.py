@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.parse.cleaning import clean, split_long
-from ingest.parse.formats import check_content, format_of
+from ingest.parse.content import check_content
+from ingest.parse.formats import format_of
 from rag.errors import FileRefusedError
 from rag.serialization import to_record
 from rag.types import Section
@@ -40,7 +41,7 @@ MOST_CHARACTERS = 50_000_000
 def read_sections(path: Path, name: str) -> Iterator[Section]:
     """Yield a file's sections with their text cleaned; raises FileRefusedError for what cannot be read."""
     check_content(path, name)
-    parser = importlib.import_module(f"ingest.parse.{format_of(name)}")
+    parser = importlib.import_module(f"ingest.parse.{format_of(name).name}")
     characters = 0
     for section in parser.read_sections(path, name):
         heading = " ".join(clean(section.heading).split())
@@ -65,7 +66,7 @@ def main(job: str) -> int:
     arguments = json.loads(job)
     path, name = Path(arguments["path"]), arguments["name"]
     # Before the limits, which are for what the file makes the parser do and not for loading it.
-    importlib.import_module(f"ingest.parse.{format_of(name)}")
+    importlib.import_module(f"ingest.parse.{format_of(name).name}")
     _limit(arguments["memory_mb"], arguments["seconds"])
     try:
         with os.fdopen(os.dup(STDOUT), "w", encoding="utf-8") as output:

@@ -43,7 +43,7 @@ def parse_in_child(
     `name` is what the user calls the file; its suffix says the format. Raises FileRefusedError with what to do about
     the file, CancelledError soon after `cancelled` returns True, UnavailableError when the disk is full.
     """
-    file_format = format_of(name)
+    file_format = format_of(name).name
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

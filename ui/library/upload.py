@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ingest.parse import FORMATS
+from ingest.parse import SUFFIXES
 from service.app import App
 from service.documents import add_files
 from ui.collection import choose_collection
@@ -18,7 +18,7 @@ def show_uploader(app: App, collection: str) -> None:
     uploads = st.file_uploader(
         gettext("Files to add"),
         # Browsers offer these; what a file really is, is found out when it is read.
-        type=[suffix.removeprefix(".") for suffix in FORMATS],
+        type=[suffix.removeprefix(".") for suffix in SUFFIXES],
         accept_multiple_files=True,
         max_upload_size=app.settings.max_file_mb,
         key=f"upload-{collection}-{round_number}",
