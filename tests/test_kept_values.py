@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +15,13 @@ import pytest
 
 from rag.batch.questions import Line, Questions
 from rag.batch.records import BatchAnswer, BatchSource, BatchSpec
-from rag.database.records import retrieval_from_json, retrieval_from_record, retrieval_to_json, retrieval_to_record
+from rag.database.records import (
+    options_from_json,
+    retrieval_from_json,
+    retrieval_from_record,
+    retrieval_to_json,
+    retrieval_to_record,
+)
 from rag.errors import UnavailableError
 from rag.evaluation.runs.configuration import Configuration, RunSpec
 from rag.evaluation.runs.curve import CurveRow, CurveSpec, Step, read_curve
@@ -25,7 +32,20 @@ from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import NOTHING, Message, message, verbatim
 from rag.models.files import HubModel
 from rag.serialization import from_json, from_record, to_json, to_record
-from rag.types import Answer, Citation, RankedHit, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
+from rag.store.payload import entry_from_payload, entry_to_payload, spec_from_payload
+from rag.types import (
+    Answer,
+    Citation,
+    CollectionSpec,
+    DocumentEntry,
+    Filter,
+    RankedHit,
+    RerankReport,
+    RerankScore,
+    Retrieval,
+    SearchOptions,
+    StageTiming,
+)
 from tests.parts import hit
 
 KINDS = (
@@ -122,7 +142,9 @@ def test_an_answer_and_the_options_of_the_first_releases_are_read() -> None:
         "Because. [1]", "llm", "m", (Citation(1, "c", "notes.txt", None, "q"),), complete=False
     )
     options = '{"collection": "documents", "reranker": null, "candidates": 24, "top": 5, "document_ids": ["d"]}'
-    assert from_json(SearchOptions, options) == SearchOptions("documents", None, 24, 5, ("d",))
+    read = options_from_json(options)
+    assert read == SearchOptions("documents", None, 24, 5, Filter(("d",)))
+    assert options_from_json(to_json(read)) == read
 
 
 def test_a_batch_of_the_first_releases_is_read() -> None:
@@ -222,6 +244,15 @@ def test_a_damaged_retrieval_is_refused_with_a_sentence(damage: Any) -> None:
     damage(record)
     with pytest.raises(UnavailableError, match=r"kept here is damaged \((?:Retrieval|tuple)"):
         retrieval_from_json(to_json(record))
+
+
+def test_what_a_store_keeps_reads_back_without_the_fields_of_a_later_release() -> None:
+    entry = DocumentEntry("d", "笔记.md", "md", 1234, 2, 3, datetime(2026, 1, 2, 3, 4, 5, 6, UTC))
+    spec = CollectionSpec("documents", "tiny", 384, 200, 25)
+    assert entry_from_payload({**entry_to_payload(entry), "language": "zh"}) == entry
+    assert spec_from_payload({**to_record(spec), "quantised": True}) == spec
+    with pytest.raises(TypeError, match="dimension"):
+        spec_from_payload({"name": "documents", "embedder": "tiny", "chunk_tokens": 200, "chunk_overlap": 25})
 
 
 def test_a_passage_is_kept_once() -> None:

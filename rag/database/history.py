@@ -6,7 +6,6 @@ keeps all that followed it. One branch is shown, the one that ends at the conver
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,9 +16,9 @@ from pathlib import Path
 from rag.database.connection import Connection, Database, Row, now
 from rag.database.feedback import RATINGS, Feedback
 from rag.database.migrations import never_reuse_ids
-from rag.database.records import retrieval_from_json, retrieval_to_json
+from rag.database.records import options_from_json, retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
-from rag.serialization import from_json, from_record, to_json
+from rag.serialization import from_json, to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
 
 TITLE_CHARACTERS = 60
@@ -264,13 +263,6 @@ def _turn(row: Row, versions: tuple[int, ...]) -> Turn:
         retrieval=retrieval_from_json(row["retrieval"]) if row["retrieval"] else None,
         answer=from_json(Answer, row["answer"]) if row["answer"] else None,
         error=row["error"],
-        options=_options_from_json(row["options"]) if row["options"] else None,
+        options=options_from_json(row["options"]) if row["options"] else None,
         versions=versions,
     )
-
-
-def _options_from_json(text: str) -> SearchOptions:
-    record = json.loads(text)
-    if "document_ids" in record:  # as version 0.1.0 kept them
-        record["filter"] = {"documents": record["document_ids"]}
-    return from_record(SearchOptions, record)

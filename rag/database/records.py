@@ -8,7 +8,7 @@ from typing import Any
 
 from rag.identity import RerankerIdentity
 from rag.serialization import damaged, from_json, from_record, to_json, to_record
-from rag.types import Answer, Hit, RankedHit, RerankReport, Retrieval
+from rag.types import Answer, Hit, RankedHit, RerankReport, Retrieval, SearchOptions
 
 
 def retrieval_to_record(retrieval: Retrieval) -> dict[str, Any]:
@@ -41,6 +41,14 @@ def retrieval_to_json(retrieval: Retrieval) -> str:
 def retrieval_from_json(text: str) -> Retrieval:
     """Read what `retrieval_to_json` wrote; raises UnavailableError where it is damaged."""
     return retrieval_from_record(from_json(dict[str, Any], text))
+
+
+def options_from_json(text: str) -> SearchOptions:
+    """Read how a question was searched for; raises UnavailableError where it is damaged."""
+    record = from_json(dict[str, Any], text)
+    if "document_ids" in record:  # as version 0.1.0 kept them
+        record["filter"] = {"documents": record["document_ids"]}
+    return from_record(SearchOptions, record)
 
 
 def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from rag.errors import CollectionError, UnavailableError
 from rag.language.message import message
 from rag.types import Chunk, CollectionSpec, DocumentEntry
 
 Payload = dict[str, Any]
+Kept = TypeVar("Kept", CollectionSpec, DocumentEntry)
 
 DENSE, BM25 = "dense", "bm25"
 """The names of a chunk's two vectors."""
@@ -55,12 +56,17 @@ def entry_to_payload(entry: DocumentEntry) -> Payload:
 
 def entry_from_payload(payload: Mapping[str, Any]) -> DocumentEntry:
     """Return the entry that was stored."""
-    return DocumentEntry(**{**payload, "added_at": datetime.fromisoformat(payload["added_at"])})
+    return _made(DocumentEntry, {**payload, "added_at": datetime.fromisoformat(payload["added_at"])})
 
 
 def spec_from_payload(payload: Mapping[str, Any]) -> CollectionSpec:
-    """Return the spec kept with a collection; raises KeyError when a field is missing."""
-    return CollectionSpec(**{field.name: payload[field.name] for field in fields(CollectionSpec)})
+    """Return the spec kept with a collection; raises TypeError when a field is missing."""
+    return _made(CollectionSpec, payload)
+
+
+def _made(kind: type[Kept], payload: Mapping[str, Any]) -> Kept:
+    # As rag.serialization reads values, whose library takes too long to import for what the first page shows.
+    return kind(**{field.name: payload[field.name] for field in fields(kind) if field.name in payload})
 
 
 def require_same_spec(found: CollectionSpec, asked: CollectionSpec) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.database.connection import Database, now
+from rag.serialization import record_from_json, to_json
 
 FEWEST_QUESTIONS = 5
 """With fewer labelled questions a threshold would follow from one or two passages."""
@@ -55,7 +55,7 @@ class ScoreLog:
 
     def keep(self, collection: str, reranker: str, question: str, passages: Sequence[ScoredPassage]) -> None:
         """Keep the scores of a question's candidates, in place of earlier ones."""
-        written = json.dumps([[round(passage.relevance, 6), *passage.targets] for passage in passages])
+        written = to_json([[round(passage.relevance, 6), *passage.targets] for passage in passages])
         with self._database.write() as db:
             db.execute(
                 "INSERT INTO scores (collection, reranker, question, passages, scored_at) VALUES (?, ?, ?, ?, ?)"
@@ -84,7 +84,7 @@ class ScoreLog:
             ).fetchall()
         return {
             row["question"]: tuple(
-                ScoredPassage(relevance, tuple(targets)) for relevance, *targets in json.loads(row["passages"])
+                ScoredPassage(relevance, tuple(targets)) for relevance, *targets in record_from_json(row["passages"])
             )
             for row in rows
         }
