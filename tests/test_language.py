@@ -16,7 +16,7 @@ from rag.language.catalogue import FOLDER, LANGUAGES
 from tests.engine_texts import engine_texts
 
 ROOT = Path(__file__).parents[1]
-LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1, "message": 1}
+LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1, "message": 1, "InputError": 0}
 """The functions that look a text up, with the place of the argument that a catalogue has it under."""
 
 

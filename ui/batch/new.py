@@ -5,13 +5,12 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ingest.parse.decoding import decode
 from rag.batch.questions import MOST_QUESTIONS, QUESTION_COLUMNS, Questions, Table, missing_column, read_questions
-from rag.batch.questions import read_table as read_csv
-from rag.batch.records import KIND, BatchSpec
+from rag.batch.records import BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
 from service.app import App
+from service.batches import batches, read_upload, start_batch
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.language import gettext, ngettext
@@ -71,14 +70,14 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
         # A new key makes a new, empty uploader: the old one would hand the same file over on every rerun.
         st.session_state[ROUND] = round_number + 1
         st.session_state.pop(READ, None)
-        return app.tasks.add(KIND, upload.name, spec).id
+        return start_batch(app, spec).id
 
 
 def _read(upload: UploadedFile) -> Table:
     """Return the table of an upload, read once however often the page is drawn."""
     held: tuple[str, Table] | None = st.session_state.get(READ)
     if held is None or held[0] != upload.file_id:
-        table = read_csv(decode(upload.getvalue(), upload.name), upload.name)
+        table = read_upload(upload.name, upload.getvalue())
         held = st.session_state[READ] = upload.file_id, table
     return held[1]
 
@@ -172,7 +171,7 @@ def _show_prediction(app: App, spec: BatchSpec) -> None:
         told.append(gettext("{model} writes the answers", model=label(app.pipeline.chat.name)))
     else:
         told.append(gettext("no language model is set, so the answers are the passages' own sentences"))
-    waiting = sum(not task.ended for task in app.tasks.store.entries(KIND))
+    waiting = sum(not task.ended for task in batches(app))
     if waiting:
         told.append(gettext("it begins when the work before it has ended"))
     st.caption(f":material/timer: {'; '.join(told)}.")

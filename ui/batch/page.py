@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.batch.records import KIND, count_asked
+from rag.batch.records import count_asked
 from rag.errors import ResiftError
 from rag.tasks.store import Task
 from service.app import App
+from service.batches import batches
 from ui.batch.new import show_new
 from ui.batch.run import BUSY_REFRESH_SECONDS, show_run
 from ui.fragment import fragment
@@ -29,17 +30,17 @@ def show_batch(app: App) -> None:
     )
     try:
         collections = app.library.collections()
-        batches = app.tasks.store.entries(KIND)
-        if not collections and not batches:
+        begun = batches(app)
+        if not collections and not begun:
             st.info(
                 gettext("There is nothing to search yet: add documents on the Library page."), icon=":material/inbox:"
             )
             st.page_link(st.session_state["library_page"])
             return
-        if collections and (started := show_new(app, collections, open_at_once=not batches)) is not None:
+        if collections and (started := show_new(app, collections, open_at_once=not begun)) is not None:
             st.query_params[PARAMETER] = str(started)
             st.rerun()
-        opened = _choose(batches)
+        opened = _choose(begun)
         if opened is not None:
             busy = not opened.ended
             fragment(show_run, run_every=BUSY_REFRESH_SECONDS if busy else None)(app, opened.id, busy)
@@ -47,19 +48,19 @@ def show_batch(app: App) -> None:
         st.error(label_sentence(error), icon=":material/error:")
 
 
-def _choose(batches: list[Task]) -> Task | None:
+def _choose(begun: list[Task]) -> Task | None:
     """Draw which batch is open, and return it: that of the address, else the newest."""
-    if not batches:
+    if not begun:
         return None
-    by_id = {task.id: task for task in batches}
+    by_id = {task.id: task for task in begun}
     named = st.query_params.get(PARAMETER, "")
-    wanted = next((task.id for task in batches if str(task.id) == named), batches[0].id)
+    wanted = next((task.id for task in begun if str(task.id) == named), begun[0].id)
     chosen = st.selectbox(
         gettext("Open batch"),
         list(by_id),
         index=list(by_id).index(wanted),
         format_func=lambda task_id: _titled(by_id[task_id]),
-        key=f"batch-open-{batches[0].id}-{wanted}",
+        key=f"batch-open-{begun[0].id}-{wanted}",
         width=520,
     )
     st.query_params[PARAMETER] = str(chosen)

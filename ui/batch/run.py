@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_answers, read_batch, read_sources
-from rag.exports.spreadsheet import write_batch
-from rag.serialization import from_record
-from rag.tasks.store import RESUMABLE, Task, TaskState
+from rag.batch.records import BatchAnswer, BatchSource, read_sources
+from rag.tasks.store import RESUMABLE, TaskState
 from service.app import App
+from service.batches import BatchState, batch_state, batch_workbook
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext
 from ui.plain import answer_text, label, label_sentence, place
@@ -34,30 +32,29 @@ STATES: dict[TaskState, str] = {
 
 def show_run(app: App, task_id: int, was_busy: bool) -> None:
     """Draw a batch; a fragment."""
-    task = app.tasks.store.get(task_id)
-    if task is None or task.ended == was_busy:
+    state = batch_state(app, task_id)
+    if state is None or state.task.ended == was_busy:
         st.rerun()
-    spec = from_record(BatchSpec, task.spec)
-    answers = read_answers(app.tasks.store, task_id)
-    _show_state(task, spec, answers)
-    _show_actions(app, task, spec, answers)
-    if answers:
-        _show_summary(answers)
-        number = _show_table(task_id, spec, answers)
+    _show_state(state)
+    _show_actions(app, state)
+    if state.answers:
+        _show_summary(state)
+        number = _show_table(task_id, state.answers)
         if number is not None:
-            _show_answer(answers[number], read_sources(app.tasks.store, task_id, number).get(number, ()))
+            sources = read_sources(app.tasks.store, task_id, number).get(number, ())
+            _show_answer(state.answers[number], sources)
 
 
-def _show_state(task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> None:
-    asked = len(spec.questions.asked)
+def _show_state(state: BatchState) -> None:
+    task, answered = state.task, len(state.answers)
     if task.ended:
         if task.state != "done":
             st.warning(
                 gettext(
                     "{state}: {done} of {total} questions were asked. {reason}",
                     state=gettext(STATES[task.state]),
-                    done=f"{len(answers):,}",
-                    total=f"{asked:,}",
+                    done=f"{answered:,}",
+                    total=f"{state.total:,}",
                     reason=label_sentence(task.reason),
                 ),
                 icon=":material/pause_circle:",
@@ -66,25 +63,23 @@ def _show_state(task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) ->
     if task.state == "queued":
         st.progress(0.0, text=gettext("Waiting until the work before it has ended…"))
         return
-    told = gettext("{done} of {total} questions", done=f"{len(answers):,}", total=f"{asked:,}")
-    times = [answer.ms for answer in answers.values() if answer.ms]
-    if times:
-        left = sum(times) / len(times) * (asked - len(answers))
-        told = gettext("{progress}, about {duration} left", progress=told, duration=format_duration(left))
-    st.progress(min(len(answers) / asked, 1.0), text=told)
+    told = gettext("{done} of {total} questions", done=f"{answered:,}", total=f"{state.total:,}")
+    if state.ms_left is not None:
+        told = gettext("{progress}, about {duration} left", progress=told, duration=format_duration(state.ms_left))
+    st.progress(min(answered / state.total, 1.0), text=told)
     if task.stage:
         st.caption(f":material/hourglass_top: {label(task.stage[:ANSWER_SHOWN])}")
 
 
-def _show_actions(app: App, task: Task, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> None:
-    store = app.tasks.store
+def _show_actions(app: App, state: BatchState) -> None:
+    task, spec = state.task, state.spec
     with st.container(horizontal=True, vertical_alignment="center"):
-        if answers:
-            partial = len(answers) < len(spec.questions.asked)
+        if state.answers:
+            partial = not state.complete
             name = spec.file.rpartition(".")[0] or spec.file
             st.download_button(
                 gettext("Download what there is (XLSX)") if partial else gettext("Download the answers (XLSX)"),
-                lambda: write_batch(read_batch(store, store.get(task.id) or task), app.settings),
+                lambda: batch_workbook(app, task),
                 file_name=f"{name}-{'partial' if partial else 'answers'}.xlsx",
                 mime=XLSX,
                 icon=":material/download:",
@@ -93,7 +88,7 @@ def _show_actions(app: App, task: Task, spec: BatchSpec, answers: dict[int, Batc
                 key=f"batch-download-{task.id}",
             )
         if not task.ended and st.button(gettext("Cancel"), icon=":material/close:", key=f"batch-cancel-{task.id}"):
-            store.cancel(task.id)
+            app.tasks.store.cancel(task.id)
             st.rerun()
         if task.state in RESUMABLE and st.button(
             gettext("Resume"), icon=":material/play_arrow:", key=f"batch-resume-{task.id}"
@@ -103,29 +98,27 @@ def _show_actions(app: App, task: Task, spec: BatchSpec, answers: dict[int, Batc
         with st.popover(gettext("Delete"), icon=":material/delete:", type="tertiary", key=f"batch-delete-{task.id}"):
             st.text(gettext("Delete this batch with its answers?"))
             if st.button(gettext("Delete for good"), type="primary", key=f"batch-confirm-{task.id}"):
-                store.delete(task.id)
+                app.tasks.store.delete(task.id)
                 st.query_params.pop("batch", None)
                 st.rerun()
 
 
-def _show_summary(answers: dict[int, BatchAnswer]) -> None:
-    failed = sum(bool(answer.error) for answer in answers.values())
-    unsupported = sum(not (answer.error or answer.supported) for answer in answers.values())
-    fallen = sum(answer.state == "fallback" for answer in answers.values())
-    parts = [ngettext("{number} answer", "{number} answers", len(answers) - failed)]
-    if unsupported:
-        parts.append(gettext("{number} not in the documents", number=f"{unsupported:,}"))
-    if failed:
-        parts.append(gettext("{number} failed", number=f"{failed:,}"))
-    if fallen:
-        parts.append(gettext("{number} in fused order, because the reranker did not run", number=f"{fallen:,}"))
-    times = [answer.ms for answer in answers.values() if answer.ms]
-    if times:
-        parts.append(gettext("{duration} a question (median)", duration=format_duration(median(times))))
+def _show_summary(state: BatchState) -> None:
+    answers = len(state.answers) - state.failed
+    parts = [ngettext("{number} answer", "{number} answers", answers)]
+    if state.unsupported:
+        parts.append(gettext("{number} not in the documents", number=f"{state.unsupported:,}"))
+    if state.failed:
+        parts.append(gettext("{number} failed", number=f"{state.failed:,}"))
+    if state.fallen_back:
+        number = f"{state.fallen_back:,}"
+        parts.append(gettext("{number} in fused order, because the reranker did not run", number=number))
+    if state.median_ms is not None:
+        parts.append(gettext("{duration} a question (median)", duration=format_duration(state.median_ms)))
     st.caption(" · ".join(parts))
 
 
-def _show_table(task_id: int, spec: BatchSpec, answers: dict[int, BatchAnswer]) -> int | None:
+def _show_table(task_id: int, answers: Mapping[int, BatchAnswer]) -> int | None:
     """Draw the answers so far, and return the number of the question whose row is chosen."""
     numbers = list(answers)
     relevance = gettext("Best relevance")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.errors import ResiftError
 from rag.types import DocumentEntry, Filter, SearchOptions
 from service.app import App
+from service.reranking import foresee
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
 from ui.verdict import format_duration
@@ -88,11 +88,8 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str |
 
 def _prediction(app: App, choice: str | None, candidates: int) -> str:
     """Say how long reranking will take here, as far as that has been measured."""
-    try:
-        reranker, _ = app.pipeline.rerankers.reranker(choice, candidates)
-    except ResiftError:  # said where the reranker's name is shown
-        return ""
-    ms = reranker.predicted_ms(candidates) if reranker else None
+    foreseen = foresee(app, choice, candidates)
+    ms = foreseen.ms if foreseen is not None else None
     if ms is None:
         return ""
     budget = app.settings.rerank_budget_ms

@@ -5,12 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.runs.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
+from rag.evaluation.runs.curve import Curve
 from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison
 from rag.tasks.store import RESUMABLE, Task
 from rag.types import Retrieval
 from service.app import App
+from service.curves import curve_state, last_curve, plan_curve, start_curve
+from service.reranking import foresee
 from ui.choices import choice_names
 from ui.fragment import fragment
 from ui.lab.curve_chart import FORESEEN, MEASURED, Marks, show_curve_charts
@@ -59,8 +61,7 @@ def show_curve(app: App, comparison: Comparison, before: Retrieval, after: Retri
         help=gettext("0 is none. For answers, RERANK_BUDGET_MS sets it; here it only moves the line."),
         persist_state="session",
     )
-    tasks = [task for task in app.tasks.store.entries(KIND) if _is_of(task, chosen, reranker)]
-    task = tasks[0] if tasks else None
+    task = last_curve(app, chosen, reranker)
     _show_start(app, chosen, reranker, task)
     if task is not None:
         busy = not task.ended
@@ -92,19 +93,13 @@ def _choose_set(app: App, collection: str) -> QuestionSet | None:
     return app.question_sets.get(chosen)
 
 
-def _is_of(task: Task, chosen: QuestionSet, reranker: str) -> bool:
-    spec = task.spec
-    wanted = (chosen.id, chosen.collection, reranker)
-    return (spec["set_id"], spec["collection"], spec["reranker"]) == wanted
-
-
 def _choose_reranker(app: App, after: Retrieval) -> str:
     """Draw which reranker is measured, and return it as RERANK_MODEL takes it: at first that of the comparison."""
     chosen = st.session_state.get(RERANKERS, [])
     named = choice_names(app, chosen)
     choices = list(dict.fromkeys([*chosen, *named]))
-    candidates = len(after.hits)
-    same = [choice for choice in choices if _name_of(app, choice, candidates) == after.reranker.name]
+    foreseen = {choice: foresee(app, choice, len(after.hits)) for choice in choices}
+    same = [choice for choice, one in foreseen.items() if one and one.report.identity == after.reranker.identity]
     return str(
         st.selectbox(
             gettext("Reranker"),
@@ -116,50 +111,39 @@ def _choose_reranker(app: App, after: Retrieval) -> str:
     )
 
 
-def _name_of(app: App, choice: str, candidates: int) -> str:
-    try:
-        return app.pipeline.rerankers.reranker(choice, candidates)[1].name
-    except ResiftError:  # said when it is measured
-        return ""
-
-
 def _show_start(app: App, chosen: QuestionSet, reranker: str, task: Task | None) -> None:
     """Draw the button that measures, with the time that will take."""
     if task is not None and not task.ended:
         return
-    passages = app.pipeline.store.open(chosen.collection).count()
-    spec = CurveSpec(chosen.id, chosen.name, chosen.collection, reranker, steps_for(app.settings, passages))
     try:
-        ms = predicted_ms(app.pipeline, spec, len(chosen.measurable))
+        plan = plan_curve(app, chosen, reranker)
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         words = gettext("Measure the curve") if task is None else gettext("Measure again")
         if st.button(words, icon=":material/show_chart:", type="primary" if task is None else "secondary"):
-            app.tasks.add(KIND, chosen.name, spec)
+            start_curve(app, plan.spec)
             st.rerun(scope="app")
-        if ms is None:
+        if plan.ms is None:
             told = gettext("How long it takes is known after the first question")
         else:
-            told = gettext("About {duration} on this machine", duration=format_duration(ms))
+            told = gettext("About {duration} on this machine", duration=format_duration(plan.ms))
         st.caption(f":material/timer: {told}", width="content")
 
 
 def _show_run(app: App, task_id: int, chosen: QuestionSet, budget_ms: int, was_busy: bool) -> None:
     """Draw a run and its curve so far; a fragment."""
-    task = app.tasks.store.get(task_id)
-    if task is None or task.ended == was_busy:
+    state = curve_state(app, task_id, chosen)
+    if state is None or state.task.ended == was_busy:
         st.rerun(scope="app")
-    _show_state(app, task)
-    rows = app.tasks.store.rows(task_id)
-    curve = read_curve(rows)
-    for reason, count in curve.failures.items():
+    _show_state(app, state.task)
+    for reason, count in state.curve.failures.items():
         said = ngettext("{number} question is left out", "{number} questions are left out", count)
         st.warning(f"{said}: {label_sentence(reason)}", icon=":material/error:")
-    if curve.questions:
-        _show_points(app, task, curve, budget_ms)
-    if task.ended and set(rows) != {str(question.id) for question in chosen.measurable}:
+    if state.curve.questions:
+        _show_points(app, state.task, state.curve, budget_ms)
+    if state.outdated:
         st.caption(f":material/info: {gettext('The set has other questions by now: measure again to have them in.')}")
 
 

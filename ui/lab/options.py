@@ -8,6 +8,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from service.app import App
+from service.reranking import foresee
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.lab.parts import Part, draw_anew
@@ -90,18 +91,14 @@ def predict(app: App, options: LabOptions) -> str:
     known: dict[str, float] = {}
     unknown: list[str] = []
     for choice in options.rerankers:
-        try:
-            reranker, report = app.pipeline.rerankers.reranker(choice, options.candidates)
-        except ResiftError:  # said when it is run
+        foreseen = foresee(app, choice, options.candidates)
+        if foreseen is None:
             continue
-        if reranker is None:
-            continue
-        ms = reranker.predicted_ms(options.candidates)
-        name = label(say(report.identity.last.label))
-        if ms is None:
+        name = label(say(foreseen.report.identity.last.label))
+        if foreseen.ms is None:
             unknown.append(name)
         else:
-            known[name] = ms
+            known[name] = foreseen.ms
     told = []
     if known:
         told.append(gettext("About {duration} on this machine", duration=format_duration(max(1, sum(known.values())))))

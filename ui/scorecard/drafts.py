@@ -6,12 +6,12 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.sets.drafting import KIND, DraftSpec
 from rag.evaluation.sets.types import LabelledQuestion, QuestionSet
 from rag.tasks.store import RESUMABLE, Task
 from service.app import App
+from service.drafting import approve_drafts, give_back_draft, last_drafting, start_drafting, take_draft
 from ui.fragment import fragment
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence, place
 from ui.scorecard.undo import attempt
 
@@ -19,12 +19,11 @@ MOST_AT_ONCE = 100
 USUAL = 10
 SHOWN = 10
 REFRESH_SECONDS = 1.0
-TITLE = mark("Questions for “{name}”")
 
 
 def show_drafting(app: App, chosen: QuestionSet) -> None:
     """Draw how to have questions drafted, and how far the drafting is."""
-    task = next((one for one in app.tasks.store.entries(KIND) if one.spec["set_id"] == chosen.id), None)
+    task = last_drafting(app, chosen.id)
     working = task is not None and not task.ended
     with st.expander(gettext("Draft questions"), icon=":material/edit_note:", key=f"sets-draft-{chosen.id}"):
         st.caption(
@@ -77,9 +76,9 @@ def show_drafts(app: App, chosen: QuestionSet) -> None:
             key="sets-approve-all",
             on_click=attempt,
             args=(
-                partial(_approve, app, drafts, True),
+                partial(approve_drafts, app, drafts),
                 ngettext("{number} draft was approved.", "{number} drafts were approved.", len(drafts)),
-                partial(_approve, app, drafts, False),
+                partial(approve_drafts, app, drafts, approved=False),
             ),
         )
     for draft in drafts[:SHOWN]:
@@ -89,8 +88,7 @@ def show_drafts(app: App, chosen: QuestionSet) -> None:
 
 
 def _start(app: App, chosen: QuestionSet, key: str) -> None:
-    spec = DraftSpec(chosen.id, chosen.collection, int(st.session_state[key]))
-    app.tasks.add(KIND, gettext(TITLE, name=chosen.name), spec)
+    start_drafting(app, chosen, int(st.session_state[key]))
 
 
 def _show_task(app: App, task_id: int, was_working: bool) -> None:
@@ -173,21 +171,10 @@ def _show_draft(app: App, draft: LabelledQuestion) -> None:
             )
 
 
-def _approve(app: App, drafts: list[LabelledQuestion], approved: bool) -> None:
-    for draft in drafts:
-        app.question_sets.approve(draft.id, approved)
-
-
 def _take(app: App, draft: LabelledQuestion) -> None:
     question, answer = (st.session_state[f"sets-draft-{field}-{draft.id}"] for field in ("question", "answer"))
-
-    def take() -> None:
-        app.question_sets.edit_question(draft.id, question, answer)
-        app.question_sets.approve(draft.id)
-
-    attempt(take, gettext("“{question}” was approved.", question=question), partial(_give_back, app, draft))
-
-
-def _give_back(app: App, draft: LabelledQuestion) -> None:
-    app.question_sets.edit_question(draft.id, draft.question, draft.reference)
-    app.question_sets.approve(draft.id, False)
+    attempt(
+        partial(take_draft, app, draft, question, answer),
+        gettext("“{question}” was approved.", question=question),
+        partial(give_back_draft, app, draft),
+    )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.runs.configuration import NO_RERANKER, Configuration, RunSpec, combine, requests_for
-from rag.evaluation.runs.quality import MOST_CALLS
-from rag.evaluation.runs.task import KIND
+from rag.evaluation.runs.configuration import NO_RERANKER, Configuration, RunSpec, combine
 from rag.evaluation.sets.types import QuestionSet
 from rag.models.inventory import list_models
 from service.app import App
+from service.runs import run_cost, start_run
 from ui.choices import MOST_CANDIDATES, choice_names
 from ui.fragment import fragment
 from ui.language import gettext, ngettext, say
@@ -90,7 +89,7 @@ def _start(app: App, set_name: str, spec: RunSpec, on_start: str) -> None:
     title = st.session_state[f"{PREFIX}title"].strip() or set_name
 
     def start() -> None:
-        st.session_state[on_start] = app.tasks.add(KIND, title, spec).id
+        st.session_state[on_start] = start_run(app, title, spec).id
 
     attempt(start)
 
@@ -178,41 +177,25 @@ def _choose_quality(app: App) -> bool:
 
 def _say_cost(app: App, configurations: tuple[Configuration, ...], questions: int, quality: bool) -> None:
     """Say what the run takes before it is started: time as far as it is known, and what leaves this machine."""
+    cost = run_cost(app, configurations, questions, quality=quality)
     parts = [
-        ngettext("{number} configuration", "{number} configurations", len(configurations)),
-        ngettext("{number} question", "{number} questions", questions),
+        ngettext("{number} configuration", "{number} configurations", cost.configurations),
+        ngettext("{number} question", "{number} questions", cost.questions),
     ]
-    known, unknown = _predicted(app, configurations)
-    if known:
-        parts.append(gettext("reranking takes about {duration}", duration=format_duration(max(1, known * questions))))
-    if unknown:
-        parts.append(gettext("not timed yet: {names}", names=", ".join(map(label, unknown))))
-    requests = questions * sum(
-        requests_for(one.reranker, one.candidates, app.settings.rerank_shortlist) for one in configurations
-    )
-    if requests:
-        parts.append(ngettext("{number} request to rerank", "{number} requests to rerank", requests))
-    if quality:
-        calls = questions * len(configurations) * MOST_CALLS
+    if cost.rerank_ms:
+        duration = format_duration(max(1, cost.rerank_ms))
+        parts.append(gettext("reranking takes about {duration}", duration=duration))
+    if cost.untimed:
+        names = ", ".join(dict.fromkeys(label(say(report.identity.last.label)) for report in cost.untimed))
+        parts.append(gettext("not timed yet: {names}", names=names))
+    if cost.rerank_requests:
+        parts.append(ngettext("{number} request to rerank", "{number} requests to rerank", cost.rerank_requests))
+    if cost.model_requests:
         parts.append(
             ngettext(
-                "up to {number} request to the language model", "up to {number} requests to the language model", calls
+                "up to {number} request to the language model",
+                "up to {number} requests to the language model",
+                cost.model_requests,
             )
         )
     st.caption(f":material/timer: {' · '.join(parts)}")
-
-
-def _predicted(app: App, configurations: tuple[Configuration, ...]) -> tuple[float, list[str]]:
-    """Return the milliseconds of reranking one question with all configurations, and what is not timed yet."""
-    known, unknown = 0.0, dict[str, None]()
-    for one in configurations:
-        try:
-            reranker, report = app.pipeline.rerankers.reranker(one.reranker, one.candidates)
-        except ResiftError:  # said when it is run
-            continue
-        ms = reranker.predicted_ms(one.candidates) if reranker else 0.0
-        if ms is None:
-            unknown[say(report.identity.last.label)] = None
-        else:
-            known += ms
-    return known, list(unknown)

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from rag.evaluation.figures.scorecard import Overtime, Scorecard, overtime, scorecard
-from rag.evaluation.runs.configuration import RunSpec
+from rag.evaluation.figures.scorecard import Overtime, Scorecard
 from rag.evaluation.runs.metrics import MAIN, MEASURES
-from rag.evaluation.runs.rows import About, Ran, Row, read_about, read_rows
-from rag.evaluation.runs.task import KIND
-from rag.serialization import from_record
+from rag.evaluation.runs.rows import About, Ran, Row
 from rag.tasks.store import Task
 from service.app import App
+from service.runs import compare_runs, ended_runs_on, run_result
 from ui.language import gettext, ngettext
 from ui.plain import label
 from ui.scorecard.names import MEASURE_NAMES, chance, names_of, p_text, title_of, when
@@ -73,8 +71,7 @@ def show_overtime(
         format_func=lambda number: other_names[number] if number < len(other_names) else "",
         key=f"overtime-before-{task.id}-{other_id}",
     )
-    earlier = [row for row in read_rows(app.tasks.store.rows(other.id)) if row.configuration == before]
-    found = overtime(earlier, [row for row in rows if row.configuration == after])
+    found = compare_runs(app, other.id, before, rows, after)
     show_trend(cards, card, after, measure)
     _show_found(found)
     if found.versus is not None:
@@ -90,19 +87,12 @@ def show_overtime(
 
 def _cards(app: App, set_id: int) -> list[tuple[Task, Scorecard]]:
     """Return the runs on a set that have figures, the newest first."""
-    ended = [task for task in app.tasks.store.entries(KIND) if task.ended]
-    tasks = [task for task in ended if from_record(RunSpec, task.spec).set_id == set_id]
+    tasks = ended_runs_on(app, set_id)
     version = [(task.id, task.updated_at, task.title) for task in tasks]
     held = st.session_state.get(HELD)
     if held is None or held[0] != version:
-        found = []
-        for task in tasks:
-            rows = app.tasks.store.rows(task.id)
-            about = read_about(rows)
-            card = scorecard(about, list(read_rows(rows))) if about else None
-            if card is not None:
-                found.append((task, card))
-        held = st.session_state[HELD] = (version, found)
+        found = ((task, run_result(app, task.id).card()) for task in tasks)
+        held = st.session_state[HELD] = version, [(task, card) for task, card in found if card is not None]
     cards: list[tuple[Task, Scorecard]] = held[1]
     return cards
 

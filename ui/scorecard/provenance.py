@@ -8,9 +8,9 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.evaluation.figures.scorecard import Scorecard
-from rag.evaluation.runs.corpus import corpus_digest
 from rag.evaluation.runs.rows import About
 from service.app import App
+from service.runs import documents_now
 from ui.engine_texts import clause
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
@@ -70,22 +70,22 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
 
 def documents_changed(app: App, about: About) -> str:
     """Say that the collection's documents are others than those of a run, "" where they are the same."""
-    if not about.collection:
-        return ""
     try:
-        entries = app.library.documents(about.collection)
+        now = documents_now(app, about)
     except ResiftError as error:
         return label_sentence(error)
-    if not entries:
-        return gettext("The collection {name} is gone or empty by now.", name=f"“{label(about.collection)}”")
-    if corpus_digest(entries) == about.corpus:
-        return ""
-    return gettext(
-        "The documents changed since this run: it was measured on {before}, and there are {now} today. A new run would "
-        "say what the figures are now.",
-        before=ngettext("{number} document", "{number} documents", about.documents),
-        now=ngettext("{number} document", "{number} documents", len(entries)),
-    )
+    match now.state:
+        case "same":
+            return ""
+        case "gone":
+            return gettext("The collection {name} is gone or empty by now.", name=f"“{label(about.collection)}”")
+        case "changed":
+            return gettext(
+                "The documents changed since this run: it was measured on {before}, and there are {now} today. A new "
+                "run would say what the figures are now.",
+                before=ngettext("{number} document", "{number} documents", about.documents),
+                now=ngettext("{number} document", "{number} documents", now.number),
+            )
 
 
 def show_provenance(app: App, card: Scorecard, names: Sequence[str]) -> None:

@@ -7,9 +7,10 @@ from functools import partial
 
 import streamlit as st
 
-from rag.evaluation.sets.targets import Fault, Target, stale_targets
+from rag.evaluation.sets.targets import Fault, Target
 from rag.evaluation.sets.types import LabelledQuestion, Origin, QuestionSet
 from service.app import App
+from service.question_sets import stale_in
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, place
 from ui.scorecard.undo import attempt
@@ -43,7 +44,7 @@ def stale_of(app: App, collection: str, targets: Sequence[Target]) -> dict[str, 
     if state not in known:
         if len(known) > 4:
             known.clear()
-        known[state] = stale_targets(targets, app.pipeline.store.open(collection) if entries else None)
+        known[state] = stale_in(app, collection, targets)
     return known[state]
 
 

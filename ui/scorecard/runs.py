@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.figures.scorecard import Scorecard, milliseconds_left, scorecard
-from rag.evaluation.runs.rows import About, Row, read_about, read_rows
-from rag.evaluation.runs.task import KIND, MEASURING
+from rag.evaluation.figures.scorecard import milliseconds_left
+from rag.evaluation.runs.task import MEASURING
 from rag.tasks.store import RESUMABLE, Task
 from service.app import App
+from service.runs import RunResult, run_result, runs
 from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
@@ -30,32 +28,18 @@ STARTED = "run_started"
 
 PARAMETER = "run"
 RESULT = "run_result"
+"""What the run that is shown came to so far, with the state of it that this was read of."""
+
 REFRESH_SECONDS = 1.0
 DRAWN_WHILE_RUNNING = 20
 """How often at most the figures of a run are drawn anew while it is at work."""
-
-
-@dataclass(slots=True)
-class RunResult:
-    """What is known of one run, read once: `cards` are by the configuration that the others are compared with."""
-
-    version: tuple[object, ...]
-    about: About | None
-    rows: list[Row]
-    cards: dict[int, Scorecard | None] = field(default_factory=dict)
-
-    def card(self, baseline: int = 0) -> Scorecard | None:
-        """Return the scorecard against a configuration, computed once."""
-        if baseline not in self.cards:
-            self.cards[baseline] = scorecard(self.about, self.rows, baseline) if self.about else None
-        return self.cards[baseline]
 
 
 def show_runs(app: App) -> None:
     """Draw the controls of a new run, and one of the runs there are."""
     show_undo()
     try:
-        sets, tasks = app.question_sets.sets(), app.tasks.store.entries(KIND)
+        sets, tasks = app.question_sets.sets(), runs(app)
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")
         return
@@ -106,11 +90,10 @@ def _result(app: App, task: Task) -> RunResult:
     """Return what a run came to so far, read anew only when there is enough that is new."""
     step = max(1, task.total // DRAWN_WHILE_RUNNING)
     version = (task.id, task.state, task.updated_at if task.ended else (task.stage, task.done // step))
-    held: RunResult | None = st.session_state.get(RESULT)
-    if held is None or held.version != version:
-        rows = app.tasks.store.rows(task.id)
-        held = st.session_state[RESULT] = RunResult(version, read_about(rows), list(read_rows(rows)))
-    return held
+    held: tuple[object, RunResult] | None = st.session_state.get(RESULT)
+    if held is None or held[0] != version:
+        held = st.session_state[RESULT] = version, run_result(app, task.id)
+    return held[1]
 
 
 def _show_state(app: App, task: Task) -> None:
@@ -167,7 +150,7 @@ def _show_rename(app: App, task: Task) -> None:
 
 def _show_delete(app: App, task: Task) -> None:
     with st.popover(gettext("Delete"), icon=":material/delete:", type="tertiary", key=f"delete-{task.id}"):
-        rows = len(st.session_state[RESULT].rows) if RESULT in st.session_state else 0
+        rows = len(st.session_state[RESULT][1].rows) if RESULT in st.session_state else 0
         st.text(
             ngettext(
                 "The run and its {number} result are deleted for good.",

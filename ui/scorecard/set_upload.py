@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import streamlit as st
 
-from ingest.parse.decoding import decode
 from rag.errors import InputError, ResiftError
-from rag.evaluation.sets.files import COLUMNS, Kind, Problem, SetFile, locate, read_set
-from rag.evaluation.sets.upload import has_corpus, keep_staged, read_staged, stage_beir
+from rag.evaluation.sets.files import COLUMNS, Kind, Problem
 from service.app import App
+from service.question_sets import SetUpload, about_collection, leave_set, read_set_files, take_set
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence, place
 from ui.scorecard.questions import stale_of
@@ -23,7 +19,7 @@ from ui.scorecard.undo import attempt
 
 ROUND = "sets_upload_round"
 READ = "sets_upload_read"
-"""What was read of the files that lie in the uploader: their ids and an Upload."""
+"""What was read of the files that lie in the uploader: their ids and an SetUpload."""
 
 SHOWN_ROWS = 8
 NAMED = 6
@@ -40,21 +36,6 @@ PROBLEMS: dict[Kind, str] = {
     "not json": mark("Lines that are no JSON object, left out: {number} ({rows})"),
     "unknown": mark("Documents that the collection does not have, which count as not found: {number} ({rows})"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What was read of the files: a table's questions, or a set in BEIR layout that is `staged` on disk."""
-
-    name: str
-    file: SetFile
-    notes: tuple[str, ...] = ()
-    staged: Path | None = None
-
-    @property
-    def own_corpus(self) -> bool:
-        """Whether it brings its own documents."""
-        return self.staged is not None and has_corpus(self.staged)
 
 
 def show_set_upload(app: App, collections: Sequence[str], choose: Callable[[int], None]) -> None:
@@ -84,7 +65,7 @@ def show_set_upload(app: App, collections: Sequence[str], choose: Callable[[int]
         st.error(label_sentence(error), icon=":material/error:")
 
 
-def _read(app: App, files: Sequence[Any]) -> Upload:
+def _read(app: App, files: Sequence[Any]) -> SetUpload:
     """Return what is in the files, read once; raises InputError for what no set can be made of."""
     ids = tuple(file.file_id for file in files)
     known = st.session_state.get(READ)
@@ -92,38 +73,20 @@ def _read(app: App, files: Sequence[Any]) -> Upload:
         return _result(known[1])
     _leave_staged()
     try:
-        upload: Upload | InputError = _read_files(app, files)
+        upload: SetUpload | InputError = read_set_files(app, {file.name: file.getvalue() for file in files})
     except InputError as error:
         upload = error
     st.session_state[READ] = ids, upload
     return _result(upload)
 
 
-def _result(read: Upload | InputError) -> Upload:
+def _result(read: SetUpload | InputError) -> SetUpload:
     if isinstance(read, InputError):
         raise read
     return read
 
 
-def _read_files(app: App, files: Sequence[Any]) -> Upload:
-    names = [file.name for file in files]
-    stem = PurePosixPath(names[0]).stem
-    layout = any(name.endswith((".zip", ".tsv")) or name in ("queries.jsonl", "corpus.jsonl") for name in names)
-    if layout and not (len(names) == 1 and names[0].endswith(".tsv")):
-        staged = stage_beir({file.name: file.getvalue() for file in files}, app.question_sets.folder)
-        try:
-            questions, notes = read_staged(staged)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
-        name = stem if names[0].endswith(".zip") else "BEIR"
-        return Upload(name, SetFile(questions, ()), notes, staged)
-    if len(files) > 1:
-        raise InputError(mark("Several tables were chosen: upload one at a time, each becomes a set."))
-    return Upload(stem, read_set(decode(files[0].getvalue(), names[0]), names[0]))
-
-
-def _show_preview(app: App, upload: Upload, collections: Sequence[str], choose: Callable[[int], None]) -> None:
+def _show_preview(app: App, upload: SetUpload, collections: Sequence[str], choose: Callable[[int], None]) -> None:
     number = st.session_state[ROUND]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(gettext("Name"), upload.name, key=f"sets-upload-name-{number}", width=280)
@@ -135,8 +98,7 @@ def _show_preview(app: App, upload: Upload, collections: Sequence[str], choose: 
                 key=f"sets-upload-collection-{number}",
                 width=220,
             )
-    if not upload.own_corpus:
-        upload = replace(upload, file=locate(upload.file, app.library.documents(collection)))
+    upload = about_collection(app, upload, collection)
     questions = upload.file.questions
     targets = [target for question in questions for target in question.targets]
     st.markdown(
@@ -178,7 +140,7 @@ def _show_preview(app: App, upload: Upload, collections: Sequence[str], choose: 
         st.button(gettext("Leave it"), type="tertiary", key="sets-leave", on_click=_empty)
 
 
-def _say_unfound(app: App, collection: str, upload: Upload) -> None:
+def _say_unfound(app: App, collection: str, upload: SetUpload) -> None:
     quoted = [target for question in upload.file.questions for target in question.targets if target.quote]
     unfound = [fault for fault in stale_of(app, collection, quoted).values() if fault == "no passage"]
     if unfound:
@@ -198,18 +160,9 @@ def _problem(problem: Problem) -> str:
     return gettext(PROBLEMS[problem.kind], number=f"{len(listed):,}", rows=shown)
 
 
-def _take(app: App, upload: Upload, collection: str, choose: Callable[[int], None]) -> None:
-    """Keep the set as it was shown; its corpus first, so that no set is ever there without it."""
-    name = st.session_state[f"sets-upload-name-{st.session_state[ROUND]}"]
-    folder = keep_staged(upload.staged) if upload.staged is not None and upload.own_corpus else None
-    try:
-        made = app.question_sets.create_with(name, collection, upload.file.questions, "upload", folder=folder)
-    except BaseException:
-        if folder is not None and upload.staged is not None:
-            folder.rename(upload.staged)
-        raise
-    if folder is None:
-        _leave_staged()
+def _take(app: App, upload: SetUpload, collection: str, choose: Callable[[int], None]) -> None:
+    """Keep the set as it was shown."""
+    made = take_set(app, upload, st.session_state[f"sets-upload-name-{st.session_state[ROUND]}"], collection)
     st.session_state.pop(READ, None)
     _empty()
     choose(made.id)
@@ -223,5 +176,5 @@ def _empty() -> None:
 
 def _leave_staged() -> None:
     known = st.session_state.pop(READ, None)
-    if known is not None and isinstance(known[1], Upload) and known[1].staged is not None:
-        shutil.rmtree(known[1].staged, ignore_errors=True)
+    if known is not None and isinstance(known[1], SetUpload):
+        leave_set(known[1])

@@ -1,0 +1,29 @@
+"""What a choice of reranker comes to, and how long it takes here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rag.errors import ResiftError
+from rag.types import RerankReport
+from service.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What would rerank, and about how many milliseconds that takes on this machine, None before it was timed."""
+
+    report: RerankReport
+    ms: float | None
+
+
+def foresee(app: App, choice: str | None, candidates: int) -> Foreseen | None:
+    """Return what a choice, as RERANK_MODEL takes it (None for the settings'), comes to for so many candidates.
+
+    None where nothing would rerank: it is off, or cannot be had, which is said when it is asked for.
+    """
+    try:
+        reranker, report = app.pipeline.rerankers.reranker(choice, candidates)
+    except ResiftError:
+        return None
+    return Foreseen(report, reranker.predicted_ms(candidates)) if reranker is not None else None
