@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,26 +16,6 @@ from rag.rerank.base import Scored, rank
 from rag.serialization import from_json, to_json
 from rag.types import Answer, Citation, Filter, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
 from tests.parts import hit
-
-FIRST_SCHEMA = """
-CREATE TABLE conversations (
-    id INTEGER PRIMARY KEY,
-    title TEXT NOT NULL,
-    collection TEXT NOT NULL,
-    updated_at TEXT NOT NULL
-);
-CREATE TABLE turns (
-    id INTEGER PRIMARY KEY,
-    conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
-    question TEXT NOT NULL,
-    asked_at TEXT NOT NULL,
-    retrieval TEXT,
-    answer TEXT,
-    error TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX turns_by_conversation ON turns(conversation_id);
-"""
-"""The tables as release 0.1 made them."""
 
 
 def retrieval() -> Retrieval:
@@ -236,31 +215,6 @@ def test_a_question_to_a_deleted_conversation_is_refused_with_what_to_do(tmp_pat
         history.ask(conversation_id, "second")
     with pytest.raises(InputError, match="begin a new chat"):
         history.ask(conversation_id, "first", instead_of=turn_id)
-
-
-def test_conversations_of_the_first_release_are_opened_and_go_on(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as old:
-        old.executescript(FIRST_SCHEMA)
-        for row in ((1, "one", "t1"), (2, "two", "t2")):
-            old.execute("INSERT INTO conversations VALUES (?, ?, 'documents', ?)", row)
-        # The turns of both conversations in turn, as two tabs write them.
-        for number, (conversation, question) in enumerate([(1, "a"), (2, "x"), (1, "b"), (2, "y"), (1, "c")], start=1):
-            old.execute(
-                "INSERT INTO turns (id, conversation_id, question, asked_at) VALUES (?, ?, ?, '2026-01-01T00:00:00')",
-                (number, conversation, question),
-            )
-        old.execute("UPDATE conversations SET updated_at = '2026-01-01T00:00:00'")
-        old.execute("UPDATE turns SET answer = ? WHERE id = 5", (to_json(ANSWER),))
-        old.commit()
-    history = History(tmp_path)
-    assert branch(history, 1) == ["a", "b", "c"]
-    assert branch(History(tmp_path), 2) == ["x", "y"]
-    conversation = history.conversation(1)
-    assert conversation is not None
-    assert conversation.turns[2].answer == ANSWER
-    assert conversation.turns[2].options is None
-    history.ask(1, "d")
-    assert branch(history, 1) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize(

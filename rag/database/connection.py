@@ -34,7 +34,7 @@ class Database:
 
         A file has one such list, however many classes share it: they share the Database.
         """
-        self._path = path
+        self.path = path
         self._closed = False
         self._keeping = threading.Lock()
         self._idle_readers: list[Connection] = []
@@ -84,7 +84,7 @@ class Database:
         """Be the one thread that writes."""
         if self._writing_thread == threading.get_ident():
             # It would wait for itself.
-            raise RuntimeError(f"write() within write(): {self._path.name}")
+            raise RuntimeError(f"write() within write(): {self.path.name}")
         with self._writing:
             self._writing_thread = threading.get_ident()
             try:
@@ -100,7 +100,7 @@ class Database:
         """
         with self._keeping:
             if self._closed:
-                raise closed(self._path)
+                raise closed(self.path)
             connection = idle.pop() if idle else None
         connection = connection or self._connect()
         try:
@@ -115,7 +115,7 @@ class Database:
                 idle.append(connection)
 
     def _connect(self) -> Connection:
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
@@ -130,11 +130,11 @@ class Database:
         """Tell of a full or damaged disk in a sentence."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise UnavailableError(
                 "The file {path} cannot be read or written ({reason}): check the disk's free space and its "
                 "permissions; if the file is damaged, move it away and start again.",
-                path=self._path,
+                path=self.path,
                 reason=error,
             ) from error
 
