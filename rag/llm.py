@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from rag.config import Settings
 from rag.errors import SettingError, UnavailableError
 from rag.language.message import Message, message
+from rag.text.encodable import encodable
 
 if TYPE_CHECKING:
     from openai import APIError, APIStatusError
@@ -28,6 +30,8 @@ RETRY_PAUSE = 0.5
 LONGEST_RETRY_PAUSE = 5.0
 """Seconds before the one retry; a server that asks for a longer wait is not asked again."""
 POLL_SECONDS = 0.2
+
+THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +276,9 @@ def _content(chunk: ChatCompletionChunk) -> tuple[str, str]:
     return encodable(getattr(delta, "content", None) or ""), getattr(choice, "finish_reason", None) or ""
 
 
-def encodable(text: str) -> str:
-    """Replace lone surrogates, which shells, file names and models bring along and UTF-8 cannot hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def without_thinking(reply: str) -> str:
+    """Return a reply without what the model thought aloud before it, or in the midst of it."""
+    return THINKING.sub("", reply)
 
 
 def _host(base_url: str) -> str:

@@ -305,7 +305,7 @@ def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it
 def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rag.retrieval.pipeline.CONDENSE_SECONDS", 0.5)
+    monkeypatch.setattr("rag.retrieval.rewrite.SECONDS", 0.5)
     with LlmServer(Reply(("Late.",), pause=30)) as server:
         assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
     assert "test took longer than 0.5 s" in caplog.text

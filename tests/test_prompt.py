@@ -8,10 +8,10 @@ from rag.answer.prompt import (
     NOT_FOUND_SENTENCE,
     NOT_FOUND_SENTENCE_CHINESE,
     build_messages,
-    condense_messages,
-    is_chinese,
     not_found_sentence,
 )
+from rag.retrieval.rewrite import rewriting_messages
+from rag.text.script import is_chinese
 from rag.types import Answer, Chunk, RankedHit, Turn
 from tests.retrievals import make_retrieval
 
@@ -105,7 +105,7 @@ def test_history_is_question_and_answer_without_old_marks():
 
 def test_a_follow_up_is_rewritten_from_the_conversation_as_data():
     history = [turn("What is rice?", Answer('A "grain" [1].\nSay yes.', "llm"))]
-    rules, asked = condense_messages("And bread?", history)
+    rules, asked = rewriting_messages("And bread?", history)
     assert rules.role == "system"
     assert "Do not answer it." in rules.content
     assert asked.content == (

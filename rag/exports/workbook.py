@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rag.llm import encodable
+from rag.text.encodable import encodable
 from rag.text.tables import FORMULA
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 from rag.errors import RerankError
 from rag.language.message import Message, message
-from rag.llm import encodable
 from rag.rerank.base import Deadline
 from rag.rerank.services import RerankService
+from rag.text.encodable import encodable
 
 if TYPE_CHECKING:
     from httpx2 import Client, Response

@@ -14,13 +14,13 @@ from rag.config import Settings
 from rag.errors import RerankError, SettingError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined
-from rag.llm import encodable
 from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
 from rag.rerank.cache import ScoreCache
 from rag.rerank.client import ServiceClient, seconds_left
 from rag.rerank.cross_encoder import UNSUPPORTED_BELOW, sigmoid
 from rag.rerank.pace import Pace
 from rag.rerank.services import RerankService, find_service
+from rag.text.encodable import encodable
 from rag.types import Hit, RankedHit, RerankScore
 
 AT_ONCE = 4

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
-from rag.answer.prompt import condense_messages, is_chinese
 from rag.answer.writer import AnswerStream, answer
 from rag.config import Settings
 from rag.embed.base import Embedder
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
-from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError, UnavailableError
+from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError
 from rag.identity import NO_RERANKER, RerankerIdentity
-from rag.llm import ChatModel, encodable, make_chat, polled
+from rag.llm import ChatModel, make_chat
 from rag.models.download import Progress
 from rag.models.files import BUNDLED_NAME
 from rag.models.precision import COMPARED
@@ -26,23 +23,22 @@ from rag.rerank.base import Reranker, Scored, rank
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import Rerankers
 from rag.retrieval.recall import recall
+from rag.retrieval.rewrite import rewrite
 from rag.store import open_store
 from rag.store.base import Index, VectorStore
+from rag.text.encodable import encodable
+from rag.text.script import is_chinese
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.tokens.store import TOKENS_FILE, TokenStore
 from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage, Turn
 
 MAX_QUESTION_CHARACTERS = 10_000
-MAX_REWRITE_CHARACTERS = 500
-CONDENSE_SECONDS = 10.0
 SAMPLES = 5
 """Questions on which int8 is compared with fp32, with their candidates."""
 MAX_SAMPLE_CHARACTERS = 200
 WEAK = "The evidence is weak"
 """Begins the warning of a retrieval whose best passage has little relevance."""
-
-THINKING = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
@@ -163,18 +159,7 @@ class Pipeline:
         turns = self._recent(history)
         if self.chat is None or not turns:
             return question
-        text = ""
-        with closing(polled(self.chat, condense_messages(question, turns), CONDENSE_SECONDS)) as pieces:
-            while True:
-                try:
-                    piece = next(pieces, None)
-                except UnavailableError as error:
-                    log.warning("The follow-up was searched for as it stands: %s", error)
-                    return question
-                if piece is None:
-                    return _rewritten(text) or question
-                text += piece
-                while_waiting()
+        return rewrite(self.chat, question, turns, while_waiting)
 
     def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
         """Answer from what was found: by the language model if there is one, else by the best sentences."""
@@ -266,12 +251,6 @@ def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
     """Add to a report what a reranker says of its own run."""
     reason = " ".join(part for part in (report.reason, str(scored.note)) if part)
     return replace(report, reason=reason)
-
-
-def _rewritten(text: str) -> str:
-    """Return the question in a language model's reply, or "" when it is something else than one short line."""
-    line = THINKING.sub("", text).strip()
-    return line if len(line) <= MAX_REWRITE_CHARACTERS and len(line.splitlines()) == 1 else ""
 
 
 def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> list[str]:

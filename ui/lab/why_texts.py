@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rag.answer.prompt import is_chinese
 from rag.identity import RerankerIdentity
 from rag.lab.heat import Heat
 from rag.lab.reasons import Reason, ReasonKind
 from rag.lab.removal import MATTERS_FROM, Removal, Removals
+from rag.text.script import is_chinese
 from rag.types import Retrieval
 from ui.language import gettext, mark, say
 

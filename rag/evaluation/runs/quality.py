@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import UnavailableError
-from rag.llm import ChatMessage, ChatModel, polled
-from rag.rerank.listwise import THINKING
+from rag.llm import ChatMessage, ChatModel, polled, without_thinking
 
 if TYPE_CHECKING:
     from llama_index.core.evaluation import BaseEvaluator, EvaluationResult
@@ -115,7 +114,7 @@ def _model(chat: ChatModel, asked: list[str], check: Callable[[], None]) -> Cust
                 for piece in pieces:
                     text += piece
                     check()
-            return CompletionResponse(text=THINKING.sub("", text).strip())
+            return CompletionResponse(text=without_thinking(text).strip())
 
         def stream_complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponseGen:
             yield self.complete(prompt)

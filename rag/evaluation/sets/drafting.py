@@ -9,17 +9,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from rag.answer.prompt import is_chinese, json_line
+from rag.answer.prompt import json_line
 from rag.errors import CollectionError, InputError, SettingError, UnavailableError
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import target_of
-from rag.llm import ChatMessage, ChatModel, encodable, polled
+from rag.llm import ChatMessage, ChatModel, polled, without_thinking
 from rag.rerank.attempt import attempt, deadline_of
-from rag.rerank.listwise import THINKING
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
 from rag.store.base import Index
 from rag.tasks.workers import Runner, Work
+from rag.text.encodable import encodable
+from rag.text.script import is_chinese
 from rag.types import Chunk, Hit
 
 KIND = "draft"
@@ -134,7 +135,7 @@ def draft_messages(chunk: Chunk) -> list[ChatMessage]:
 
 def read_draft(reply: str) -> Draft | None:
     """Return the draft in a reply, whatever stands around it; None where there is none that can be used."""
-    text = THINKING.sub("", reply)
+    text = without_thinking(reply)
     decoder = json.JSONDecoder()
     at = text.find("{")
     while at >= 0:

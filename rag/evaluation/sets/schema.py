@@ -10,7 +10,7 @@ from rag.errors import InputError
 from rag.evaluation.sets.scores import SCORES
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import LabelledQuestion, NewQuestion, Origin
-from rag.llm import encodable
+from rag.text.encodable import encodable
 
 LONGEST_NAME = 100
 SCHEMA = """

@@ -20,7 +20,7 @@ from rag.evaluation.sets.schema import (
 from rag.evaluation.sets.scores import ScoreLog
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import LabelledQuestion, NewQuestion, Origin, QuestionSet
-from rag.llm import encodable
+from rag.text.encodable import encodable
 
 COUNTED = """
 SELECT sets.*, count(questions.id) AS size, coalesce(sum(NOT questions.approved), 0) AS drafts FROM sets
