@@ -10,8 +10,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
+from rag.exports.svg import at, markup, picture, write_text
 from rag.lab.comparison import Change
 
 DRAWN: tuple[Change, ...] = ("neither", "both", "left", "entered")
@@ -45,15 +46,13 @@ def bump_chart(
     and "cut", "dot", "heading", "missing", "number"; texts are escaped.
     """
     layout = _Layout.of(headings, lines)
-    svg = Element("svg", {"viewBox": f"0 0 {WIDTH} {layout.height}", "role": "img", "class": layout.style})
-    SubElement(svg, "title").text = title
-    SubElement(svg, "desc").text = description
+    svg = picture(WIDTH, layout.height, layout.style, title=title, description=description)
     _draw_frame(svg, layout, headings, top, missing)
     for change in DRAWN:
         for line in reversed(lines):
             if line.change == change:
                 _draw_line(svg, layout, line)
-    return tostring(svg, encoding="unicode")
+    return markup(svg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +98,15 @@ class _Layout:
 def _draw_frame(svg: Element, layout: _Layout, headings: Sequence[str], top: int, missing: str) -> None:
     """Draw the lists' names, and what is read on a shade of its own."""
     cut = layout.y(min(top, layout.rows)) + layout.row_height / 2
-    SubElement(svg, "rect", _at(x=0, y=layout.header, width=WIDTH, height=cut - layout.header) | {"class": "read"})
-    SubElement(svg, "line", _at(x1=0, x2=WIDTH, y1=cut, y2=cut) | {"class": "cut"})
+    SubElement(svg, "rect", at(x=0, y=layout.header, width=WIDTH, height=cut - layout.header) | {"class": "read"})
+    SubElement(svg, "line", at(x1=0, x2=WIDTH, y1=cut, y2=cut) | {"class": "cut"})
     for column, heading in enumerate(headings):
         broken = _broken(heading)
         for number, text in enumerate(broken):
             y = layout.header - 9 - (len(broken) - 1 - number) * HEADING_LINE
-            _write(svg, text, layout.x(column), y, "heading")
+            write_text(svg, text, layout.x(column), y, "heading")
     for column in layout.unrecalled:
-        _write(svg, missing, layout.x(column), layout.y(None) + 18, "missing")
+        write_text(svg, missing, layout.x(column), layout.y(None) + 18, "missing")
 
 
 def _draw_line(svg: Element, layout: _Layout, line: Line) -> None:
@@ -120,11 +119,11 @@ def _draw_line(svg: Element, layout: _Layout, line: Line) -> None:
         if rank is None:
             continue
         large = read and layout.numbered
-        SubElement(group, "circle", _at(cx=x, cy=y, r=9 if large else 4 if read else 3) | {"class": "dot"})
+        SubElement(group, "circle", at(cx=x, cy=y, r=9 if large else 4 if read else 3) | {"class": "dot"})
         if large:
-            _write(group, str(rank), x, y + 3.6, "number")
+            write_text(group, str(rank), x, y + 3.6, "number")
     x, y = points[-1]
-    _write(group, _shortened(line.label), x + 17, y + 4, "label")
+    write_text(group, _shortened(line.label), x + 17, y + 4, "label")
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
@@ -136,14 +135,6 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
         path.append(f"C{middle:g} {y:g} {middle:g} {next_y:g} {next_x:g} {next_y:g}")
         x, y = next_x, next_y
     return "".join(path)
-
-
-def _write(parent: Element, text: str, x: float, y: float, name: str) -> None:
-    SubElement(parent, "text", _at(x=x, y=y) | {"class": name}).text = text
-
-
-def _at(**numbers: float) -> dict[str, str]:
-    return {name: f"{number:g}" for name, number in numbers.items()}
 
 
 def _broken(heading: str) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
+
+from rag.exports.svg import at, markup, picture, write_text
 
 WIDTH, HEIGHT = 760, 340
 LEFT, RIGHT, TOP, BOTTOM = 44, 24, 30, 48
@@ -30,8 +32,7 @@ class Point:
 
 def scatter_chart(points: Sequence[Point], *, title: str, x_title: str, y_title: str) -> str:
     """Return the chart as an `svg` element: points numbered from 1, time on a logarithmic scale; texts are escaped."""
-    svg = Element("svg", {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img", "class": "scatter"})
-    SubElement(svg, "title").text = title
+    svg = picture(WIDTH, HEIGHT, "scatter", title=title)
     decades = _decades([point.ms for point in points])
     low, high = _bounds(points)
 
@@ -44,26 +45,26 @@ def scatter_chart(points: Sequence[Point], *, title: str, x_title: str, y_title:
 
     for decade in decades:
         place = x(10**decade)
-        SubElement(svg, "line", _at(x1=place, x2=place, y1=TOP, y2=HEIGHT - BOTTOM) | {"class": "grid"})
-        _write(svg, _time(decade), place, HEIGHT - BOTTOM + 16, "tick middle")
+        SubElement(svg, "line", at(x1=place, x2=place, y1=TOP, y2=HEIGHT - BOTTOM) | {"class": "grid"})
+        write_text(svg, _time(decade), place, HEIGHT - BOTTOM + 16, "tick middle")
     for step in range(round(low * 10), round(high * 10) + 1):
         place = y(step / 10)
-        SubElement(svg, "line", _at(x1=LEFT, x2=WIDTH - RIGHT, y1=place, y2=place) | {"class": "grid"})
-        _write(svg, f"{step / 10:.1f}", LEFT - 8, place + 4, "tick end")
-    _write(svg, x_title, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "axis middle")
-    _write(svg, y_title, 0, 14, "axis")
+        SubElement(svg, "line", at(x1=LEFT, x2=WIDTH - RIGHT, y1=place, y2=place) | {"class": "grid"})
+        write_text(svg, f"{step / 10:.1f}", LEFT - 8, place + 4, "tick end")
+    write_text(svg, x_title, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, "axis middle")
+    write_text(svg, y_title, 0, 14, "axis")
     for number, point in enumerate(points, start=1):
         _draw(svg, number, point, x(point.ms), y)
-    return tostring(svg, encoding="unicode")
+    return markup(svg)
 
 
 def _draw(svg: Element, number: int, point: Point, x: float, y: Callable[[float], float]) -> None:
     group = SubElement(svg, "g", {"class": "first"} if point.first else {})
     SubElement(group, "title").text = f"{point.name}: {point.value:.3f} ± {point.half_width:.3f}, {point.ms:.1f} ms"
     low, high = _ends(point)
-    SubElement(group, "line", _at(x1=x, x2=x, y1=y(low), y2=y(high)) | {"class": "interval"})
-    SubElement(group, "circle", _at(cx=x, cy=y(point.value), r=9))
-    _write(group, str(number), x, y(point.value) + 4, "number middle")
+    SubElement(group, "line", at(x1=x, x2=x, y1=y(low), y2=y(high)) | {"class": "interval"})
+    SubElement(group, "circle", at(cx=x, cy=y(point.value), r=9))
+    write_text(group, str(number), x, y(point.value) + 4, "number middle")
 
 
 def _ends(point: Point) -> tuple[float, float]:
@@ -86,11 +87,3 @@ def _decades(times: Sequence[float]) -> range:
 
 def _time(decade: int) -> str:
     return f"{10**decade:g} ms" if decade < 3 else f"{10 ** (decade - 3):g} s"
-
-
-def _write(parent: Element, text: str, x: float, y: float, name: str) -> None:
-    SubElement(parent, "text", _at(x=x, y=y) | {"class": name}).text = text
-
-
-def _at(**numbers: float) -> dict[str, str]:
-    return {name: f"{number:g}" for name, number in numbers.items()}
