@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from ingest.library import Library
-from rag.errors import CollectionError, InputError
+from rag.errors import CollectionError, InputError, RerankError
 from rag.identity import RerankerIdentity
 from rag.lab.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
 from rag.models.files import BUNDLED_FOLDER
 from rag.models.kendall import kendall_tau
+from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport, SearchOptions
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
 
+FOREVER = Deadline(math.inf)
 FUSED = make_retrieval([1, 2, 3, 4, 5, 6], kept=2, state="off", rerank_ms=None)
 LAST_FIRST = make_retrieval([6, 1, 2, 3, 4, 5], kept=2)
 TEXTS = {
@@ -235,3 +239,29 @@ def test_a_collection_without_documents_has_nothing_to_compare(library: Library,
     comparison = run(pipeline, "bundled", collection="emptied")
     assert comparison.orders == (comparison.fused,)
     assert "has nothing to search" in comparison.fused.warnings[0]
+
+
+def test_one_persons_comparison_leaves_anothers_scores(pipeline: Pipeline, word_overlap_folder: Path) -> None:
+    choice, question = str(word_overlap_folder), "Which drinks raise blood sugar?"
+    reranker, _ = pipeline.rerankers.reranker(choice)
+    assert reranker is not None
+    found = pipeline.retrieve(question, SearchOptions("notes", reranker=choice, candidates=10, top=2))
+    kept, no_time, compared = reranker.score(question, found.hits, FOREVER), Deadline(0), threading.Event()
+    times: list[float | None] = []
+
+    def compare_again() -> None:
+        try:
+            for _ in range(5):
+                times.append(rerank_ms(run(pipeline, choice, question=question).orders[1]))
+        finally:
+            compared.set()
+
+    other = threading.Thread(target=compare_again)
+    other.start()
+    while not compared.is_set():
+        # Whatever had to be scored again would find the time up.
+        assert reranker.score(question, found.hits, no_time) == kept
+    other.join()
+    assert len(times) == 5
+    with pytest.raises(RerankError, match="of 3 passages were scored"):
+        reranker.score(question, found.hits, Deadline(0, anew=True))

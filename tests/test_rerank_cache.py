@@ -36,7 +36,7 @@ def test_texts_that_utf_8_cannot_hold_have_a_key():
 
 
 def test_many_threads_can_use_one_cache():
-    cache: RecentCache[int] = RecentCache(most=50)
+    cache: RecentCache[bytes, int] = RecentCache(most=50)
     failures: list[Exception] = []
 
     def work(own: int) -> None:

@@ -225,6 +225,16 @@ def test_the_same_question_about_the_same_passages_is_asked_once():
     assert len(server.requests) == 2
 
 
+def test_what_is_wanted_anew_is_asked_again_and_kept():
+    replies = (Reply(pieces=(listing((1, 1), (2, 2)),)), Reply(pieces=(listing((1, 9), (2, 8)),)))
+    with LlmServer(*replies) as server:
+        reranker = reranker_for(server)
+        assert grades(reranker.score("q", hits("a", "b"), Deadline(10))) == [0.1, 0.2]
+        assert grades(reranker.score("q", hits("a", "b"), Deadline(10, anew=True))) == [0.9, 0.8]
+        assert grades(reranker.score("q", hits("a", "b"), Deadline(10))) == [0.9, 0.8]
+    assert len(server.requests) == 2
+
+
 def test_a_model_that_hangs_is_left_at_the_deadline():
     with LlmServer(Reply(pieces=('[{"passage": 1,',), ending="hang")) as server:
         assert failure(server, seconds=0.3) == (

@@ -120,6 +120,15 @@ def test_the_same_passage_is_asked_about_once():
     assert [request["documents"] for request in server.requests] == [["0.1 a", "0.2 b"], ["0.3 c"]]
 
 
+def test_what_is_wanted_anew_is_sent_again():
+    with RerankServer("cohere") as server:
+        reranker = reranker_for("cohere", server)
+        for anew in (False, False, True):
+            scored = reranker.score("fever?", hits("0.1 a", "0.2 b"), Deadline(10, anew=anew))
+            assert [score.order for score in scored.scores if score] == [0.1, 0.2]
+    assert [request["documents"] for request in server.requests] == [["0.1 a", "0.2 b"]] * 2
+
+
 def test_one_connection_serves_several_questions():
     with RerankServer("cohere") as server:
         reranker = reranker_for("cohere", server)

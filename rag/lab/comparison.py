@@ -126,9 +126,8 @@ def compare(
             reranked[report.name] = _cut(earlier[report.name], top)
         else:
             before_each(report.name, len(fused.hits))
-            pipeline.rerankers.forget_scores()
             first_run = reranker.predicted_ms(len(fused.hits)) is None
-            reranked[report.name] = _noted(pipeline.rerank(fused, choice, top), first_run)
+            reranked[report.name] = _noted(pipeline.rerank(fused, choice, top, anew=True), first_run)
     return Comparison(fused, tuple(reranked.values()), tuple(dict.fromkeys(notes)))
 
 

@@ -41,7 +41,7 @@ def attempt(reranker: Reranker, question: str, hits: Sequence[Hit], deadline: De
     return Attempt(rank(hits, None, top), None, failure)
 
 
-def deadline_of(settings: Settings) -> Deadline:
-    """Return the time that the settings give to reranking, from now on."""
+def deadline_of(settings: Settings, *, anew: bool = False) -> Deadline:
+    """Return the time that the settings give to reranking, from now on; `anew` as in a deadline."""
     budget = settings.rerank_budget_ms
-    return Deadline(settings.rerank_timeout, budget / 1000 if budget else math.inf)
+    return Deadline(settings.rerank_timeout, budget / 1000 if budget else math.inf, anew=anew)

@@ -34,7 +34,7 @@ class Reranker(Protocol):
     weak_below: float
     """Relevance under which the best passage is weak evidence, which the page says."""
     keeps_scores: bool
-    """Whether a passage that was scored for a question before is not scored again, so that it takes no time."""
+    """Whether a passage that was scored for a question before takes no time, unless it is wanted anew."""
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Score hits that come in the order of their promise; raises RerankError past the deadline.
@@ -57,11 +57,22 @@ class Judge(Protocol):
 
 
 class Deadline:
-    """A moment by which scoring must have ended, and the seconds it should take (`budget`), infinite for no budget."""
+    """A moment by which scoring must have ended, and the seconds it should take (`budget`), infinite for no budget.
 
-    def __init__(self, seconds: float, budget: float = math.inf, clock: Callable[[], float] = time.monotonic) -> None:
+    `anew` has everything scored, also what was before, so that the time is a whole run's.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        budget: float = math.inf,
+        *,
+        anew: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.seconds = seconds
         self.budget = budget
+        self.anew = anew
         self._clock = clock
         self._began = clock()
         self._ends = self._began + seconds

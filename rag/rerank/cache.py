@@ -5,27 +5,28 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 CACHED_SCORES = 20_000
 """Scores kept for one model, about 250 bytes each."""
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class RecentCache(Generic[Value]):
+class RecentCache(Generic[Key, Value]):
     """Keeps the values that were used last, up to a number of them; every method may be called from any thread."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._values: OrderedDict[bytes, Value] = OrderedDict()
+        self._values: OrderedDict[Key, Value] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def get_many(self, keys: Sequence[bytes]) -> list[Value | None]:
+    def get_many(self, keys: Sequence[Key]) -> list[Value | None]:
         """Return each key's value, None where there is none."""
         with self._lock:
             for key in keys:
@@ -33,7 +34,7 @@ class RecentCache(Generic[Value]):
                     self._values.move_to_end(key)
             return [self._values.get(key) for key in keys]
 
-    def put_many(self, values: Mapping[bytes, Value]) -> None:
+    def put_many(self, values: Mapping[Key, Value]) -> None:
         """Keep values; those that were not used for longest make room for them."""
         with self._lock:
             for key, value in values.items():
@@ -47,7 +48,7 @@ class ScoreCache:
     """One model's scores of passages for questions; only hashes of the texts are kept."""
 
     def __init__(self, most: int = CACHED_SCORES) -> None:
-        self._scores: RecentCache[float] = RecentCache(most)
+        self._scores: RecentCache[bytes, float] = RecentCache(most)
 
     def __len__(self) -> int:
         return len(self._scores)

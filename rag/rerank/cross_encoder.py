@@ -67,10 +67,6 @@ class CrossEncoderReranker:
         asked, _ = self._fitted("warm up")
         self._score(asked, [f"{number} {passage}" for number in range(2 * self._workers)], Deadline(math.inf))
 
-    def forget_scores(self) -> None:
-        """Forget what has been scored, so that it is scored anew."""
-        self._cache = ScoreCache()
-
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         """Return the logit as `order` and its sigmoid as `relevance`.
 
@@ -105,7 +101,9 @@ class CrossEncoderReranker:
     def _cached(
         self, question: str, asked: Encoding, passages: Sequence[str], deadline: Deadline
     ) -> list[float | None]:
-        known = self._cache.get_many(question, passages)
+        known: list[float | None] = [None] * len(passages)
+        if not deadline.anew:
+            known = self._cache.get_many(question, passages)
         missing = list(dict.fromkeys(text for text, logit in zip(passages, known, strict=True) if logit is None))
         if missing:
             fresh = self._score(asked, missing, deadline, known=len(passages) - known.count(None))

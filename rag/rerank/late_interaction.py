@@ -6,9 +6,7 @@ MaxSim as in ColBERT (Khattab and Zaharia, 2020), on token vectors that were mad
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +18,7 @@ from rag.identity import LATE_INTERACTION, RerankerIdentity
 from rag.language.message import NOTHING, Message, message
 from rag.rerank.base import Deadline, Scored
 from rag.rerank.blend import standardise
+from rag.rerank.cache import RecentCache
 from rag.rerank.pace import Pace
 from rag.tokens.base import TokenEncoder
 from rag.tokens.bundled import BundledTokenEncoder, TokenVectors
@@ -60,8 +59,7 @@ class LateInteractionReranker:
         self._encoder = BundledTokenEncoder(embedder)
         self.tokens = PassageTokens(self._encoder, store)
         self._matcher = _Matcher(self.tokens)
-        self._cache: OrderedDict[str, TokenVectors] = OrderedDict()
-        self._lock = threading.Lock()
+        self._cache: RecentCache[str, TokenVectors] = RecentCache(CACHED_TEXTS)
 
     def warm_up(self) -> None:
         """Load the model, and time the comparison with passages of the usual size, so that it can be foreseen."""
@@ -113,17 +111,11 @@ class LateInteractionReranker:
 
     def _vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
         """Return each text's uncompressed vectors, from the cache where they are there."""
-        with self._lock:
-            known = {text: self._cache[text] for text in texts if text in self._cache}
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
-        known |= zip(missing, self._encoder.token_vectors(missing), strict=True)
-        with self._lock:
-            for text in texts:
-                self._cache[text] = known[text]
-                self._cache.move_to_end(text)
-            while len(self._cache) > CACHED_TEXTS:
-                self._cache.popitem(last=False)
-        return [known[text] for text in texts]
+        known = self._cache.get_many(texts)
+        missing = list(dict.fromkeys(text for text, vectors in zip(texts, known, strict=True) if vectors is None))
+        made = dict(zip(missing, self._encoder.token_vectors(missing), strict=True))
+        self._cache.put_many(made)
+        return [vectors or made[text] for text, vectors in zip(texts, known, strict=True)]
 
 
 class ColbertReranker:

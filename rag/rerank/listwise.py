@@ -64,7 +64,7 @@ class ListwiseReranker:
 
     def __init__(self, chat: ChatModel) -> None:
         self._chat = chat
-        self._cache: RecentCache[Grades] = RecentCache(CACHED_REPLIES)
+        self._cache: RecentCache[bytes, Grades] = RecentCache(CACHED_REPLIES)
         self._pace = Pace()
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
@@ -89,10 +89,6 @@ class ListwiseReranker:
                 _cut_short(cut, len(hits)),
             ),
         )
-
-    def forget_scores(self) -> None:
-        """Forget what has been answered, so that it is asked anew."""
-        self._cache = RecentCache(CACHED_REPLIES)
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage was graded as answering a part of the question."""
@@ -127,7 +123,7 @@ class ListwiseReranker:
     def _graded(self, question: str, texts: Sequence[str], deadline: Deadline) -> Grades:
         """Return the grades of the passages of one window; raises RerankError when the reply has none."""
         key = text_key(question, *texts)
-        (graded,) = self._cache.get_many([key])
+        graded = None if deadline.anew else self._cache.get_many([key])[0]
         if graded is None:
             started = time.monotonic()
             graded = _grades(self._reply(_messages(question, texts), deadline), len(texts))

@@ -58,7 +58,9 @@ class RemoteReranker:
         """
         question = encodable(question)
         passages = [encodable(hit.chunk.passage) for hit in hits]
-        known = self._cache.get_many(question, passages)
+        known: list[float | None] = [None] * len(passages)
+        if not deadline.anew:
+            known = self._cache.get_many(question, passages)
         missing = [text for text, score in zip(passages, known, strict=True) if score is None and text.strip()]
         wanted = list(dict.fromkeys(missing))
         fitting = self._fitting(len(wanted), len(passages) - known.count(None), deadline)
@@ -70,10 +72,6 @@ class RemoteReranker:
             tuple(None if score is None else RerankScore(score, self._relevance(score)) for score in scores),
             note=_left_out(passages, scores, deadline),
         )
-
-    def forget_scores(self) -> None:
-        """Forget what has been answered, so that it is asked anew."""
-        self._cache = ScoreCache()
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage's relevance reaches that of a cross-encoder's unrelated pairs."""

@@ -156,11 +156,6 @@ class Rerankers:
             return None
         return reranker.tokens if isinstance(reranker, ColbertReranker) else None
 
-    def forget_scores(self) -> None:
-        """Make every reranker score anew, so that it can be timed."""
-        for reranker in (*self._cross_encoders.values(), *self._others.values()):
-            reranker.forget_scores()
-
     def prepare(self, choice: str | None) -> None:
         """Make the int8 copy of a cross-encoder if RERANK_PRECISION=int8 wants one, in this thread.
 

@@ -19,7 +19,7 @@ from rag.models.download import Progress
 from rag.models.files import BUNDLED_NAME
 from rag.models.precision import COMPARED
 from rag.rerank.attempt import attempt, deadline_of
-from rag.rerank.base import Reranker, Scored, rank
+from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import Rerankers
 from rag.retrieval.recall import recall
@@ -123,17 +123,20 @@ class Pipeline:
             self.make_ready()
         return retrieval
 
-    def rerank(self, retrieval: Retrieval, choice: str | None = None, top: int | None = None) -> Retrieval:
+    def rerank(
+        self, retrieval: Retrieval, choice: str | None = None, top: int | None = None, *, anew: bool = False
+    ) -> Retrieval:
         """Return the same candidates in the order of a reranker (what RERANK_MODEL takes), the best `top` kept.
 
-        Arguments left out come from the settings. A reranker that is unknown, incomplete or fails leaves the fused
-        order, and the report says why.
+        Arguments left out come from the settings; `anew` uses no scores of earlier runs, so that the time is a whole
+        run's. A reranker that is unknown, incomplete or fails leaves the fused order, and the report says why.
         """
         question, hits = retrieval.question, retrieval.hits
         chosen, report = self._reranker(choice, len(hits))
         watch = Stopwatch()
         with watch.stage(Stage.RERANK):
-            ranked, report = self._order(question, hits, chosen, report, top or self.settings.rerank_top)
+            deadline = deadline_of(self.settings, anew=anew)
+            ranked, report = self._order(retrieval, chosen, report, deadline, top or self.settings.rerank_top)
         kept = [hit for hit in ranked if hit.kept]
         scored = any(hit.score is not None for hit in kept)
         judge = chosen if chosen is not None and scored else self.rerankers.late_interaction
@@ -218,12 +221,14 @@ class Pipeline:
             asked_for = RerankerIdentity.parse(choice or self.settings.rerank_model)
             return None, RerankReport(asked_for, "fallback", str(error))
 
+    @staticmethod
     def _order(
-        self, question: str, hits: tuple[Hit, ...], reranker: Reranker | None, report: RerankReport, top: int
+        retrieval: Retrieval, reranker: Reranker | None, report: RerankReport, deadline: Deadline, top: int
     ) -> tuple[tuple[RankedHit, ...], RerankReport]:
+        hits = retrieval.hits
         if reranker is None or not hits:
             return rank(hits, None, top), report
-        outcome = attempt(reranker, question, hits, deadline_of(self.settings), top)
+        outcome = attempt(reranker, retrieval.question, hits, deadline, top)
         if outcome.scored is not None:
             return outcome.ranked, _with_outcome(report, outcome.scored)
         log.warning("Reranking with %s did not run: %s", reranker.identity, outcome.failure)

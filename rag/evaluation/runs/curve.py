@@ -257,22 +257,20 @@ class _Ruler:
             if reranker is None:
                 raise InputError("Without a reranker there is nothing to measure: choose one.")
             hits, rest = pools[number][:number], pools[number][number:]
-            if number == most:
-                if not self._warm:
-                    # Loads the model, which would be timed otherwise.
-                    attempt(reranker, question, hits[-1:], Deadline(PATIENCE_SECONDS), 1)
-                    self._warm = True
-                rerankers.forget_scores()
+            if number == most and not self._warm:
+                # Loads the model, which would be timed otherwise.
+                attempt(reranker, question, hits[-1:], Deadline(PATIENCE_SECONDS), 1)
+                self._warm = True
+            measured = number == most or not reranker.keeps_scores
             watch = Stopwatch()
             with watch.stage(Stage.RERANK):
-                outcome = attempt(reranker, question, hits, Deadline(PATIENCE_SECONDS), number)
+                outcome = attempt(reranker, question, hits, Deadline(PATIENCE_SECONDS, anew=measured), number)
             if outcome.scored is None:
                 raise RerankError(outcome.failure)
             foreseen = reranker.predicted_ms(number)
             if number == most and foreseen:
                 # The pace leaves out what is done around the model, such as reading the passages into tokens.
                 slower = watch.timings[0].ms / foreseen
-            measured = number == most or not reranker.keeps_scores
             ms = watch.timings[0].ms if measured else foreseen and foreseen * slower
             yield number, (*(ranked.hit for ranked in outcome.ranked), *rest), ms, measured
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rag.config import Settings
@@ -69,7 +69,7 @@ def evaluate(
     passages = index.count()
     reach = reach_of(pipeline.settings.recall_limit, candidates, passages, dataset.documents)
     searcher = Searcher(index, embedder, pipeline.words, reach)
-    runs = ask(dataset, searcher, rerankers, pipeline.settings, say, forget=pipeline.rerankers.forget_scores)
+    runs = ask(dataset, searcher, rerankers, pipeline.settings, say)
     return Evaluation(
         dataset=dataset,
         embedder=embedder.name,
@@ -106,13 +106,11 @@ def ask(
     rerankers: Sequence[tuple[Run, Reranker]],
     settings: Settings,
     say: Say,
-    *,
-    forget: Callable[[], None] = lambda: None,
 ) -> tuple[Run, ...]:
     """Ask the questions one by one, and return the runs of the searches and those given with the rerankers, filled.
 
-    Every reranker is given the same candidates, and has run once before it is timed. `forget` is called before each of
-    them, so that none is quick because another (a funnel, say) has scored the same passages.
+    Every reranker is given the same candidates, and has run once before it is timed. Each scores them anew: none is
+    quick because another (a funnel, say) has scored the same passages.
     """
     searches = [Run(name) for name in SEARCHES]
     _warm_up(next(iter(dataset.questions.values())), searcher, [reranker for _, reranker in rerankers], settings)
@@ -123,7 +121,6 @@ def ask(
             run.rankings[query] = searched.ranking(searched.orders[run.name])
             run.ms.append(searched.ms[run.name])
         for run, reranker in rerankers:
-            forget()
             watch = Stopwatch()
             with watch.stage(run.name):
                 order = _rerank(question, searched, reranker, settings, run)
@@ -138,7 +135,7 @@ def _rerank(question: str, searched: Searched, reranker: Reranker, settings: Set
     fused = searched.orders[FUSED]
     if not searched.candidates:
         return fused
-    outcome = attempt(reranker, question, searched.candidates, deadline_of(settings), settings.rerank_top)
+    outcome = attempt(reranker, question, searched.candidates, deadline_of(settings, anew=True), settings.rerank_top)
     if outcome.scored is None:
         run.failures[str(outcome.failure)] += 1
         return fused

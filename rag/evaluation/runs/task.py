@@ -194,7 +194,6 @@ class Runs:
 
     def _row(self, work: Work, spec: RunSpec, question: Question, way: _Way, searched: Searched) -> Row:
         settings = self._pipeline.settings
-        self._pipeline.rerankers.forget_scores()
         watch = Stopwatch()
         with watch.stage(Stage.RERANK):
             outcome = self._rerank(question, way, searched)
@@ -223,7 +222,9 @@ class Runs:
         settings = self._pipeline.settings
         if way.reranker is None or not searched.candidates:
             return Attempt(rank(searched.candidates, None, settings.rerank_top), None)
-        return attempt(way.reranker, question.text, searched.candidates, deadline_of(settings), settings.rerank_top)
+        return attempt(
+            way.reranker, question.text, searched.candidates, deadline_of(settings, anew=True), settings.rerank_top
+        )
 
     def _quality(self, work: Work, question: Question, way: _Way, searched: Searched, outcome: Attempt) -> Quality:
         """Have the question answered as the chat does, and the answer judged; a failure is kept as a sentence."""
