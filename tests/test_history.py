@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,23 @@ def test_a_turn_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     assert conversation is not None
     assert conversation.turns[0].retrieval == retrieval()
     assert conversation.turns[0].answer == ANSWER
+
+
+def test_a_damaged_turn_says_so_and_the_others_are_as_they_were(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    conversation_id = history.start("what?", "documents")
+    whole, damaged = history.ask(conversation_id, "what?"), history.ask(conversation_id, "why?")
+    for turn_id in (whole, damaged):
+        history.keep_retrieval(turn_id, retrieval())
+        history.keep_answer(turn_id, ANSWER)
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as other, other:
+        other.execute("UPDATE turns SET answer = json_remove(answer, '$.text') WHERE id = ?", (damaged,))
+    conversation = history.conversation(conversation_id)
+    assert conversation is not None
+    first, second = conversation.turns
+    assert (first.answer, str(first.error)) == (ANSWER, "")
+    assert (second.question, second.retrieval, second.answer) == ("why?", None, None)
+    assert "damaged (Answer.text: " in str(second.error)
 
 
 def test_the_last_used_conversation_is_listed_first(tmp_path: Path) -> None:

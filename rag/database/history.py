@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from rag.database.connection import Connection, Database, Row, now
 from rag.database.feedback import RATINGS, Feedback
 from rag.database.migrations import never_reuse_ids
 from rag.database.records import options_from_json, retrieval_from_json, retrieval_to_json
-from rag.errors import InputError
+from rag.errors import InputError, UnavailableError
 from rag.serialization import from_json, to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
 
@@ -255,14 +255,20 @@ def _conversation(row: Row, turns: tuple[Turn, ...] = ()) -> Conversation:
 
 
 def _turn(row: Row, versions: tuple[int, ...]) -> Turn:
-    return Turn(
+    turn = Turn(
         id=row["id"],
         conversation_id=row["conversation_id"],
         question=row["question"],
         asked_at=datetime.fromisoformat(row["asked_at"]),
-        retrieval=retrieval_from_json(row["retrieval"]) if row["retrieval"] else None,
-        answer=from_json(Answer, row["answer"]) if row["answer"] else None,
         error=row["error"],
-        options=options_from_json(row["options"]) if row["options"] else None,
         versions=versions,
     )
+    try:
+        return replace(
+            turn,
+            retrieval=retrieval_from_json(row["retrieval"]) if row["retrieval"] else None,
+            answer=from_json(Answer, row["answer"]) if row["answer"] else None,
+            options=options_from_json(row["options"]) if row["options"] else None,
+        )
+    except UnavailableError as error:  # said in its place: the other turns are as they were
+        return replace(turn, error=str(error))
