@@ -46,10 +46,10 @@ from rag.models.files import DEFAULTS, bundled_model, hub_model
 from rag.text.tables import write_csv
 from rag.types import Answer, Citation, StageTiming
 from service.app import assemble
+from service.takeaway import WrittenAnswers, written_answers
 from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
-from ui.lab.takeaway import written_answers
 from ui.palette import SCHEMES
 
 ROOT = Path(__file__).parents[1]
@@ -222,15 +222,14 @@ def test_two_answers_are_taken_along_once_it_was_shown_which_is_which(library: L
     app = assemble(library.pipeline, library, DataFolderLock(library.pipeline.settings.data_dir))
     comparison, after = as_comparison(make_retrieval([3, 1, 2, 4], kept=2))
     before = comparison.fused
-    assert written_answers(app, before, after) == ({}, None, ())
+    assert written_answers(app, before, after) == WrittenAnswers()
     pair = app.votes.begin(after, before, "tiny")
     for side, order in (("left", after), ("right", before)):
         app.votes.keep_answer(pair, side, make_answer(order, 1))
-    assert written_answers(app, before, after) == ({}, None, (BLIND,))
+    assert written_answers(app, before, after) == WrittenAnswers(notes=(BLIND,))
     app.votes.vote(pair, "left")
-    answers, vote, notes = written_answers(app, before, after)
-    assert answers == {after.reranker.name: make_answer(after, 1), "none": make_answer(before, 1)}
-    assert (vote, notes) == (Vote("left", after.reranker.name), ())
+    written = {after.reranker.name: make_answer(after, 1), "none": make_answer(before, 1)}
+    assert written_answers(app, before, after) == WrittenAnswers(written, Vote("left", after.reranker.name))
 
 
 def test_models_are_named_with_the_hash_of_their_file(library: Library, record: Record, word_overlap_folder: Path):

@@ -12,7 +12,7 @@ from rag.evaluation.sets.targets import Target, target_of
 from service.app import App
 from tests.lab import TEXTS, draw_lab, lab_app
 from tests.retrievals import make_retrieval
-from ui.lab.gold import figures
+from ui.lab.gold import named_figures
 from ui.lab.score_chart import describe_scores, score_chart_spec
 
 QUESTION = "How do I cool a hot phone?"
@@ -62,9 +62,9 @@ def gold(page: AppTest) -> dict[str, str]:
 def test_the_measures_of_both_orders_are_those_worked_out_by_hand() -> None:
     before = make_retrieval([1, 2, 3], kept=2, state="off", rerank_ms=None)
     target = target_of(before.hits[2].chunk)
-    assert figures(before, [target]) == pytest.approx({"nDCG@10": 0.5, "MRR@10": 1 / 3, "hit@2": 0.0})
+    assert named_figures(before, [target]) == pytest.approx({"nDCG@10": 0.5, "MRR@10": 1 / 3, "hit@2": 0.0})
     after = make_retrieval([3, 1, 2], kept=2)
-    assert figures(after, [target]) == {"nDCG@10": 1.0, "MRR@10": 1.0, "hit@2": 1.0}
+    assert named_figures(after, [target]) == {"nDCG@10": 1.0, "MRR@10": 1.0, "hit@2": 1.0}
 
 
 def test_a_click_makes_a_labelled_pair_and_the_measures_appear(app: App, page: AppTest) -> None:

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from service.scenes import prepared_scenes
 from tests.browser import REPOSITORY, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from tests.test_panel_browser import CONTRASTS
-from ui.lab.scenes import prepared_scenes
 
 WORK_MS = 30_000
 PROJECTOR = {"width": 1280, "height": 720}

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from rag.lab.comparison import Move, moves
+from service.scenes import SCENES, Scene, effect_of, prepared_scenes, scene_from_record, scene_record
 from tests.retrievals import make_answer, make_retrieval
 from tools.make_scenes import SCRIPTS
 from tools.measure_demo import MEASURED, best_rank, fingerprint, read_questions
-from ui.lab.presentation import LEAST_ROWS, effect_of, presentation
+from ui.lab.presentation import LEAST_ROWS, presentation
 from ui.lab.presenter import presenter_data
-from ui.lab.scenes import SCENES, Scene, prepared_scenes, scene_from_record, scene_record
 
 SCENES_FILE: dict[str, Any] = json.loads(SCENES.read_text(encoding="utf-8"))
 MEASUREMENT: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))

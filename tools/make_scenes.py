@@ -22,8 +22,8 @@ from rag.config import Settings
 from rag.lab.comparison import compare
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.types import Answer, Retrieval, Stage, StageTiming
+from service.scenes import SCENES, Scene, scene_record
 from tools.measure_demo import Question, best_rank, fingerprint, ingest, judge, read_questions
-from ui.lab.scenes import SCENES, Scene, scene_record
 
 RUNS = 15
 """How often a question is asked; the times are the shortest, which other work on the machine disturbs least."""

@@ -77,6 +77,12 @@ class Pair:
         return self.left if side == "left" else self.right
 
     @property
+    def answers(self) -> dict[str, Answer]:
+        """The answers that are there, by the name of the reranker whose order was read."""
+        sides = (self.left, self.right)
+        return {side.retrieval.reranker.name: side.answer for side in sides if side.answer is not None}
+
+    @property
     def preferred(self) -> str:
         """The reranker whose answer was preferred, "" for none."""
         return self.side(self.choice).retrieval.reranker.name if self.choice in SIDES else ""

@@ -10,7 +10,7 @@ from rag.errors import ResiftError
 from rag.lab.comparison import Comparison, read_the_same
 from rag.types import Retrieval
 from service.app import App
-from service.pair_writing import PairWriting, write_pair
+from service.pairs import PairWriting, find_pair, write_pair
 from ui.fragment import fragment
 from ui.lab.answer_pane import pane_title, show_pane
 from ui.lab.orders import order_name
@@ -54,7 +54,7 @@ def _show(app: App, before: Retrieval, after: Retrieval) -> None:
     written_here, writing = st.session_state.get(WRITING, ("", None))
     if writing is not None and written_here != read:
         writing = None
-    pair = app.votes.pair(writing.pair_id) if writing is not None else app.votes.find(read)
+    pair = app.votes.pair(writing.pair_id) if writing is not None else find_pair(app, before, after)
     going = writing is not None and writing.going
     _show_premise(before, after, pair)
     if not going:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.runs.metrics import Measurer
-from rag.evaluation.sets.targets import Target, answers, judgments, target_of, units
+from rag.evaluation.sets.targets import Target, answers
 from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison
 from rag.types import Hit, Retrieval
 from service.app import App
+from service.labels import label_passage, open_sets, order_figures, unlabel_passage
 from ui.lab.orders import order_name
 from ui.lab.parts import Part, draw_anew
-from ui.lab.scores import remember_scores
+from ui.lab.scores import keep_scores
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence
 
 FAILURE = "lab_gold_failure"
 NAME = mark("{collection}: labelled in the lab")
-QUERY = "question"
 
 
 def show_gold(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
@@ -34,9 +33,9 @@ def show_gold(app: App, comparison: Comparison, before: Retrieval, after: Retrie
 
 def _show(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
     try:
-        remember_scores(app, comparison)
-        sets = [one for one in app.question_sets.sets(comparison.fused.collection) if one.folder is None]
-        chosen = _choose_set(comparison.fused.collection, sets)
+        keep_scores(app, comparison)
+        collection = comparison.fused.collection
+        chosen = _choose_set(collection, open_sets(app, collection))
         known = app.question_sets.question_of(chosen.id, comparison.fused.question) if chosen else None
         targets = known.targets if known else ()
         _show_button(app, comparison, chosen, targets, hit)
@@ -46,17 +45,10 @@ def _show(app: App, comparison: Comparison, before: Retrieval, after: Retrieval,
         st.caption(f":material/error: {label_sentence(error)}")
 
 
-def figures(order: Retrieval, targets: Sequence[Target]) -> dict[str, float]:
-    """Return nDCG@10, MRR@10 and the hit among the passages read of one order; what is not labelled does not answer."""
-    ranking = units((ranked.hit.chunk for ranked in order.ranked), targets)
-    measured = Measurer({QUERY: judgments(targets)}).figures({QUERY: ranking})[QUERY]
-    kept = [ranked.hit.chunk for ranked in order.kept]
-    found = any(target.grade > 0 and answers(chunk, target) for chunk in kept for target in targets)
-    return {
-        "nDCG@10": measured["ndcg@10"],
-        "MRR@10": measured["mrr@10"],
-        gettext("hit@{top}", top=len(kept)): float(found),
-    }
+def named_figures(order: Retrieval, targets: Sequence[Target]) -> dict[str, float]:
+    """Return the measures of one order by their names."""
+    figures = order_figures(order, targets)
+    return {"nDCG@10": figures.ndcg, "MRR@10": figures.mrr, gettext("hit@{top}", top=figures.kept): figures.hit}
 
 
 def _choose_set(collection: str, sets: Sequence[QuestionSet]) -> QuestionSet | None:
@@ -114,7 +106,7 @@ def _show_button(
 
 def _show_figures(comparison: Comparison, before: Retrieval, after: Retrieval, targets: Sequence[Target]) -> None:
     one, other = (order_name(order, comparison.orders) for order in (before, after))
-    earlier, later = figures(before, targets), figures(after, targets)
+    earlier, later = named_figures(before, targets), named_figures(after, targets)
     with st.container(horizontal=True, key="gold-figures"):
         for name, value in later.items():
             change = value - earlier[name]
@@ -149,26 +141,19 @@ def _show_figures(comparison: Comparison, before: Retrieval, after: Retrieval, t
 
 
 def _label(app: App, comparison: Comparison, chosen: QuestionSet | None, hit: Hit) -> None:
-    collection = comparison.fused.collection
-    try:
-        if chosen is None:
-            name = gettext(NAME, collection=collection)
-            chosen = app.question_sets.find(name) or app.question_sets.create(name, collection)
-        app.question_sets.add_question(chosen.id, comparison.fused.question, [target_of(hit.chunk)])
-    except ResiftError as error:
-        st.session_state[FAILURE] = str(error)
-    draw_anew(Part.PASSAGE, Part.VIEW)
+    question, collection = comparison.fused.question, comparison.fused.collection
+    set_id, name = chosen.id if chosen else None, gettext(NAME, collection=collection)
+    _attempt(lambda: label_passage(app, question, collection, hit.chunk, set_id=set_id, set_name=name))
 
 
 def _unlabel(app: App, comparison: Comparison, chosen: QuestionSet, labelled: Sequence[Target]) -> None:
-    """Take a label back, and the question with it where it came by that click alone."""
+    _attempt(lambda: unlabel_passage(app, chosen.id, comparison.fused.question, labelled))
+
+
+def _attempt(action: Callable[[], None]) -> None:
+    """Do what a button asks for, and draw anew what shows labels; a failure is said there."""
     try:
-        question = app.question_sets.question_of(chosen.id, comparison.fused.question)
-        if question is not None:
-            for target in labelled:
-                app.question_sets.remove_target(question.id, target)
-            if question.origin == "click" and len(question.targets) == len(labelled):
-                app.question_sets.remove_question(question.id)
+        action()
     except ResiftError as error:
         st.session_state[FAILURE] = str(error)
     draw_anew(Part.PASSAGE, Part.VIEW)

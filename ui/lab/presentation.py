@@ -7,9 +7,9 @@ from typing import Any
 
 from rag.lab.comparison import Move, moves, read_the_same, rerank_ms
 from rag.types import Answer, Retrieval
+from service.scenes import Scene
 from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_move, order_name
-from ui.lab.scenes import Scene
 from ui.language import gettext, language, mark, ngettext
 from ui.plain import answer_text, count_passages, place
 from ui.verdict import format_duration
@@ -68,15 +68,6 @@ def presentation(scene: Scene) -> dict[str, Any]:
 def headline(scene: Scene) -> str:
     """Return what a scene is called."""
     return _said(scene.headline) or gettext("Your comparison")
-
-
-def effect_of(move: Move) -> str:
-    """Name what an order did to the passage that answers; crossing the line between read and not read comes first."""
-    if move.change in ("entered", "left"):
-        return "rescued" if move.change == "entered" else "lost"
-    if move.before == move.after:
-        return "unchanged"
-    return "better" if move.after < move.before else "worse"
 
 
 def _said(texts: dict[str, str] | None) -> str:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from rag.database.votes import reading
-from rag.errors import ResiftError
-from rag.evaluation.sets.targets import answers
-from rag.lab.comparison import moves, read_the_same
-from rag.types import Answer, Retrieval
+from rag.types import Retrieval
 from service.app import App
+from service.scenes import OWN, Scene, own_scene, prepared_scenes
 from ui.component import component
-from ui.lab.presentation import effect_of, presentation
-from ui.lab.scenes import Scene, prepared_scenes
+from ui.lab.presentation import presentation
 from ui.language import gettext
-
-log = logging.getLogger("ui")
 
 SCENE, STEP = "scene", "step"
 """What the address names the scene and its step (from 1) by."""
-
-OWN = "own"
-"""The scene that is a person's own comparison."""
 
 ALL = "all"
 """What the address has for the scene while one is being chosen."""
@@ -109,35 +98,6 @@ def _missing(asked: str) -> str:
     if asked == OWN:
         return gettext("Your comparison is no longer here. Compare again in the lab, then present it.")
     return gettext("There is no scene called “{name}”. Choose one of these.", name=asked)
-
-
-def own_scene(app: App, before: Retrieval, after: Retrieval) -> Scene:
-    """Make a scene of a comparison, with the label and the answers that are kept of it; nothing is run."""
-    scene = Scene(OWN, before, after)
-    try:
-        targets = app.question_sets.targets(before.collection, before.question)
-        scene = replace(scene, answers=_answers(app, before, after))
-    except ResiftError as error:
-        log.warning("A comparison is presented without its labels and answers: %s", error)
-        return scene
-    right = [target for target in targets if target.grade > 0]
-    for move in moves(before, after):
-        if any(answers(move.hit.chunk, target) for target in right):
-            return replace(scene, right=move.hit.chunk.id, effect=effect_of(move))
-    return scene
-
-
-def _answers(app: App, before: Retrieval, after: Retrieval) -> tuple[Answer, Answer] | None:
-    """Return the answers that were written from both orders, None before they are there and while a vote is blind."""
-    writer = app.pipeline.writer
-    pair = app.votes.find(reading(before, after, writer))
-    if pair is None or not pair.revealed:
-        return None
-    written = {side.retrieval.reranker.name: side.answer for side in (pair.left, pair.right)}
-    one, other = (written.get(order.reranker.name) for order in (before, after))
-    if read_the_same(before, after):
-        one = other = one or other
-    return (one, other) if one and other else None
 
 
 def _leave() -> None:

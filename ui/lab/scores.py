@@ -9,17 +9,11 @@ from statistics import median
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.sets.scores import (
-    FEWEST_QUESTIONS,
-    ScoredPassage,
-    Suggestion,
-    labelled_scores,
-    suggest_threshold,
-)
-from rag.evaluation.sets.targets import answers
+from rag.evaluation.sets.scores import FEWEST_QUESTIONS, Suggestion
 from rag.lab.comparison import Comparison
 from rag.types import Retrieval
 from service.app import App
+from service.scores import Scored, Spread, remember_scores, score_spread
 from ui.fragment import fragment
 from ui.lab.orders import order_name
 from ui.lab.score_chart import show_score_chart
@@ -33,31 +27,10 @@ THRESHOLD = "lab-threshold-"
 STEPS = 100
 """The places of the slider's thumb between 0 and 1."""
 
-Scored = tuple[float, bool]
-"""A passage's relevance, and whether it is labelled as an answer."""
 
-
-def remember_scores(app: App, comparison: Comparison) -> None:
-    """Keep what every reranker scored, with the labels that there are by now; nothing where that is kept already."""
-    fused = comparison.fused
-    targets = app.question_sets.targets(fused.collection, fused.question)
-    pool = tuple(hit.chunk.id for hit in fused.hits)
-    names = tuple(order.reranker.name for order in comparison.orders)
-    state = fused.question, fused.collection, pool, names, tuple(target.id for target in targets)
-    if st.session_state.get(KEPT) == state:
-        return
-    answered = {
-        hit.chunk.id: tuple(target.id for target in targets if answers(hit.chunk, target)) for hit in fused.hits
-    }
-    question = " ".join(fused.question.split())
-    for order in comparison.orders[1:]:
-        passages = [
-            ScoredPassage(ranked.score.relevance, answered[ranked.hit.chunk.id])
-            for ranked in order.ranked
-            if ranked.score is not None
-        ]
-        app.question_sets.scores.keep(fused.collection, order.reranker.name, question, passages)
-    st.session_state[KEPT] = state
+def keep_scores(app: App, comparison: Comparison) -> None:
+    """Keep what every reranker scored, which is looked at again when it or the labels have changed."""
+    st.session_state[KEPT] = remember_scores(app, comparison, st.session_state.get(KEPT))
 
 
 def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:
@@ -65,20 +38,16 @@ def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retr
     name = order_name(after, comparison.orders)
     reranker, collection = after.reranker.name, after.collection
     try:
-        remember_scores(app, comparison)
-        asked = app.question_sets.scores.questions(collection, reranker)
-        answering = app.question_sets.answering(collection)
+        keep_scores(app, comparison)
+        spread = score_spread(app, collection, reranker)
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")
         return
-    here = _marked(asked.get(" ".join(after.question.split()), ()), answering.get(" ".join(after.question.split())))
+    here = spread.of(after.question)
     _say_unscored(after, name)
     if not here:
         return
-    labelled = labelled_scores(asked, answering)
-    suggestion = suggest_threshold(labelled) if len(labelled) >= FEWEST_QUESTIONS else None
-    by_question = [_marked(passages, answering.get(question)) for question, passages in asked.items() if passages]
-    fragment(_show_threshold)(reranker, here, by_question, len(labelled), suggestion)
+    fragment(_show_threshold)(reranker, here, spread)
     st.caption(
         gettext(
             "Scores of {reranker}, which are on a scale of their own. The threshold is a view: it changes nothing in "
@@ -88,23 +57,14 @@ def show_scores(app: App, comparison: Comparison, before: Retrieval, after: Retr
     )
 
 
-def _show_threshold(
-    reranker: str,
-    here: Sequence[Scored],
-    by_question: Sequence[Sequence[Scored]],
-    labelled: int,
-    suggestion: Suggestion | None,
-) -> None:
+def _show_threshold(reranker: str, here: Sequence[Scored], spread: Spread) -> None:
     """Draw a threshold and what it cuts; a fragment, so that moving it reads and draws nothing else again."""
-    threshold = _choose_threshold(reranker, suggestion.threshold if suggestion else median(one for one, _ in here))
+    suggested = spread.suggestion.threshold if spread.suggestion else median(one for one, _ in here)
+    threshold = _choose_threshold(reranker, suggested)
     st.markdown(f"**{label(_cut(here, threshold))}**")
     show_score_chart(here, threshold, key="score-chart")
-    _show_suggestion(reranker, labelled, suggestion)
-    _show_all(by_question, threshold)
-
-
-def _marked(passages: Sequence[ScoredPassage], answering: frozenset[str] | None) -> list[Scored]:
-    return [(one.relevance, bool(answering and answering.intersection(one.targets))) for one in passages]
+    _show_suggestion(reranker, spread.labelled, spread.suggestion)
+    _show_all(list(spread.questions.values()), threshold)
 
 
 def _say_unscored(after: Retrieval, name: str) -> None:

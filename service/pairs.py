@@ -1,4 +1,4 @@
-"""Write two answers at once from two orders of the same candidates, for a blind vote."""
+"""Two answers from two orders of the same candidates: written at once, for a blind vote, and found again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag.database.votes import Side, Votes
+from rag.database.votes import Pair, Side, Votes, reading
 from rag.lab.comparison import Comparison, read_the_same
 from rag.language.message import Message
 from rag.types import Answer, Retrieval
@@ -72,3 +72,8 @@ def write_pair(app: App, before: Retrieval, after: Retrieval) -> PairWriting:
             for side, order in orders.items()
         },
     )
+
+
+def find_pair(app: App, before: Retrieval, after: Retrieval) -> Pair | None:
+    """Return the newest answers that were written from two orders, in whichever places; None where there are none."""
+    return app.votes.find(reading(before, after, app.pipeline.writer))

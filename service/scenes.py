@@ -1,19 +1,30 @@
-"""Keep scenes for the presenter: a question with what was found for it in two orders, as recorded."""
+"""Scenes to present: a question with what was found for it in two orders, as recorded or from an own comparison."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from rag.database.records import retrieval_from_record, retrieval_to_record
-from rag.lab.comparison import Comparison
+from rag.errors import ResiftError
+from rag.evaluation.sets.targets import answers
+from rag.lab.comparison import Comparison, Move, moves, read_the_same
 from rag.serialization import from_record, to_record
 from rag.types import Answer, Retrieval
+from service.app import App
+from service.pairs import find_pair
 
-SCENES = Path(__file__).parents[2] / "demo" / "scenes.json"
+SCENES = Path(__file__).parents[1] / "demo" / "scenes.json"
+
+
+OWN = "own"
+"""The scene that is a person's own comparison."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +88,39 @@ def prepared_scenes() -> tuple[Scene, ...]:
     """Return the scenes of the demo, as `python -m tools.make_scenes` recorded them."""
     records = json.loads(SCENES.read_text(encoding="utf-8"))["scenes"]
     return tuple(map(scene_from_record, records))
+
+
+def effect_of(move: Move) -> str:
+    """Name what an order did to the passage that answers; crossing the line between read and not read comes first."""
+    if move.change in ("entered", "left"):
+        return "rescued" if move.change == "entered" else "lost"
+    if move.before == move.after:
+        return "unchanged"
+    return "better" if move.after < move.before else "worse"
+
+
+def own_scene(app: App, before: Retrieval, after: Retrieval) -> Scene:
+    """Make a scene of a comparison, with the label and the answers that are kept of it; nothing is run."""
+    scene = Scene(OWN, before, after)
+    try:
+        targets = app.question_sets.targets(before.collection, before.question)
+        scene = replace(scene, answers=_answers(app, before, after))
+    except ResiftError as error:
+        log.warning("A comparison is presented without its labels and answers: %s", error)
+        return scene
+    right = [target for target in targets if target.grade > 0]
+    for move in moves(before, after):
+        if any(answers(move.hit.chunk, target) for target in right):
+            return replace(scene, right=move.hit.chunk.id, effect=effect_of(move))
+    return scene
+
+
+def _answers(app: App, before: Retrieval, after: Retrieval) -> tuple[Answer, Answer] | None:
+    """Return the answers that were written from both orders, None before they are there and while a vote is blind."""
+    pair = find_pair(app, before, after)
+    if pair is None or not pair.revealed:
+        return None
+    one, other = (pair.answers.get(order.reranker.name) for order in (before, after))
+    if read_the_same(before, after):
+        one = other = one or other
+    return (one, other) if one and other else None
