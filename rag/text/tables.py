@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from rag.errors import InputError
 
 SEPARATORS = ",;\t|"
-NAMED_SEPARATOR = "sep="
+SAMPLE_ROWS = 50
+SEPARATOR_LINE = re.compile(r"[ \t]*sep=(.)[ \t]*\r?\n", re.IGNORECASE)
 """Spreadsheet programs write and obey a first line that names the separator."""
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
@@ -20,17 +25,31 @@ FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 def read_csv(text: str, name: str, is_known: Callable[[str], bool]) -> list[list[str]]:
     """Return the rows of a table from its headings on, blank ones included.
 
-    It is separated as its first line says, else by what splits its headings into the most that `is_known` knows, or
-    into the most of all. Raises InputError for what cannot be read; `name` is that of the file.
+    `is_known` tells of a heading whether it is one that is looked for; `name` is that of the file. Raises InputError
+    for what cannot be read.
     """
-    text = text.removeprefix("\ufeff").lstrip("\r\n")
-    first, _, rest = text.partition("\n")
-    named = first.strip().lower()
-    if named.startswith(NAMED_SEPARATOR) and len(named) == len(NAMED_SEPARATOR) + 1:
-        text, separator = rest, named[-1]
-    else:
-        separator = max(SEPARATORS, key=lambda mark: _promise(next(_rows(text, mark, name), []), is_known))
+    text, separator = find_separator(text.removeprefix("\ufeff").lstrip("\r\n"), is_known)
     return list(_rows(text, separator, name))
+
+
+def find_separator(
+    text: str, is_known: Callable[[str], bool] = lambda heading: False, among: str = SEPARATORS
+) -> tuple[str, str]:
+    """Return a table without a first line that names its separator, and the separator.
+
+    Where none is named, it is the one that splits the headings into the most that `is_known` knows; of those that split
+    them into as many, the one that cuts the most of the first rows into one and the same number of columns.
+    """
+    if named := SEPARATOR_LINE.match(text):
+        return text[named.end() :], named[1]
+
+    def fit(separator: str) -> tuple[int, int, int]:
+        rows = list(islice(_parsed(text, separator), SAMPLE_ROWS))
+        widths = Counter(len(row) for row in rows if len(row) > 1)
+        columns, agreeing = widths.most_common(1)[0] if widths else (0, 0)
+        return sum(map(is_known, rows[0] if rows else ())), agreeing, columns
+
+    return text, max(among, key=fit)
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
@@ -67,5 +86,7 @@ def _rows(text: str, separator: str, name: str) -> Iterator[list[str]]:
         ) from error
 
 
-def _promise(headings: Sequence[str], is_known: Callable[[str], bool]) -> tuple[int, int]:
-    return sum(map(is_known, headings)), len(headings)
+def _parsed(text: str, separator: str) -> Iterator[list[str]]:
+    """Yield the rows up to the first that cannot be read."""
+    with suppress(csv.Error):
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=separator)
