@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rag.evaluation.runs.curve import KIND, Curve, CurveSpec, predicted_ms, read_curve, steps_for
+from rag.evaluation.figures.curve import Curve, curve_of
+from rag.evaluation.runs.curve import KIND, CurveSpec, predicted_ms, read_curve_rows, steps_for
 from rag.evaluation.sets.types import QuestionSet
 from rag.serialization import from_record
 from rag.tasks.store import Task
@@ -60,4 +61,4 @@ def curve_state(app: App, task_id: int, chosen: QuestionSet) -> CurveState | Non
         return None
     rows = app.tasks.store.rows(task_id)
     outdated = task.ended and set(rows) != {str(question.id) for question in chosen.measurable}
-    return CurveState(task, read_curve(rows), outdated)
+    return CurveState(task, curve_of(read_curve_rows(rows)), outdated)

@@ -66,16 +66,8 @@ UNSHOWN = {
     "{1} is measured once.",  # said by the shell, as are all that follow
     "not here",
     "unfinished download: {1}",
-    "chunks of {1}",
-    "none judged",
     "Other chunks or another embedder need the stored files, which only the page reads: measure them on the Scorecard "
     "page.",
-    "Answers of {1}: {2} ({3} judged, {4} requests)",
-    "won/tied/lost and p: against {1}, by nDCG@10; under {2} it is hardly chance.",
-    "{1}: {2} questions on {3} documents ({4})",
-    "! {1} answers of {2}: {3}",
-    "! {1} did not run on {2} questions, whose fused order stands: {3}.",
-    "! {1} on {2} questions: {3}",
 }
 """Texts that no page shows."""
 

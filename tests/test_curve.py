@@ -12,16 +12,8 @@ from typing import Any
 import pytest
 
 from ingest.library import Library
-from rag.evaluation.runs.curve import (
-    KIND,
-    Curve,
-    CurveSpec,
-    Step,
-    curve_runner,
-    predicted_ms,
-    read_curve,
-    steps_for,
-)
+from rag.evaluation.figures.curve import Curve, curve_of
+from rag.evaluation.runs.curve import KIND, CurveSpec, Step, curve_runner, predicted_ms, read_curve_rows, steps_for
 from rag.evaluation.runs.metrics import Measurer
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, judgments, target_of, units
@@ -166,7 +158,7 @@ def measure(pipeline: Pipeline, made: QuestionSet, reranker: str) -> tuple[Task,
     tasks.run_next()
     ended = tasks.store.get(task.id)
     assert ended is not None
-    return ended, read_curve(tasks.store.rows(task.id))
+    return ended, curve_of(read_curve_rows(tasks.store.rows(task.id)))
 
 
 @pytest.mark.parametrize("kind", ["bundled", "cross-encoder", "funnel"])
@@ -262,7 +254,7 @@ def test_a_question_whose_reranking_fails_is_left_out_with_the_reason(library: L
     pipeline = library.pipeline
     made = make_set(pipeline)
     rows = {"1": {"failure": "it broke", "steps": []}, "2": {"failure": "", "steps": [[0, 1.0, 1.0, 0.0, True]]}}
-    found = read_curve(rows)
+    found = curve_of(read_curve_rows(rows))
     assert (list(found.questions), found.failures) == (["2"], Counter({"it broke": 1}))
     task, _ = measure(pipeline, made, str(tmp_path / "no-model"))
     assert task.state == "failed"

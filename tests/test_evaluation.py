@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,22 @@ import pytest
 
 from rag.database.lock import DataFolderLock
 from rag.errors import RerankError
-from rag.evaluation.figures.report import evaluation_lines, evaluation_record, results
+from rag.evaluation.figures.report import folder_lines, folder_record
+from rag.evaluation.figures.scorecard import Scorecard, scorecard
+from rag.evaluation.runs.configuration import Configuration
+from rag.evaluation.runs.corpus import Question, dataset_corpus
+from rag.evaluation.runs.evaluator import Evaluator, Way
+from rag.evaluation.runs.folder import FolderRun, measure_folder
 from rag.evaluation.runs.indexing import index_dataset
-from rag.evaluation.runs.run import Run, ask, evaluate
-from rag.evaluation.runs.search import Reach, Searcher, reach_of
+from rag.evaluation.runs.metrics import Measurer
+from rag.evaluation.runs.rows import Row
+from rag.evaluation.runs.search import FUSED, SEARCHES, Reach, Searcher, reach_of
 from rag.evaluation.sets.beir import Dataset, read_dataset
 from rag.identity import RerankerIdentity
 from rag.language.message import verbatim
 from rag.rerank.base import Deadline, Scored
 from rag.retrieval.pipeline import Pipeline, open_pipeline
-from rag.types import Hit, RankedHit, RerankScore
+from rag.types import Chunk, Hit, RankedHit, RerankReport, RerankScore
 from tests.beir import write_set
 from tests.parts import offline_settings
 from tests.waiting import wait_until
@@ -61,11 +68,11 @@ METRICS = ["ndcg@10", "mrr@10", "hit@1", "recall@5", "recall@10", "recall@20", "
 class Upside:
     """Turns the fused order around, and keeps what it was given."""
 
-    identity = RerankerIdentity("model", "upside")
     weak_below = 0.0
     keeps_scores = False
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.identity = RerankerIdentity("model", name)
         self.given: list[tuple[Hit, ...]] = []
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
@@ -81,8 +88,6 @@ class Upside:
 
 class Failing(Upside):
     """Fails on questions about phones, and with a bug on those about dogs."""
-
-    identity = RerankerIdentity("model", "failing")
 
     def score(self, question: str, hits: Sequence[Hit], deadline: Deadline) -> Scored:
         if "phone" in question:
@@ -115,10 +120,59 @@ def searcher(pipeline: Pipeline, dataset: Dataset, candidates: int) -> Searcher:
     return Searcher(index, embedder, pipeline.words, Reach(candidates, recalled=30, measured=100))
 
 
+@dataclass(slots=True)
+class Asked:
+    """What one way made of the questions, by their ids."""
+
+    rankings: dict[str, list[str]] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+
+
+def ask(pipeline: Pipeline, dataset: Dataset, candidates: int, *rerankers: Upside) -> dict[str, Asked]:
+    """Ask all questions of the searches and of some rerankers, which are the ways' names."""
+    given: list[tuple[str, Configuration, Upside | None]] = [
+        *((search, Configuration("none", candidates, search=search), None) for search in SEARCHES),
+        *((one.identity.model, Configuration(one.identity.model, candidates), one) for one in rerankers),
+    ]
+    shared = searcher(pipeline, dataset, candidates)
+    ways = [
+        Way(
+            number,
+            configuration,
+            shared,
+            reranker,
+            RerankReport(RerankerIdentity.parse(name), "on" if reranker else "off"),
+        )
+        for number, (name, configuration, reranker) in enumerate(given)
+    ]
+    questions = dataset_corpus(pipeline, dataset, pipeline).questions
+    evaluator = Evaluator(pipeline, questions)
+    evaluator.warm_up(questions[0], ways)
+    asked = {name: Asked() for name, _, _ in given}
+    for question in questions:
+        rankings: list[list[str]] = []
+
+        def rank(chunks: Sequence[Chunk], question: Question = question, kept: list[list[str]] = rankings) -> list[str]:
+            kept.append(question.rank(chunks))
+            return kept[-1]
+
+        rows = list(evaluator.ask(replace(question, rank=rank), ways))
+        for one, row, ranking in zip(asked.values(), rows, rankings, strict=True):
+            one.rows[question.id], one.rankings[question.id] = row, ranking
+    return asked
+
+
+def card_of(measured: FolderRun) -> Scorecard:
+    card = scorecard(measured.about, measured.rows, SEARCHES.index(FUSED))
+    assert card is not None
+    return card
+
+
 def test_a_document_counts_once_and_with_its_best_passage(pipeline: Pipeline, dataset: Dataset) -> None:
     found = searcher(pipeline, dataset, 24).search(QUESTIONS["q2"])
-    assert [found.chunks[chunk_id].document for chunk_id in found.orders["fused"]].count("long") > 1
-    ranking = found.ranking(found.orders["fused"])
+    order = [found.chunks[chunk_id] for chunk_id in found.orders["fused"]]
+    assert [chunk.document for chunk in order].count("long") > 1
+    ranking = next(one for one in dataset_corpus(pipeline, dataset, pipeline).questions if one.id == "q2").rank(order)
     assert ranking[0] == "long"
     assert len(ranking) == len(set(ranking))
 
@@ -138,10 +192,8 @@ def test_long_documents_are_cut_as_in_ingestion_under_their_title(pipeline: Pipe
 def test_every_reranker_is_given_the_same_first_passages_of_the_fused_order(
     pipeline: Pipeline, dataset: Dataset
 ) -> None:
-    first, second = Upside(), Upside()
-    rerankers = [(Run("first"), first), (Run("second"), second)]
-    runs = ask(dataset, searcher(pipeline, dataset, 3), rerankers, pipeline.settings, lambda sentence: None)
-    assert [run.name for run in runs] == ["dense", "bm25", "fused", "first", "second"]
+    first, second = Upside("first"), Upside("second")
+    assert list(ask(pipeline, dataset, 3, first, second)) == ["dense", "bm25", "fused", "first", "second"]
     # The first call of all is the warm-up.
     assert len(first.given) == 1 + len(dataset.questions)
     assert all(one is other for one, other in zip(first.given[1:], second.given[1:], strict=True))
@@ -149,22 +201,21 @@ def test_every_reranker_is_given_the_same_first_passages_of_the_fused_order(
 
 
 def test_passages_past_the_candidates_follow_in_fused_order(pipeline: Pipeline, dataset: Dataset) -> None:
-    rerankers = [(Run("upside"), Upside())]
-    runs = {run.name: run for run in ask(dataset, searcher(pipeline, dataset, 2), rerankers, pipeline.settings, print)}
+    runs = ask(pipeline, dataset, 2, Upside("upside"))
     fused, after = runs["fused"].rankings["q1"], runs["upside"].rankings["q1"]
     assert after[:2] == [fused[1], fused[0]]
     assert after[2:] == fused[2:]
-    assert runs["upside"].notes == {"Turned around.": 4}
+    assert [row.note for row in runs["upside"].rows.values()] == ["Turned around."] * 4
 
 
 def test_a_reranker_that_fails_on_a_question_leaves_its_fused_order(pipeline: Pipeline, dataset: Dataset) -> None:
-    rerankers = [(Run("failing"), Failing())]
-    runs = {run.name: run for run in ask(dataset, searcher(pipeline, dataset, 24), rerankers, pipeline.settings, print)}
+    runs = ask(pipeline, dataset, 24, Failing("failing"))
     failing = runs["failing"]
     assert failing.rankings["q1"] == runs["fused"].rankings["q1"]
     assert failing.rankings["q2"] != runs["fused"].rankings["q2"]
-    assert failing.failures == {"it does not like phones": 1, "an unexpected error, whose trace is in the log": 1}
-    assert len(failing.ms) == 4
+    failures = Counter(row.failure for row in failing.rows.values() if row.failure)
+    assert failures == {"it does not like phones": 1, "an unexpected error, whose trace is in the log": 1}
+    assert len(failing.rows) == 4
 
 
 def test_a_question_is_not_answered_by_itself_but_documents_of_the_same_id_are_found(
@@ -173,10 +224,9 @@ def test_a_question_is_not_answered_by_itself_but_documents_of_the_same_id_are_f
     documents = {"a": "Dogs are loyal.", "b": "Dogs are not loyal, and cats are.", "c": "Rain falls in spring."}
     questions = {"a": "Dogs are loyal.", "c": "Are cats loyal?"}
     own = read_dataset(write_set(tmp_path, documents, questions, [("a", "b", 1), ("c", "b", 1)]))
-    runs = ask(own, searcher(pipeline, own, 24), [(Run("upside"), Upside())], pipeline.settings, lambda sentence: None)
-    for run in runs:
-        assert "a" not in run.rankings["a"]
-        assert run.name == "bm25" or "c" in run.rankings["c"]
+    for name, asked in ask(pipeline, own, 24, Upside("upside")).items():
+        assert "a" not in asked.rankings["a"]
+        assert name == "bm25" or "c" in asked.rankings["c"]
 
 
 def test_an_index_is_used_again_for_the_same_documents_and_built_anew_when_it_is_not_whole(
@@ -199,24 +249,42 @@ def test_a_stand_in_is_reported_under_its_name_with_the_reason_and_runs_once(
     pipeline: Pipeline, dataset: Dataset
 ) -> None:
     choices = ["BAAI/bge-reranker-base", "bundled", "none"]
-    evaluation = evaluate(pipeline, dataset, choices, 24, lambda sentence: None)
-    record = evaluation_record(evaluation, results(evaluation))
+    measured = measure_folder(pipeline, dataset, choices, 24, lambda sentence: None)
+    card = card_of(measured)
+    record = folder_record(measured, card)
     assert [run["name"] for run in record["runs"]] == ["dense", "bm25", "fused", "late interaction"]
     assert "BAAI/bge-reranker-base is not on this machine" in record["runs"][3]["reason"]
     assert record["skipped"] == [{"name": "bundled", "reason": "late interaction is measured once."}]
-    text = "\n".join(evaluation_lines(evaluation, results(evaluation)))
+    text = "\n".join(folder_lines(measured, card))
     assert "! bundled has no run of its own" in text
 
 
 def test_regressions_say_where_the_relevant_document_went(pipeline: Pipeline, dataset: Dataset) -> None:
-    evaluation = evaluate(pipeline, dataset, ["none"], 24, lambda sentence: None)
-    fused = next(run for run in evaluation.runs if run.name == "fused")
-    worse = Run("worse", rankings={**fused.rankings, "q1": ["sugar", "heat"], "q2": ["sugar"]}, ms=[1.0, 2.0, 3.0, 4.0])
-    measured = results(replace(evaluation, runs=(*evaluation.runs, worse)))[-1]
-    assert [(one.id, one.before, one.after) for one in measured.regressions] == [("q2", 1, None), ("q1", 1, 2)]
-    assert (measured.comparison.wins, measured.comparison.ties, measured.comparison.losses) == (0, 2, 2)
-    assert (measured.p50, measured.p95) == pytest.approx((2.5, 3.85))
-    text = "\n".join(evaluation_lines(evaluation, [measured]))
+    measured = measure_folder(pipeline, dataset, ["none"], 24, lambda sentence: None)
+    fused = [row for row in measured.rows if row.configuration == SEARCHES.index(FUSED)]
+    rankings = {"q1": ["sugar", "heat"], "q2": ["sugar"]}
+    figures = Measurer({key: dataset.judgments[key] for key in rankings}).figures(rankings)
+    worse = [
+        replace(
+            row,
+            configuration=3,
+            ms=float(number),
+            figures=figures.get(row.question_id, row.figures),
+            best={"q1": 2, "q2": None}.get(row.question_id, row.best),
+        )
+        for number, row in enumerate(fused, start=1)
+    ]
+    ran = replace(measured.about.ran[-1], configuration=Configuration("worse", 24), reranker="worse")
+    about = replace(measured.about, ran=(*measured.about.ran, ran))
+    measured = replace(measured, about=about, rows=(*measured.rows, *worse))
+    record = folder_record(measured, card_of(measured))["runs"][-1]
+    regressions = [(one["id"], one["before"], one["after"]) for one in record["regressions"]]
+    assert regressions == [("q2", 1, None), ("q1", 1, 2)]
+    assert all(list(one) == ["id", "question", "before", "after", "lost"] for one in record["regressions"])
+    assert all(one["lost"] > 0 for one in record["regressions"])
+    assert (record["wins"], record["ties"], record["losses"]) == (0, 2, 2)
+    assert record["latency_ms"] == pytest.approx({"p50": 2.5, "p95": 3.85})
+    text = "\n".join(folder_lines(measured, card_of(measured)))
     assert "   1 -> >100  When is part 42 of the pump checked?" in text
 
 
@@ -355,7 +423,8 @@ def test_on_xquad_late_interaction_is_better_than_fusion(pipeline: Pipeline, nam
         questions={query: whole.questions[query] for query in kept},
         judgments={query: whole.judgments[query] for query in kept},
     )
-    evaluation = evaluate(pipeline, part, ["bundled"], 24, lambda sentence: None)
-    ndcg = {result.run.name: result.metrics["ndcg@10"] for result in results(evaluation)}
+    measured = measure_folder(pipeline, part, ["bundled"], 24, lambda sentence: None)
+    runs = folder_record(measured, card_of(measured))["runs"]
+    ndcg = {run["name"]: run["metrics"]["ndcg@10"] for run in runs}
     assert ndcg["bm25"] > 0.9
     assert ndcg["late interaction"] > ndcg["fused"]

@@ -6,7 +6,8 @@ from math import log2
 
 import pytest
 
-from rag.evaluation.runs.metrics import MEASURES, Measurer, best_rank, compare, mean, randomisation_test
+from rag.evaluation.figures.significance import compare, mean, randomisation_test
+from rag.evaluation.runs.metrics import MEASURES, Measurer, best_rank
 
 
 def figures(judged: dict[str, int], ranking: list[str]) -> dict[str, float]:

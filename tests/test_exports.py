@@ -22,8 +22,8 @@ import pytest
 from ingest.library import Library
 from rag.config import Settings
 from rag.database.lock import DataFolderLock
+from rag.evaluation.figures.report import scorecard_record
 from rag.evaluation.figures.scorecard import scorecard
-from rag.evaluation.figures.scorecard_record import scorecard_record
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import About, Ran, Row

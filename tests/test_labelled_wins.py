@@ -11,7 +11,7 @@ from rag.evaluation.figures.wins import labelled_wins
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row
-from rag.evaluation.runs.task import KIND
+from rag.evaluation.runs.task import KIND, whole_runs
 from rag.tasks.store import TaskStore
 
 NONE, QUICK, SLOW = ("none", 40), ("quick", 20), ("slow", 20)
@@ -50,11 +50,11 @@ def keep_run(
 
 def test_wins_are_counted_question_by_question(tasks: TaskStore) -> None:
     keep_run(tasks, [NONE, QUICK], [[0.5, 0.5, 1.0, 0.0], [1.0, 0.5, 0.0, 0.5]])
-    found = labelled_wins(tasks, "notes", "quick", "none")
+    found = labelled_wins(whole_runs(tasks), "notes", "quick", "none")
     assert found is not None
     assert (found.comparison.wins, found.comparison.ties, found.comparison.losses) == (2, 1, 1)
     assert (found.set_name, found.questions, found.candidates) == ("set", 4, 20)
-    turned = labelled_wins(tasks, "notes", "none", "quick")
+    turned = labelled_wins(whole_runs(tasks), "notes", "none", "quick")
     assert turned is not None
     assert (turned.comparison.wins, turned.comparison.losses) == (1, 2)
 
@@ -66,19 +66,19 @@ def test_the_newest_whole_run_that_measured_both_counts(tasks: TaskStore) -> Non
     keep_run(tasks, [NONE, QUICK], [[0.0], [1.0]], name="another collection", collection="other")
     keep_run(tasks, [NONE, QUICK], [[0.0], [1.0]], name="other passages", index="run-1")
     keep_run(tasks, [NONE, QUICK], [[0.0], [1.0]], name="not done", done=False)
-    found = labelled_wins(tasks, "notes", "quick", "none")
+    found = labelled_wins(whole_runs(tasks), "notes", "quick", "none")
     assert found is not None
     assert found.set_name == "new"
 
 
 def test_two_rerankers_are_compared_on_as_many_candidates(tasks: TaskStore) -> None:
     keep_run(tasks, [NONE, ("quick", 10), ("slow", 20)], [[0.0], [0.0], [1.0]])
-    assert labelled_wins(tasks, "notes", "quick", "slow") is None
+    assert labelled_wins(whole_runs(tasks), "notes", "quick", "slow") is None
     keep_run(tasks, [("quick", 10), ("quick", 20), ("slow", 10), ("slow", 20)], [[0.0], [0.0], [0.0], [1.0]])
-    found = labelled_wins(tasks, "notes", "slow", "quick")
+    found = labelled_wins(whole_runs(tasks), "notes", "slow", "quick")
     assert found is not None
     assert (found.candidates, found.comparison.wins) == (20, 1)
 
 
 def test_without_a_run_nothing_has_won(tasks: TaskStore) -> None:
-    assert labelled_wins(tasks, "notes", "quick", "none") is None
+    assert labelled_wins(whole_runs(tasks), "notes", "quick", "none") is None

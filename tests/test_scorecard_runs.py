@@ -14,13 +14,13 @@ import pytest
 from rag.__main__ import main
 from rag.database.lock import DataFolderLock
 from rag.errors import CancelledError, InputError
-from rag.evaluation.figures.report import results
+from rag.evaluation.figures.report import configuration_names, scorecard_lines, scorecard_record
 from rag.evaluation.figures.scorecard import Scorecard, milliseconds_left, overtime, scorecard
-from rag.evaluation.figures.scorecard_record import configuration_names, scorecard_lines, scorecard_record
 from rag.evaluation.runs.configuration import Configuration, RunSpec, combine, requests_for
+from rag.evaluation.runs.folder import measure_folder
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, read_about, read_rows
-from rag.evaluation.runs.run import evaluate
+from rag.evaluation.runs.search import FUSED, SEARCHES
 from rag.evaluation.runs.task import INDEXING, KIND
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
@@ -259,11 +259,13 @@ def test_an_uploaded_set_has_the_figures_of_eval_on_its_folder(app: App, tmp_pat
     card = card_of(app, run(app, with_corpus.id, Configuration("none", 3), Configuration("bundled", 3)))
     pipeline = open_pipeline(offline_settings(tmp_path / "apart", embed_model="bundled"))
     try:
-        measured = results(evaluate(pipeline, read_dataset(folder), ["bundled"], 3, lambda sentence: None))
+        measured = measure_folder(pipeline, read_dataset(folder), ["bundled"], 3, lambda sentence: None)
     finally:
         pipeline.close()
-    assert [score.metrics for score in card.scores] == [measured[2].metrics, measured[3].metrics]
-    assert card.scores[1].versus.comparison == measured[3].comparison
+    by_folder = scorecard(measured.about, measured.rows, SEARCHES.index(FUSED))
+    assert by_folder is not None
+    assert [score.metrics for score in card.scores] == [score.metrics for score in by_folder.scores[2:]]
+    assert card.scores[1].versus.comparison == by_folder.scores[3].versus.comparison
     assert card.about.collection == ""
 
 

@@ -6,21 +6,22 @@ import argparse
 import json
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rag.config import LIMITS
+from rag.config import LIMITS, Settings
 from rag.database.lock import DataFolderLock
 from rag.errors import InputError, UnavailableError
-from rag.evaluation.figures.report import evaluation_lines, evaluation_record, results
+from rag.evaluation.figures.report import folder_lines, folder_record, scorecard_lines, scorecard_record
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
-from rag.evaluation.figures.scorecard_record import scorecard_lines, scorecard_record
 from rag.evaluation.runs.configuration import RunSpec, combine
+from rag.evaluation.runs.folder import FolderRun, measure_folder
 from rag.evaluation.runs.indexing import apart
 from rag.evaluation.runs.progress import Progress
 from rag.evaluation.runs.rows import read_about, read_rows
-from rag.evaluation.runs.run import Evaluation, evaluate
+from rag.evaluation.runs.search import FUSED, SEARCHES
 from rag.evaluation.runs.task import KIND, Runs
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
@@ -70,45 +71,43 @@ def run(options: argparse.Namespace) -> int:
     if options.split and options.set is not None:
         raise InputError("--split chooses a file of a DATASET: leave it out with --set.")
     if options.set is None:
-        evaluation = _evaluate(options)
-        measured = results(evaluation)
-        record, lines = evaluation_record(evaluation, measured), evaluation_lines(evaluation, measured)
+        measured, card = _measure_folder(options)
+        record, lines = folder_record(measured, card), folder_lines(measured, card)
     else:
-        card = _measure(options)
+        settings = settings_of(options)
+        with (
+            _opened(settings, settings.data_dir) as pipeline,
+            closing(QuestionSets(settings.data_dir)) as sets,
+            closing(TaskStore(settings.data_dir)) as tasks,
+        ):
+            card = _measure_set(options, pipeline, sets, tasks)
         record, lines = scorecard_record(card), scorecard_lines(card)
     print(json.dumps(record, ensure_ascii=False) if options.json else "\n".join(lines))
     return 0
 
 
-def _evaluate(options: argparse.Namespace) -> Evaluation:
+@contextmanager
+def _opened(settings: Settings, data_dir: Path) -> Iterator[Pipeline]:
+    """Yield the pipeline of some settings; no other process has the data folder meanwhile."""
+    lock = DataFolderLock(data_dir).acquire()
+    try:
+        with closing(open_pipeline(settings)) as pipeline:
+            yield pipeline
+    finally:
+        lock.release()
+
+
+def _measure_folder(options: argparse.Namespace) -> tuple[FolderRun, Scorecard]:
     settings = settings_of(options)
     dataset = read_dataset(options.dataset, options.split)
     for warning in dataset.warnings:
         _say(warning)
-    lock = DataFolderLock(settings.data_dir).acquire()
-    try:
-        pipeline = open_pipeline(apart(settings))
-        try:
-            candidates = options.candidates or settings.rerank_candidates
-            return evaluate(pipeline, dataset, options.reranker or [None], candidates, _say)
-        finally:
-            pipeline.close()
-    finally:
-        lock.release()
-
-
-def _measure(options: argparse.Namespace) -> Scorecard:
-    settings = settings_of(options)
-    lock = DataFolderLock(settings.data_dir).acquire()
-    try:
-        with (
-            closing(open_pipeline(settings)) as pipeline,
-            closing(QuestionSets(settings.data_dir)) as sets,
-            closing(TaskStore(settings.data_dir)) as tasks,
-        ):
-            return _measure_set(options, pipeline, sets, tasks)
-    finally:
-        lock.release()
+    candidates = options.candidates or settings.rerank_candidates
+    with _opened(apart(settings), settings.data_dir) as pipeline:
+        measured = measure_folder(pipeline, dataset, options.reranker or [None], candidates, _say)
+    card = scorecard(measured.about, measured.rows, SEARCHES.index(FUSED))
+    assert card is not None
+    return measured, card
 
 
 def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: QuestionSets, tasks: TaskStore) -> Scorecard:

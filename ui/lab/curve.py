@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.runs.curve import Curve
+from rag.evaluation.figures.curve import Curve
 from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison
 from rag.tasks.store import RESUMABLE, Task

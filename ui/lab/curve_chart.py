@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from rag.evaluation.runs.curve import Point
+from rag.evaluation.figures.curve import Point
 from ui.language import gettext, mark
 from ui.palette import PALETTE
 from ui.verdict import format_duration

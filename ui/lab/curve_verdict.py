@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rag.evaluation.runs.curve import SAME_WITHIN, Curve
+from rag.evaluation.figures.curve import SAME_WITHIN, Curve
 from ui.language import gettext, ngettext
 from ui.verdict import format_duration
 

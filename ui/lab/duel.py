@@ -11,7 +11,7 @@ from rag.database.votes import Wins
 from rag.errors import ResiftError
 from rag.evaluation.figures.scorecard import CHANCE
 from rag.evaluation.figures.wins import LabelledWins, labelled_wins
-from rag.evaluation.runs.task import KIND
+from rag.evaluation.runs.task import KIND, whole_runs
 from rag.lab.comparison import Comparison, Move, agreement, moves, rerank_ms
 from rag.models.inventory import readable_size
 from rag.types import Retrieval
@@ -174,7 +174,7 @@ def _measured(app: App, one: Retrieval, other: Retrieval) -> LabelledWins | None
     key = one.collection, one.reranker.name, other.reranker.name, runs
     held: tuple[object, LabelledWins | None] | None = st.session_state.get(LABELLED)
     if held is None or held[0] != key:
-        found = labelled_wins(app.tasks.store, one.collection, one.reranker.name, other.reranker.name)
+        found = labelled_wins(whole_runs(app.tasks.store), one.collection, one.reranker.name, other.reranker.name)
         held = st.session_state[LABELLED] = key, found
     return held[1]
 

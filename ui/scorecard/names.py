@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
+from rag.evaluation.figures.significance import Comparison
 from rag.evaluation.runs.configuration import NO_RERANKER
-from rag.evaluation.runs.metrics import MAIN, Comparison
+from rag.evaluation.runs.metrics import MAIN
 from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.task import INDEXING, LOADING, MEASURING
 from rag.identity import RerankerIdentity

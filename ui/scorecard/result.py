@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from rag.evaluation.figures.report import scorecard_record
 from rag.evaluation.figures.scorecard import Scorecard
-from rag.evaluation.figures.scorecard_record import scorecard_record
 from rag.evaluation.runs.metrics import MAIN
 from rag.evaluation.runs.rows import About, Row
 from rag.exports.provenance import Record

@@ -1,186 +1,231 @@
-"""What an evaluation found: figures of each run against the fused order, as JSON values and as a table."""
+"""What was measured as JSON values and as lines for people: on a question set, and on a labelled set's folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from rag.evaluation.runs.metrics import MAIN, MEASURES, Comparison, Figures, best_rank, compare, mean
-from rag.evaluation.runs.run import Evaluation, Run
-from rag.evaluation.runs.search import DEPTH, FUSED, SEARCHES
+from rag.evaluation.figures.scorecard import CHANCE, Change, Score, Scorecard
+from rag.evaluation.runs.configuration import NO_RERANKER
+from rag.evaluation.runs.folder import FolderRun
+from rag.evaluation.runs.metrics import MEASURES
+from rag.evaluation.runs.rows import Ran
+from rag.evaluation.runs.search import DEPTH
 
 SHARED = "All rerankers were given the same candidates: the first {candidates} passages of the fused order."
 REGRESSIONS_KEPT, REGRESSIONS_SHOWN = 10, 5
 QUESTION_CHARACTERS = 70
 
 
-@dataclass(frozen=True, slots=True)
-class Regression:
-    """A question that a run answers worse than the fused order does.
-
-    `before` and `after` are the ranks of its best-placed relevant document, None past the first DEPTH documents;
-    `lost` is in nDCG@10.
-    """
-
-    id: str
-    question: str
-    before: int | None
-    after: int | None
-    lost: float
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The figures of one run: means over the questions, milliseconds a question, the worst regressions first."""
-
-    run: Run
-    metrics: Figures
-    comparison: Comparison
-    p50: float
-    p95: float
-    regressions: tuple[Regression, ...]
-
-
-def results(evaluation: Evaluation) -> list[Result]:
-    """Measure each run and compare it with the fused order."""
-    figures = {run.name: evaluation.measurer.figures(run.rankings) for run in evaluation.runs}
-    fused = next(run for run in evaluation.runs if run.name == FUSED)
-    return [
-        Result(
-            run=run,
-            metrics=mean(figures[run.name]),
-            comparison=compare(figures[FUSED], figures[run.name]),
-            p50=float(np.percentile(run.ms, 50)),
-            p95=float(np.percentile(run.ms, 95)),
-            regressions=_regressions(evaluation, fused, run, figures[FUSED], figures[run.name]),
-        )
-        for run in evaluation.runs
-    ]
-
-
-def evaluation_record(evaluation: Evaluation, measured: Sequence[Result]) -> dict[str, Any]:
-    """Return the object that `eval --json` prints."""
-    dataset = evaluation.dataset
+def scorecard_record(card: Scorecard) -> dict[str, Any]:
+    """Return the object that `eval --set NAME --json` prints."""
+    about = card.about
     return {
-        "dataset": dataset.name,
-        "split": dataset.split,
-        "queries": len(dataset.questions),
-        "documents": dataset.documents,
-        "passages": evaluation.passages,
-        "embedder": evaluation.embedder,
-        "recall_limit": evaluation.reach.recalled,
-        "candidates": evaluation.reach.candidates,
-        "runs": [_run_record(result) for result in measured],
-        "skipped": [{"name": name, "reason": reason} for name, reason in evaluation.skipped],
-        "note": SHARED.format(candidates=evaluation.reach.candidates),
-        "warnings": list(dataset.warnings),
+        "set": about.set_name,
+        "collection": about.collection,
+        "corpus": about.corpus,
+        "documents": about.documents,
+        "queries": card.questions,
+        "recall_limit": about.recall_limit,
+        "language_model": about.language_model,
+        "baseline": card.baseline,
+        "configurations": [_score_record(score) for score in card.scores],
+        "warnings": list(warnings(card)),
     }
 
 
-def evaluation_lines(evaluation: Evaluation, measured: Sequence[Result]) -> Iterator[str]:
-    """Yield the lines that `eval` prints for people."""
-    dataset = evaluation.dataset
-    yield (
-        f"{dataset.name} ({dataset.split}): {len(dataset.questions):,} questions, {dataset.documents:,} documents in "
-        f"{evaluation.passages:,} passages, embedded with {evaluation.embedder}"
-    )
-    yield from (f"! {warning}" for warning in dataset.warnings)
+def scorecard_lines(card: Scorecard) -> Iterator[str]:
+    """Yield the lines that `eval --set NAME` prints for people."""
+    about, names = card.about, configuration_names([score.ran for score in card.scores])
+    place_of = f"collection {about.collection}" if about.collection else "a corpus of its own"
+    yield f"{about.set_name}: {card.questions:,} questions on {about.documents:,} documents ({place_of})"
+    yield from (f"! {warning}" for warning in warnings(card))
     yield ""
-    yield from _table(measured)
+    yield from _table(card, names, {"requests": [f"{score.requests:,}" for score in card.scores]})
+    yield ""
+    yield f"won/tied/lost and p: against {names[card.baseline]}, by nDCG@10; under {CHANCE} it is hardly chance."
+    for score, name in zip(card.scores, names, strict=True):
+        yield from _remarks(score, name, card.questions)
+        yield from _answers(score, name)
+        yield from _regressions(score, f"{name}: rank of the first relevant passage before -> after")
+
+
+def folder_record(run: FolderRun, card: Scorecard) -> dict[str, Any]:
+    """Return the object that `eval DATASET --json` prints."""
+    about = run.about
+    return {
+        "dataset": about.set_name,
+        "split": run.split,
+        "queries": card.questions,
+        "documents": about.documents,
+        "passages": about.ran[0].passages,
+        "embedder": about.ran[0].embedder,
+        "recall_limit": max(about.recall_limit, run.candidates),
+        "candidates": run.candidates,
+        "runs": [
+            {
+                "name": _way_name(score),
+                "metrics": score.metrics,
+                **asdict(score.versus.comparison),
+                "latency_ms": _latency(score),
+                "reason": score.ran.reason,
+                "fell_back": {"queries": score.failures.total(), "reasons": dict(score.failures.most_common())},
+                "notes": dict(score.notes.most_common()),
+                "regressions": [_lost(change) for change in score.versus.worse[:REGRESSIONS_KEPT]],
+            }
+            for score in card.scores
+        ],
+        "skipped": [{"name": name, "reason": reason} for name, reason in run.skipped],
+        "note": SHARED.format(candidates=run.candidates),
+        "warnings": list(about.warnings),
+    }
+
+
+def folder_lines(run: FolderRun, card: Scorecard) -> Iterator[str]:
+    """Yield the lines that `eval DATASET` prints for people."""
+    about = run.about
+    yield (
+        f"{about.set_name} ({run.split}): {card.questions:,} questions, {about.documents:,} documents in "
+        f"{about.ran[0].passages:,} passages, embedded with {about.ran[0].embedder}"
+    )
+    yield from (f"! {warning}" for warning in about.warnings)
+    yield ""
+    yield from _table(card, [_way_name(score) for score in card.scores], {})
     yield ""
     yield "won/tied/lost: questions on which nDCG@10 is better than, as good as and worse than in the fused order;"
     yield "p: how likely such a difference of the means is by chance (paired randomisation test); ms: a question."
-    yield SHARED.format(candidates=evaluation.reach.candidates)
-    yield from (f"! {name} has no run of its own: {reason}" for name, reason in evaluation.skipped)
-    for result in measured:
-        yield from _remarks(result, len(dataset.questions))
+    yield SHARED.format(candidates=run.candidates)
+    yield from (f"! {name} has no run of its own: {reason}" for name, reason in run.skipped)
+    for score in card.scores:
+        name = _way_name(score)
+        yield from _remarks(score, name, card.questions)
+        if score.ran.configuration.reranker != NO_RERANKER:
+            heading = f"{name}: rank of the relevant document in the fused order -> after reranking"
+            yield from _regressions(score, heading)
 
 
-def _run_record(result: Result) -> dict[str, Any]:
-    run = result.run
+def warnings(card: Scorecard) -> Iterator[str]:
+    """Yield what has to be known to read the figures, as sentences."""
+    about = card.about
+    yield from about.warnings
+    if card.questions < about.questions:
+        yield f"{about.questions - card.questions:,} of {about.questions:,} questions were not asked yet."
+    if about.gone:
+        yield (
+            f"The documents that answer {about.gone:,} of {about.questions:,} questions are not in the collection: "
+            "they count as not found."
+        )
+
+
+def configuration_names(ran: Sequence[Ran]) -> list[str]:
+    """Name each configuration by its reranker, and by what else it does not share with all others."""
+    return [" · ".join([one.reranker, *_differences(one, ran)]) for one in ran]
+
+
+def _differences(one: Ran, ran: Sequence[Ran]) -> Iterator[str]:
+    rerank = [other for other in ran if other.configuration.reranker != NO_RERANKER]
+    if one in rerank and len({other.configuration.candidates for other in rerank}) > 1:
+        yield f"{one.configuration.candidates} candidates"
+    if len({(other.chunk_tokens, other.chunk_overlap) for other in ran}) > 1:
+        yield f"chunks of {one.chunk_tokens}"
+    if len({other.embedder for other in ran}) > 1:
+        yield one.embedder
+
+
+def _score_record(score: Score) -> dict[str, Any]:
+    ran, against = score.ran, score.versus
+    configuration = asdict(ran.configuration)
+    # Runs on question sets measure the fused order only, reranked or not.
+    del configuration["search"]
     return {
-        "name": run.name,
-        "metrics": result.metrics,
-        **asdict(result.comparison),
-        "latency_ms": {"p50": round(result.p50, 3), "p95": round(result.p95, 3)},
-        "reason": run.reason,
-        "fell_back": {"queries": run.failures.total(), "reasons": dict(run.failures.most_common())},
-        "notes": dict(run.notes.most_common()),
-        "regressions": [asdict(regression) for regression in result.regressions],
+        "configuration": configuration,
+        "reranker": ran.reranker,
+        "reason": ran.reason,
+        "embedder": ran.embedder,
+        "chunk_tokens": ran.chunk_tokens,
+        "chunk_overlap": ran.chunk_overlap,
+        "passages": ran.passages,
+        "metrics": score.metrics,
+        "intervals": score.intervals,
+        **asdict(against.comparison),
+        "latency_ms": _latency(score),
+        "passages_scored": score.scored,
+        "requests": score.requests,
+        "fell_back": dict(score.failures),
+        "notes": dict(score.notes),
+        "quality": asdict(score.quality) if score.quality else None,
+        "regressions": [asdict(change) for change in against.worse],
     }
 
 
-def _regressions(
-    evaluation: Evaluation, fused: Run, run: Run, before: dict[str, Figures], after: dict[str, Figures]
-) -> tuple[Regression, ...]:
-    dataset = evaluation.dataset
-    lost = {query: before[query][MAIN] - after[query][MAIN] for query in before}
-    worst = sorted((query for query in lost if lost[query] > 0), key=lambda query: -lost[query])[:REGRESSIONS_KEPT]
-    return tuple(
-        Regression(
-            id=query,
-            question=dataset.questions[query],
-            before=best_rank(fused.rankings[query], dataset.judgments[query]),
-            after=best_rank(run.rankings[query], dataset.judgments[query]),
-            lost=lost[query],
-        )
-        for query in worst
-    )
+def _way_name(score: Score) -> str:
+    """Name a search by itself, and what was reranked by its reranker."""
+    configuration = score.ran.configuration
+    return configuration.search if configuration.reranker == NO_RERANKER else score.ran.reranker
 
 
-def _table(measured: Sequence[Result]) -> Iterator[str]:
-    rows = [["", *MEASURES, "won/tied/lost", "p", "ms p50", "ms p95"]]
-    for result in measured:
-        versus, fused = result.comparison, result.run.name == FUSED
+def _latency(score: Score) -> dict[str, float]:
+    return {"p50": round(score.ms[0], 3), "p95": round(score.ms[1], 3)}
+
+
+def _lost(change: Change) -> dict[str, Any]:
+    record = asdict(change)
+    gained = record.pop("gained")
+    return {**record, "lost": -gained}
+
+
+def _table(card: Scorecard, names: Sequence[str], more: dict[str, list[str]]) -> Iterator[str]:
+    """Yield the lines of a table: names on the left, figures and then `more` columns on the right."""
+    rows = [["", *MEASURES, "won/tied/lost", "p", "ms p50", "ms p95", *more]]
+    for place_of, (score, name) in enumerate(zip(card.scores, names, strict=True)):
+        against, base = score.versus.comparison, score.number == card.baseline
         rows.append(
             [
-                result.run.name,
-                *(f"{result.metrics[name]:.4f}" for name in MEASURES),
-                "" if fused else f"{versus.wins}/{versus.ties}/{versus.losses}",
-                "" if fused else _p_value(versus.p_value),
-                f"{result.p50:.1f}",
-                f"{result.p95:.1f}",
+                name,
+                *(f"{score.metrics[measure]:.4f}" for measure in MEASURES),
+                "" if base else f"{against.wins}/{against.ties}/{against.losses}",
+                "" if base else f"{against.p_value:.4f}",
+                *(f"{ms:.1f}" for ms in score.ms),
+                *(column[place_of] for column in more.values()),
             ]
         )
-    return table(rows)
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table: the first column on the left, all others on the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         yield "  ".join([first.ljust(widths[0]), *cells])
 
 
-def _remarks(result: Result, questions: int) -> Iterator[str]:
-    run = result.run
-    if run.reason:
-        yield f"! {run.name}: {run.reason}"
-    for reason, count in run.failures.most_common():
-        yield f"! {run.name} did not run on {count:,} of {questions:,} questions, whose fused order stands: {reason}."
-    for note, count in run.notes.most_common():
-        yield f"! {run.name} on {count:,} of {questions:,} questions: {note}"
-    if result.regressions and run.name not in SEARCHES:
-        yield f"\nWorst regressions of {run.name}: rank of the relevant document in the fused order -> after reranking"
-        for one in result.regressions[:REGRESSIONS_SHOWN]:
-            yield f"{place(one.before)} -> {place(one.after, left=True)}  {shortened(one.question)}"
+def _remarks(score: Score, name: str, questions: int) -> Iterator[str]:
+    if score.ran.reason:
+        yield f"! {name}: {score.ran.reason}"
+    for reason, count in score.failures.most_common():
+        told = reason.rstrip(".")
+        yield f"! {name} did not run on {count:,} of {questions:,} questions, whose fused order stands: {told}."
+    for note, count in score.notes.most_common():
+        yield f"! {name} on {count:,} of {questions:,} questions: {note}"
 
 
-def _p_value(value: float) -> str:
-    return f"{value:.4f}"
+def _answers(score: Score, name: str) -> Iterator[str]:
+    if quality := score.quality:
+        judged = {"faithful": quality.faithful, "relevant": quality.relevant, "correctness": quality.correctness}
+        shown = ", ".join(f"{what} {value:.2f}" for what, value in judged.items() if value is not None)
+        yield f"Answers of {name}: {shown or 'none judged'} ({quality.judged:,} judged, {quality.calls:,} requests)"
+        yield from (f"! {count:,} answers of {name}: {error}" for error, count in quality.errors.items())
 
 
-def place(rank: int | None, *, left: bool = False) -> str:
+def _regressions(score: Score, heading: str) -> Iterator[str]:
+    if score.versus.worse:
+        yield f"\nWorst regressions of {heading}"
+        for change in score.versus.worse[:REGRESSIONS_SHOWN]:
+            yield f"{_rank(change.before):>4} -> {_rank(change.after):<4}  {_shortened(change.question)}"
+
+
+def _rank(rank: int | None) -> str:
     """Write the rank of a document, or that it is further down."""
-    text = f">{DEPTH}" if rank is None else str(rank)
-    return text.ljust(4) if left else text.rjust(4)
+    return f">{DEPTH}" if rank is None else str(rank)
 
 
-def shortened(question: str) -> str:
-    """Return the beginning of a question on one line."""
+def _shortened(question: str) -> str:
     line = " ".join(question.split())
     return line if len(line) <= QUESTION_CHARACTERS else f"{line[:QUESTION_CHARACTERS]}..."

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag.evaluation.runs.metrics import EQUAL_WITHIN, MAIN, MEASURES, Comparison, Figures, compare, mean
+from rag.evaluation.figures.significance import EQUAL_WITHIN, Comparison, compare, mean
+from rag.evaluation.runs.metrics import MAIN, MEASURES, Figures
 from rag.evaluation.runs.quality import Quality
 from rag.evaluation.runs.rows import About, Ran, Row
 
@@ -83,8 +84,8 @@ class Score:
     rerank_ms: float
     scored: float
     requests: int
-    failures: Mapping[str, int]
-    notes: Mapping[str, int]
+    failures: Counter[str]
+    notes: Counter[str]
     quality: AnswerQuality | None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag.evaluation.figures.scorecard import versus
+from rag.evaluation.figures.significance import Comparison
 from rag.evaluation.runs.configuration import NO_RERANKER
-from rag.evaluation.runs.metrics import Comparison
-from rag.evaluation.runs.rows import ABOUT, About, read_about, read_rows
-from rag.evaluation.runs.task import KIND
-from rag.tasks.store import TaskStore
+from rag.evaluation.runs.rows import About
+from rag.evaluation.runs.task import KeptRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,17 @@ class LabelledWins:
     comparison: Comparison
 
 
-def labelled_wins(tasks: TaskStore, collection: str, one: str, other: str) -> LabelledWins | None:
-    """Return how two rerankers did in the newest whole run on a collection's own passages; None where none had both.
+def labelled_wins(runs: Iterable[KeptRun], collection: str, one: str, other: str) -> LabelledWins | None:
+    """Return how two rerankers did in the first of some runs that measured both on a collection's own passages.
 
-    Where the run had several numbers of candidates, the largest that both read counts.
+    None where none did. Where the run had several numbers of candidates, the largest that both read counts.
     """
-    for task in tasks.entries(KIND):
-        about = read_about(tasks.rows(task.id, ABOUT)) if task.state == "done" else None
-        ways = _ways(about, one, other) if about is not None and about.collection == collection else None
-        if about is None or ways is None:
+    for run in runs:
+        about = run.about
+        ways = _ways(about, one, other) if about.collection == collection else None
+        if ways is None:
             continue
-        mine, theirs = ({row.question_id: row for row in read_rows(tasks.rows(task.id, f"{way}/"))} for way in ways)
+        mine, theirs = ({row.question_id: row for row in run.rows_of(way)} for way in ways)
         if mine.keys() == theirs.keys() and mine:
             candidates = min(about.ran[way].configuration.candidates for way in ways)
             compared = versus(theirs, mine).comparison

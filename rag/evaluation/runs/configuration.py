@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rag.embed.base import Embedder
 from rag.embed.chunk import HEADING_TOKENS, new_spec
 from rag.errors import InputError
+from rag.evaluation.runs.search import FUSED
 from rag.rerank.choice import RerankerChoice
 from rag.rerank.listwise import STEP, WINDOW
 from rag.rerank.services import find_service
@@ -28,7 +29,8 @@ class Configuration:
     """One way of searching.
 
     `reranker` is what RERANK_MODEL takes, `embedder` what EMBED_MODEL takes; "" is the embedder that the collection
-    has, and None are the chunks that it has. Sizes are in tokens.
+    has, and None are the chunks that it has. Sizes are in tokens. `search` is the order that is measured; what is
+    reranked is the first of the fused one.
     """
 
     reranker: str
@@ -36,6 +38,7 @@ class Configuration:
     embedder: str = ""
     chunk_tokens: int | None = None
     chunk_overlap: int | None = None
+    search: str = FUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Protocol
 
 from rag.embed.base import Embedder
 from rag.embed.chunk import new_spec
@@ -14,6 +13,7 @@ from rag.embed.shelf import ModelShelf
 from rag.errors import CollectionError, InputError
 from rag.evaluation.runs.configuration import Configuration, cut_for
 from rag.evaluation.runs.indexing import Indexed, Reader, index_collection, index_dataset
+from rag.evaluation.runs.progress import Progress, Say
 from rag.evaluation.runs.search import DEPTH
 from rag.evaluation.sets.beir import Dataset, read_dataset
 from rag.evaluation.sets.targets import Target, judgments, same_document, units
@@ -22,7 +22,8 @@ from rag.retrieval.pipeline import Pipeline
 from rag.store.base import Index
 from rag.types import Chunk, DocumentEntry
 
-NOTHING = "The set {name!r} has nothing to measure: approve its drafts, or label passages that answer."
+Opener = Callable[[Configuration, Indexed], tuple[Index, Embedder]]
+"""Returns an index as a configuration wants it, made if need be, and its embedder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,103 +43,65 @@ class Question:
     without: str | None = None
 
 
-class Corpus(Protocol):
-    """Documents and the questions about them.
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Documents and the questions about them; `collection` is "" where a set brought its documents along.
 
     `digest` stands for the documents, of which there are so many; `gone` counts questions none of whose documents is
     there.
     """
 
+    name: str
+    collection: str
     digest: str
     documents: int
-    gone: int
     questions: tuple[Question, ...]
-    warnings: tuple[str, ...]
-
-    def open(self, configuration: Configuration, indexed: Indexed) -> tuple[Index, Embedder]:
-        """Return an index as a configuration wants it, made if need be, and its embedder."""
-
-
-class CollectionCorpus:
-    """A set about a collection; `apart` has the store for indexes that are made beside the collection's own."""
-
+    open: Opener
+    gone: int = 0
     warnings: tuple[str, ...] = ()
 
-    def __init__(self, pipeline: Pipeline, apart: Pipeline, labelled: QuestionSet, read: Reader | None) -> None:
-        self._pipeline = pipeline
-        # Configurations that differ in their chunks share one model.
-        self._embedder_named = cache(partial(embedder_named, pipeline=pipeline))
-        self._apart = apart
-        self._read = read
-        self._index = pipeline.store.open(labelled.collection)
-        self._entries = self._index.documents()
-        self._collection = labelled.collection
-        self.digest = corpus_digest(self._entries)
-        self.documents = len(self._entries)
-        self.questions = tuple(
-            Question(
-                id=str(one.id),
-                text=one.question,
-                judgments=judgments(one.targets),
-                rank=_ranker(one.targets),
-                labels=labels_of(one.question, judgments(one.targets)),
-                reference=one.reference,
-            )
-            for one in labelled.measurable
-        )
-        self.gone = sum(not self._holds(one.targets) for one in labelled.measurable)
-        if not self.questions:
-            raise InputError(NOTHING.format(name=labelled.name))
 
-    def open(self, configuration: Configuration, indexed: Indexed) -> tuple[Index, Embedder]:
-        """Return the collection's own index where it is what is wanted, else one beside it."""
-        base = self._index.spec
-        if configuration.embedder:
-            embedder = self._embedder_named(configuration.embedder)
-        else:
-            embedder = self._pipeline.shelf.embedder_of(base)
-        spec = cut_for(base, embedder, configuration)
-        if spec == base:
-            return self._index, embedder
-        if self._read is None:
-            raise CollectionError(
-                "Other chunks or another embedder need the stored files, which only the page reads: measure them on "
-                "the Scorecard page."
-            )
-        index = index_collection(
-            self._collection,
-            self._entries,
-            spec,
-            embedder=embedder,
-            pipeline=self._apart,
-            read=self._read,
-            indexed=indexed,
-        )
-        return index, embedder
+def corpus_of(pipeline: Pipeline, labelled: QuestionSet, beside: Pipeline, read: Reader | None) -> Corpus:
+    """Return what a set is measured on; raises InputError or CollectionError when it cannot be.
 
-    def _holds(self, targets: Sequence[Target]) -> bool:
-        return any(same_document(target, entry.id, entry.name) for target in targets for entry in self._entries)
-
-
-class DatasetCorpus:
-    """A set with a corpus of its own, in BEIR layout, indexed in the store of `apart`.
-
-    The labels are those of its files; questions that were taken out of the set are not measured.
+    `beside` has the store for indexes that are made for measuring.
     """
+    if labelled.folder is None:
+        corpus = collection_corpus(pipeline, labelled, beside, read)
+    else:
+        wanted = {_on_one_line(one.question) for one in labelled.measurable}
+        corpus = dataset_corpus(pipeline, read_dataset(labelled.folder), beside)
+        # The labels are those of the files; questions that were taken out of the set are not measured.
+        kept = tuple(one for one in corpus.questions if _on_one_line(one.text) in wanted)
+        corpus = replace(corpus, name=labelled.name, questions=kept)
+    if not corpus.questions:
+        raise InputError(
+            "The set {name!r} has nothing to measure: approve its drafts, or label passages that answer.",
+            name=labelled.name,
+        )
+    return corpus
 
-    gone = 0
 
-    def __init__(self, pipeline: Pipeline, apart: Pipeline, labelled: QuestionSet, dataset: Dataset) -> None:
-        kept = {_plain(one.question) for one in labelled.measurable}
-        self._pipeline = pipeline
-        # Configurations that differ in their chunks share one model.
-        self._embedder_named = cache(partial(embedder_named, pipeline=pipeline))
-        self._apart = apart
-        self._dataset = dataset
-        self.digest = dataset.digest
-        self.documents = dataset.documents
-        self.warnings = dataset.warnings
-        self.questions = tuple(
+def dataset_corpus(pipeline: Pipeline, dataset: Dataset, beside: Pipeline, say: Say = lambda sentence: None) -> Corpus:
+    """Return the corpus of a set in BEIR layout, indexed in the store of `beside` as a new collection would be."""
+    fetching = Progress(say, "Megabytes of the embedder fetched")
+
+    def fetched(done: int, total: int) -> None:
+        fetching.done(done >> 20, total >> 20)
+
+    named = _embedders(pipeline)
+
+    def open_for(configuration: Configuration, indexed: Indexed) -> tuple[Index, Embedder]:
+        embedder = named(configuration.embedder) or pipeline.shelf.embedder_for_new_collection(fetched)
+        spec = cut_for(new_spec("", embedder), embedder, configuration)
+        return index_dataset(dataset, embedder, beside, say, spec=spec, indexed=indexed), embedder
+
+    return Corpus(
+        name=dataset.name,
+        collection="",
+        digest=dataset.digest,
+        documents=dataset.documents,
+        questions=tuple(
             Question(
                 id=identity,
                 text=text,
@@ -148,27 +111,58 @@ class DatasetCorpus:
                 without=identity if identity in dataset.own else None,
             )
             for identity, text in dataset.questions.items()
-            if _plain(text) in kept
-        )
-        if not self.questions:
-            raise InputError(NOTHING.format(name=labelled.name))
+        ),
+        open=open_for,
+        warnings=dataset.warnings,
+    )
 
-    def open(self, configuration: Configuration, indexed: Indexed) -> tuple[Index, Embedder]:
-        """Return the corpus's index, cut as a new collection is unless the configuration says otherwise."""
-        if configuration.embedder:
-            embedder = self._embedder_named(configuration.embedder)
-        else:
-            embedder = self._pipeline.shelf.embedder_for_new_collection()
-        spec = cut_for(new_spec("", embedder), embedder, configuration)
-        index = index_dataset(self._dataset, embedder, self._apart, lambda sentence: None, spec=spec, indexed=indexed)
+
+def collection_corpus(
+    pipeline: Pipeline, labelled: QuestionSet, beside: Pipeline | None = None, read: Reader | None = None
+) -> Corpus:
+    """Return the documents of a set's collection, measured as they are unless `read` reads them for an index beside."""
+    collection = labelled.collection
+    own = pipeline.store.open(collection)
+    entries = own.documents()
+    named = _embedders(pipeline)
+
+    def open_for(configuration: Configuration, indexed: Indexed) -> tuple[Index, Embedder]:
+        embedder = named(configuration.embedder) or pipeline.shelf.embedder_of(own.spec)
+        spec = cut_for(own.spec, embedder, configuration)
+        if spec == own.spec:
+            return own, embedder
+        if beside is None or read is None:
+            raise CollectionError(
+                "Other chunks or another embedder need the stored files, which only the page reads: measure them on "
+                "the Scorecard page."
+            )
+        index = index_collection(
+            collection, entries, spec, embedder=embedder, pipeline=beside, read=read, indexed=indexed
+        )
         return index, embedder
 
+    def is_gone(targets: Sequence[Target]) -> bool:
+        return not any(same_document(target, entry.id, entry.name) for target in targets for entry in entries)
 
-def corpus_of(pipeline: Pipeline, apart: Pipeline, labelled: QuestionSet, read: Reader | None) -> Corpus:
-    """Return what a set is measured on; raises InputError or CollectionError when it cannot be."""
-    if labelled.folder is not None:
-        return DatasetCorpus(pipeline, apart, labelled, read_dataset(labelled.folder))
-    return CollectionCorpus(pipeline, apart, labelled, read)
+    return Corpus(
+        name=labelled.name,
+        collection=collection,
+        digest=corpus_digest(entries),
+        documents=len(entries),
+        questions=tuple(
+            Question(
+                id=str(one.id),
+                text=one.question,
+                judgments=judgments(one.targets),
+                rank=partial(_units, targets=one.targets),
+                labels=labels_of(one.question, judgments(one.targets)),
+                reference=one.reference,
+            )
+            for one in labelled.measurable
+        ),
+        open=open_for,
+        gone=sum(is_gone(one.targets) for one in labelled.measurable),
+    )
 
 
 def corpus_digest(entries: Sequence[DocumentEntry]) -> str:
@@ -182,20 +176,28 @@ def labels_of(question: str, graded: Mapping[str, int]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def embedder_named(choice: str, pipeline: Pipeline) -> Embedder:
-    """Return the embedder that EMBED_MODEL would stand for; raises ModelError when it cannot be had."""
-    if choice == "bundled":
-        return pipeline.shelf.bundled()
-    return ModelShelf(replace(pipeline.settings, embed_model=choice)).embedder_for_new_collection()
+def _embedders(pipeline: Pipeline) -> Callable[[str], Embedder | None]:
+    """Return what gives the embedder that EMBED_MODEL would stand for, each loaded once; None for "".
+
+    It raises ModelError for one that cannot be had.
+    """
+
+    @cache
+    def named(choice: str) -> Embedder | None:
+        if choice in ("", "bundled"):
+            return pipeline.shelf.bundled() if choice else None
+        return ModelShelf(replace(pipeline.settings, embed_model=choice)).embedder_for_new_collection()
+
+    return named
 
 
-def _ranker(targets: Sequence[Target]) -> Callable[[Sequence[Chunk]], list[str]]:
-    return lambda chunks: units(chunks, targets)[:DEPTH]
+def _units(chunks: Sequence[Chunk], targets: Sequence[Target]) -> list[str]:
+    return units(chunks, targets)[:DEPTH]
 
 
 def _documents(chunks: Sequence[Chunk]) -> list[str]:
     return list(dict.fromkeys(chunk.document for chunk in chunks))[:DEPTH]
 
 
-def _plain(question: str) -> str:
+def _on_one_line(question: str) -> str:
     return " ".join(question.split())

@@ -6,11 +6,14 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import UnavailableError
+from rag.answer.citations import strip_marks
+from rag.errors import CancelledError, ResiftError, UnavailableError
 from rag.llm import ChatMessage, ChatModel, polled, without_thinking
+from rag.retrieval.pipeline import Pipeline
+from rag.types import Retrieval
 
 if TYPE_CHECKING:
     from llama_index.core.evaluation import BaseEvaluator, EvaluationResult
@@ -41,6 +44,29 @@ class Quality:
     correctness: float | None = None
     calls: int = 0
     error: str = ""
+
+
+def answer_and_judge(
+    retrieval: Retrieval, reference: str, *, pipeline: Pipeline, check: Callable[[], None] = lambda: None
+) -> Quality:
+    """Have a retrieval's question answered as the chat does, and the answer judged; a failure is kept as a sentence."""
+    assert pipeline.chat is not None
+    try:
+        with closing(pipeline.answer(retrieval)) as stream:
+            for _ in stream:
+                check()
+        written = stream.answer
+        answer = strip_marks(written.text)
+        asked = 1 if retrieval.supported else 0
+        if asked and (written.mode != "llm" or not written.complete):
+            return Quality(answer, calls=asked, error=" ".join(written.warnings))
+        passages = [one.hit.chunk.passage for one in retrieval.kept]
+        judged = judge_answer(pipeline.chat, retrieval.question, answer, passages, reference=reference, check=check)
+        return replace(judged, calls=judged.calls + asked)
+    except CancelledError:
+        raise
+    except ResiftError as error:
+        return Quality("", error=str(error))
 
 
 def judge_answer(

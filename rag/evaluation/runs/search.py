@@ -47,17 +47,13 @@ class Searched:
         """Return the chunk ids of the candidates as reranked, and then of the fused order, for those that are left."""
         return _joined([one.hit.chunk.id for one in ranked], self.orders[FUSED])
 
-    def ranking(self, order: Iterable[str]) -> list[str]:
-        """Return the documents of an order of chunks: each counts with its best one."""
-        return list(dict.fromkeys(self.chunks[chunk_id].document for chunk_id in order))[:DEPTH]
-
 
 class Searcher:
     """Searches an index as the product does, from one embedding of the question; then further down, for recall@50."""
 
     def __init__(self, index: Index, embedder: Embedder, words: Bm25Encoder, reach: Reach) -> None:
-        self._index = index
-        self._embedder = embedder
+        self.index = index
+        self.embedder = embedder
         self._words = words
         self._reach = reach
 
@@ -68,15 +64,15 @@ class Searcher:
         """
         reach, watch = self._reach, Stopwatch()
         with watch.stage(DENSE):
-            dense = self._embedder.embed_question(question)
-            by_meaning = _but(self._index.search_dense(dense, reach.recalled), without)
+            dense = self.embedder.embed_question(question)
+            by_meaning = _but(self.index.search_dense(dense, reach.recalled), without)
         with watch.stage(BM25):
             bm25 = self._words.weigh_question(question)
-            by_words = _but(search_words(self._index, bm25, reach.recalled), without)
+            by_words = _but(search_words(self.index, bm25, reach.recalled), without)
         with watch.stage(FUSED):
-            hits = merge(self._index, by_meaning, by_words, dense, bm25, candidates=reach.candidates)
-        further_by_meaning = _but(self._index.search_dense(dense, reach.measured), without)
-        further_by_words = _but(search_words(self._index, bm25, reach.measured), without)
+            hits = merge(self.index, by_meaning, by_words, dense, bm25, candidates=reach.candidates)
+        further_by_meaning = _but(self.index.search_dense(dense, reach.measured), without)
+        further_by_words = _but(search_words(self.index, bm25, reach.measured), without)
         ms = {timing.stage: timing.ms for timing in watch.timings}
         return Searched(
             orders={
