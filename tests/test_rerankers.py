@@ -255,6 +255,6 @@ def test_the_page_says_why_another_reranker_stands_in(tmp_path: Path) -> None:
 
 def draw_reranker(app: object) -> None:
     # Streamlit runs this as a script of its own, which knows no names from above.
-    from ui.models.fetch import show_fetch
+    from ui.reranker_state import show_reranker_state
 
-    show_fetch(app)  # type: ignore[arg-type]
+    show_reranker_state(app)  # type: ignore[arg-type]

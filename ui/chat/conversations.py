@@ -17,8 +17,8 @@ from ui.chat.search_options import choose_options
 from ui.collection import choose_collection, current_collection
 from ui.fragment import fragment
 from ui.language import gettext
-from ui.models.fetch import show_fetch
 from ui.plain import label, label_sentence
+from ui.reranker_state import show_reranker_state
 
 PARAMETER = "conversation"
 """The address carries the conversation, so that a reload or a shared link opens it again."""
@@ -61,7 +61,7 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
             return_to_question()
             st.rerun()
         fragment(_show_conversations)(app, conversation.id if conversation else None)
-        show_fetch(app)
+        show_reranker_state(app)
         chat = app.pipeline.chat
         name = label(chat.name) if chat else gettext("quoted sentences, no language model is set up")
         st.caption(gettext("Answers: {name}", name=name))

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from rag.database.feedback import ANSWER, FeedbackRow, Rating, Verdict
-from rag.errors import ResiftError
 from rag.exports.feedback import feedback_csv, feedback_json
 from rag.exports.naming import file_name
 from service.app import App
 from ui.fragment import saying_errors
 from ui.language import gettext, mark
-from ui.plain import label_sentence, place
+from ui.plain import place
+from ui.pressed import pressed, show_failure
 
 Ratings = dict[tuple[int, str], Rating]
 """A conversation's ratings by turn and chunk, as the page knows them."""
@@ -64,20 +64,19 @@ def show_rating(app: App, ratings: Ratings, rated: tuple[int, str], key: str) ->
             on_change=keep_reason,
             width=260,
         )
-    if failure := state.pop(f"{key}-failure", ""):
-        st.error(label_sentence(failure))
+    show_failure(f"{key}-failure")
 
 
 def _keep(app: App, ratings: Ratings, rated: tuple[int, str], rating: Rating | None, key: str) -> None:
-    try:
+    def keep() -> None:
         if rating is None:
             app.feedback.take_back(*rated)
             ratings.pop(rated, None)
         else:
             app.feedback.rate(*rated, rating.verdict, rating.reason)
             ratings[rated] = rating
-    except ResiftError as error:
-        st.session_state[f"{key}-failure"] = str(error)
+
+    pressed(keep, f"{key}-failure")
 
 
 def open_ratings(app: App) -> None:

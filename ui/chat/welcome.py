@@ -8,7 +8,7 @@ from service.app import App
 from service.demo import COLLECTION, load_demo
 from ui.collection import choose_collection
 from ui.language import gettext
-from ui.library.upload import show_uploader
+from ui.uploader import show_uploader
 
 
 def show_welcome(app: App) -> None:

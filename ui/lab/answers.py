@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from rag.answer.citations import strip_marks
@@ -14,9 +16,10 @@ from service.pairs import PairWriting, find_pair, write_pair
 from ui.fragment import fragment
 from ui.lab.answer_pane import pane_title, show_pane
 from ui.lab.orders import order_name
-from ui.lab.vote_list import PROBLEM, do, show_votes
+from ui.lab.vote_list import PROBLEM, show_votes
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label, label_sentence
+from ui.pressed import pressed, show_failure
 from ui.verdict import cited
 
 WRITING = "lab_writing"
@@ -48,8 +51,7 @@ def show_answers(app: App, comparison: Comparison, before: Retrieval, after: Ret
 
 
 def _show(app: App, before: Retrieval, after: Retrieval) -> None:
-    if problem := st.session_state.pop(PROBLEM, ""):
-        st.error(label_sentence(problem), icon=":material/error:")
+    show_failure(PROBLEM)
     read = reading(before, after, app.pipeline.writer)
     written_here, writing = st.session_state.get(WRITING, ("", None))
     if writing is not None and written_here != read:
@@ -64,8 +66,8 @@ def _show(app: App, before: Retrieval, after: Retrieval) -> None:
             icon=":material/refresh:" if pair is not None else ":material/edit_note:",
             type="secondary" if pair is not None else "primary",
             key="answer-from-both",
-            on_click=do,
-            args=(_begin, app, before, after, read),
+            on_click=pressed,
+            args=(partial(_begin, app, before, after, read), PROBLEM),
         )
     if pair is None:
         return
@@ -172,16 +174,16 @@ def _ask_vote(app: App, pair: Pair) -> None:
                 gettext(text),
                 icon=ICONS[choice],
                 key=f"vote-{choice}",
-                on_click=do,
-                args=(app.votes.vote, pair.id, choice),
+                on_click=pressed,
+                args=(partial(app.votes.vote, pair.id, choice), PROBLEM),
             )
         st.button(
             gettext("Show without voting"),
             icon=":material/visibility:",
             type="tertiary",
             key="reveal",
-            on_click=do,
-            args=(app.votes.reveal, pair.id),
+            on_click=pressed,
+            args=(partial(app.votes.reveal, pair.id), PROBLEM),
         )
 
 

@@ -18,6 +18,7 @@ from ui.lab.parts import Part, draw_anew
 from ui.lab.scores import keep_scores
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence
+from ui.pressed import pressed, show_failure
 
 FAILURE = "lab_gold_failure"
 NAME = mark("{collection}: labelled in the lab")
@@ -25,8 +26,7 @@ NAME = mark("{collection}: labelled in the lab")
 
 def show_gold(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, hit: Hit) -> None:
     """Draw whether a passage answers the question, to be said by a click, and what that makes of both orders."""
-    if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label_sentence(failure), icon=":material/error:")
+    show_failure(FAILURE)
     with st.container(key="gold", gap="xsmall"):
         _show(app, comparison, before, after, hit)
 
@@ -152,8 +152,5 @@ def _unlabel(app: App, comparison: Comparison, chosen: QuestionSet, labelled: Se
 
 def _attempt(action: Callable[[], None]) -> None:
     """Do what a button asks for, and draw anew what shows labels; a failure is said there."""
-    try:
-        action()
-    except ResiftError as error:
-        st.session_state[FAILURE] = str(error)
+    pressed(action, FAILURE)
     draw_anew(Part.PASSAGE, Part.VIEW)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
 from rag.database.votes import Vote, Wins
-from rag.errors import ResiftError
 from rag.exports.naming import file_name
 from rag.exports.votes import votes_csv, votes_json
 from rag.identity import RerankerIdentity
 from service.app import App
 from ui.language import gettext, mark, ngettext, say
 from ui.plain import label
+from ui.pressed import pressed
 
 LONGEST = 120
 """Characters of a question in a tooltip."""
@@ -46,14 +46,6 @@ def show_votes(app: App, collection: str) -> None:
         )
         _show_list(votes)
         _show_actions(app, votes[0])
-
-
-def do(action: Callable[..., None], *arguments: object) -> None:
-    """Do what a button is for; an error in a callback would reach nobody, so it is kept until PROBLEM is shown."""
-    try:
-        action(*arguments)
-    except ResiftError as error:
-        st.session_state[PROBLEM] = str(error)
 
 
 def ranker(name: str) -> str:
@@ -104,8 +96,8 @@ def _show_actions(app: App, last: Vote) -> None:
             icon=":material/undo:",
             key="undo-vote",
             help=gettext("It was on “{question}”.", question=label(last.question[:LONGEST])),
-            on_click=do,
-            args=(app.votes.undo, last.pair_id),
+            on_click=pressed,
+            args=(partial(app.votes.undo, last.pair_id), PROBLEM),
         )
         st.download_button(
             gettext("Votes as CSV"),

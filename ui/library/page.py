@@ -15,9 +15,10 @@ from service.demo import load_demo
 from ui.collection import choose_collection, current_collection, forget_collection
 from ui.language import gettext, ngettext
 from ui.library.jobs import show_jobs
-from ui.library.upload import show_uploader
-from ui.models.fetch import show_fetch
 from ui.plain import count_passages, label, label_sentence
+from ui.pressed import pressed, show_failure
+from ui.reranker_state import show_reranker_state
+from ui.uploader import show_uploader
 
 BUSY_REFRESH_SECONDS = 1.0
 IDLE_REFRESH_SECONDS = 4.0
@@ -28,7 +29,7 @@ FAILURE = "library_failure"
 def show_library(app: App) -> None:
     """Draw the library page."""
     st.title(gettext("Library"), anchor=False)
-    show_fetch(app)
+    show_reranker_state(app)
     collection = _choose_collection(app)
     show_uploader(app, collection)
     busy = any(not job.ended for job in app.library.jobs.entries(collection))
@@ -66,8 +67,7 @@ def _choose_collection(app: App) -> str:
 
 def _show_contents(app: App, collection: str, was_busy: bool) -> None:
     """Draw what is on its way and what is there; a fragment, in which an error would reach nobody if it were raised."""
-    if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label_sentence(failure), icon=":material/error:")
+    show_failure(FAILURE)
     try:
         if any(not job.ended for job in app.library.jobs.entries(collection)) != was_busy:
             st.rerun()
@@ -84,10 +84,7 @@ def _show_contents(app: App, collection: str, was_busy: bool) -> None:
 
 def _attempt(action: Callable[[], object]) -> None:
     """Do what a button asks for and draw the page anew; a failure is said on it."""
-    try:
-        action()
-    except ResiftError as error:
-        st.session_state[FAILURE] = str(error)
+    pressed(action, FAILURE)
     st.rerun()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -23,9 +22,10 @@ from service.models import (
     use_of_models,
 )
 from ui.engine_texts import translate
-from ui.language import gettext, mark, ngettext, say
-from ui.models.fetch import show_fetch
+from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence
+from ui.pressed import pressed, show_failure
+from ui.reranker_state import show_reranker_state
 
 BUSY_REFRESH_SECONDS = 0.5
 IDLE_REFRESH_SECONDS = 5.0
@@ -59,7 +59,7 @@ HELP = mark("""
 def show_models(app: App) -> None:
     """Draw the models page."""
     st.title(gettext("Models"), anchor=False)
-    show_fetch(app)
+    show_reranker_state(app)
     busy = bool(running_downloads(app))
     st.fragment(_show_all, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, busy)
     _show_other(app)
@@ -69,13 +69,12 @@ def show_models(app: App) -> None:
 
 def _show_all(app: App, was_busy: bool) -> None:
     """Draw the list; a fragment, in which an error would reach nobody if it were raised."""
-    if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label_sentence(failure), icon=":material/error:")
+    show_failure(FAILURE)
     try:
         running = running_downloads(app)
         entries, use = listed_models(app), use_of_models(app)
         for failed in use.failures:
-            st.error(label(say(failed)), icon=":material/error:")
+            st.error(label_sentence(failed), icon=":material/error:")
         free = readable_size(free_disk_space(app.settings))
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
         taken = readable_size(sum(entry.done for entry in here))
@@ -193,7 +192,7 @@ def _offer(app: App, entry: ModelEntry) -> None:
     verb = gettext("Get the rest") if entry.presence == "unfinished" else gettext("Get")
     if entry.record is None or entry.record.commercial:
         start = partial(app.downloads.start, entry.name)
-        st.button(verb, icon=":material/download:", key=f"get-{entry.name}", on_click=_attempt, args=(start,))
+        st.button(verb, icon=":material/download:", key=f"get-{entry.name}", on_click=pressed, args=(start, FAILURE))
         return
     with st.popover(verb, icon=":material/download:", key=f"licence-{entry.name}"):
         st.text(
@@ -210,8 +209,8 @@ def _offer(app: App, entry: ModelEntry) -> None:
             type="primary",
             disabled=not accepted,
             key=f"get-{entry.name}",
-            on_click=_attempt,
-            args=(start,),
+            on_click=pressed,
+            args=(start, FAILURE),
         )
 
 
@@ -223,7 +222,11 @@ def _offer_removal(app: App, entry: ModelEntry, used: str) -> None:
             st.text(gettext("It is in use for {used}.", used=used))
         remove = partial(remove_download, app, entry.name)
         st.button(
-            gettext("Remove for good"), type="primary", key=f"confirm-{entry.name}", on_click=_attempt, args=(remove,)
+            gettext("Remove for good"),
+            type="primary",
+            key=f"confirm-{entry.name}",
+            on_click=pressed,
+            args=(remove, FAILURE),
         )
 
 
@@ -236,13 +239,5 @@ def _show_other(app: App) -> None:
         name = st.text_input(gettext("Name"), placeholder=gettext("organisation/model")).strip()
         accepted = st.checkbox(gettext("I accept its licence also if that forbids commercial use"))
         if st.form_submit_button(gettext("Get"), icon=":material/download:") and name:
-            _attempt(partial(app.downloads.start, name, accept_licence=accepted))
+            pressed(partial(app.downloads.start, name, accept_licence=accepted), FAILURE)
             st.rerun()
-
-
-def _attempt(action: Callable[[], object]) -> None:
-    """Do what a button asks for; a failure is said on the page that is drawn next."""
-    try:
-        action()
-    except ResiftError as error:
-        st.session_state[FAILURE] = str(error)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from rag.errors import ResiftError
 from ui.language import gettext
-from ui.plain import label_sentence
+from ui.pressed import pressed, show_failure
 
 STYLE = Path(__file__).with_suffix(".css")
 FAILURE = "sets_failure"
@@ -31,19 +30,18 @@ def attempt(action: Callable[[], object], said: str = "", undo: Callable[[], obj
     What was just typed is to be read from the session's state by then: a click that follows at once comes before the
     run that would have handed it over.
     """
-    try:
+
+    def done() -> None:
         action()
-    except ResiftError as error:
-        st.session_state[FAILURE] = str(error)
-        return
-    if undo is not None:
-        st.session_state[LAST] = Undo(said, undo)
+        if undo is not None:
+            st.session_state[LAST] = Undo(said, undo)
+
+    pressed(done, FAILURE)
 
 
 def show_undo() -> None:
     """Say what failed, and offer to take back what was done last."""
-    if failure := st.session_state.pop(FAILURE, ""):
-        st.error(label_sentence(failure), icon=":material/error:")
+    show_failure(FAILURE)
     last: Undo | None = st.session_state.get(LAST)
     if last is None:
         return

@@ -19,7 +19,7 @@ PREPARING = {
 }
 
 
-def show_fetch(app: App) -> None:
+def show_reranker_state(app: App) -> None:
     """Draw which reranker is in use; it is drawn again by itself while a download is on its way."""
     fetch = app.pipeline.rerankers.fetch
     moving = fetch is not None and fetch.moving

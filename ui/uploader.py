@@ -8,8 +8,8 @@ from ingest.parse import SUFFIXES
 from service.app import App
 from service.documents import add_files
 from ui.collection import choose_collection
-from ui.language import gettext, say
-from ui.plain import label
+from ui.language import gettext
+from ui.plain import label_sentence
 
 
 def show_uploader(app: App, collection: str) -> None:
@@ -25,7 +25,7 @@ def show_uploader(app: App, collection: str) -> None:
         help=gettext("PDF, Word (DOCX), Markdown, HTML, text and CSV."),
     )
     for refusal in st.session_state.pop("upload_refusals", ()):
-        st.error(label(say(refusal)), icon=":material/error:")
+        st.error(label_sentence(refusal), icon=":material/error:")
     if not uploads:
         return
     added = add_files(app, collection, [(upload.name, upload) for upload in uploads])
