@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from rag.answer.citations import MARK
+from rag.text.place import place_of
 from rag.types import Answer, Conversation, Retrieval, Turn
 
 Rewrite = Callable[[str], str]
@@ -54,7 +55,7 @@ class _Source:
 
     @property
     def place(self) -> str:
-        return _place(self.document, self.page)
+        return place_of(self.document, self.page)
 
 
 def conversation_markdown(conversation: Conversation, say: Rewrite = str) -> str:
@@ -196,14 +197,10 @@ def _also_read(retrieval: Retrieval, answer: Answer | None) -> str:
     others = [one.hit.chunk for one in retrieval.kept if one.hit.chunk.id not in cited]
     if not others:
         return ""
-    places = "; ".join(dict.fromkeys(_place(chunk.document, chunk.page) for chunk in others))
+    places = "; ".join(dict.fromkeys(place_of(chunk.document, chunk.page) for chunk in others))
     if retrieval.supported:
         return f"Read, not cited: {places}."
     return f"Nearest, though not near enough to answer from: {places}."
-
-
-def _place(document: str, page: int | None) -> str:
-    return f"{document}, p. {page}" if page is not None else document
 
 
 def _linked(turn: Turn, known: set[int]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.identity import RerankerIdentity
 from rag.language.catalogue import words
+from rag.text.place import place_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +39,7 @@ def duration(ms: float) -> str:
 
 def place(passage: Mapping[str, Any]) -> str:
     """Name a passage's place as people say it."""
-    return passage["document"] if passage["page"] is None else f"{passage['document']}, p. {passage['page']}"
+    return place_of(passage["document"], passage["page"])
 
 
 @cache

@@ -11,6 +11,7 @@ from rag.database.records import ask_record
 from rag.database.votes import SIDES, Answered, Pair
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import Record
+from rag.text.place import place_of
 from rag.text.tables import write_csv
 from rag.types import Citation
 
@@ -75,4 +76,4 @@ def _row(pair: Pair) -> list[Any]:
 
 
 def _sources(citations: Sequence[Citation]) -> str:
-    return "; ".join(f"[{one.number}] {one.document}" + (f", p. {one.page}" if one.page else "") for one in citations)
+    return "; ".join(f"[{one.number}] {place_of(one.document, one.page)}" for one in citations)

@@ -10,6 +10,7 @@ from rag.config import LIMITS, check_collection_name
 from rag.database.records import ask_record
 from rag.retrieval.pipeline import Pipeline
 from rag.shell.options import add_data_option, check_number, open_for_command
+from rag.text.place import place_of
 from rag.types import Answer, Hit, RankedHit, Retrieval, SearchOptions
 
 SNIPPET_CHARACTERS = 100
@@ -73,5 +74,5 @@ def _evidence_line(ranked: RankedHit) -> str:
     hit: Hit = ranked.hit
     chunk = hit.chunk
     snippet = " ".join(chunk.text.split())[:SNIPPET_CHARACTERS]
-    place = f"{chunk.document}, p. {chunk.page}" if chunk.page else chunk.document
+    place = place_of(chunk.document, chunk.page)
     return f"[{ranked.rank}] {hit.rank:>3} -> {ranked.rank:<3} {place}: {snippet}"
