@@ -21,7 +21,7 @@ LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1, "message": 1, "InputError": 0
 
 
 def sources() -> Iterator[Path]:
-    yield from (ROOT / "app.py", ROOT / "rag" / "identity.py")
+    yield from (ROOT / "app.py", ROOT / "rag" / "identity.py", ROOT / "ingest" / "parse" / "formats.py")
     for folder in ("service", "ui"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 

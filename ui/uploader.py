@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ingest.parse import SUFFIXES
+from ingest.parse import FORMATS, SUFFIXES
 from service.app import App
 from service.documents import add_files
 from ui.collection import choose_collection
-from ui.language import gettext
+from ui.language import gettext, say
 from ui.plain import label_sentence
 
 
@@ -22,7 +22,7 @@ def show_uploader(app: App, collection: str) -> None:
         accept_multiple_files=True,
         max_upload_size=app.settings.max_file_mb,
         key=f"upload-{collection}-{round_number}",
-        help=gettext("PDF, Word (DOCX), Markdown, HTML, text and CSV."),
+        help=", ".join(say(one.title) for one in FORMATS),
     )
     for refusal in st.session_state.pop("upload_refusals", ()):
         st.error(label_sentence(refusal), icon=":material/error:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,30 +11,47 @@ from rag.language.message import Message, message
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """What the numbered parts of a kind of file are called: one by its number, and so many of them."""
+
+    one: Callable[[int], Message]
+    many: Callable[[int], Message]
+
+
+PAGES = Parts(
+    lambda number: message("page {number:,}", number=number),
+    lambda number: message("{number:,} page", "{number:,} pages", number=number),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A kind of file, which the module `ingest.parse.<name>` reads; `noun` is what one of them is called.
 
+    `parts` are what a section's `page` counts, for a parser that gives one.
     It is known by a `signature` among its first `signature_within` bytes, or as a ZIP by the `zip_folder` that its
     parts lie in. What has neither is text, which may begin with one of `openings` (in lower case).
     """
 
     name: str
     suffixes: tuple[str, ...]
+    title: Message
     noun: Message
     signature: bytes = b""
     signature_within: int = 0
     zip_folder: str = ""
     openings: tuple[bytes, ...] = ()
+    parts: Parts = PAGES
 
 
 FORMATS = (
     # Readers of PDF accept a few bytes of rubbish before the signature.
-    Format("pdf", (".pdf",), message("a PDF"), signature=b"%PDF-", signature_within=1024),
-    Format("docx", (".docx",), message("a Word document"), zip_folder="word/"),
-    Format("markdown", (".md", ".markdown"), message("a Markdown file")),
-    Format("html", (".html", ".htm"), message("a web page"), openings=(b"<!doctype html", b"<html")),
-    Format("text", (".txt", ".text", ".log"), message("a text file")),
-    Format("csv", (".csv", ".tsv"), message("a CSV file")),
+    Format("pdf", (".pdf",), message("PDF"), message("a PDF"), signature=b"%PDF-", signature_within=1024),
+    Format("docx", (".docx",), message("Word (DOCX)"), message("a Word document"), zip_folder="word/"),
+    Format("markdown", (".md", ".markdown"), message("Markdown"), message("a Markdown file")),
+    Format("html", (".html", ".htm"), message("HTML"), message("a web page"), openings=(b"<!doctype html", b"<html")),
+    Format("text", (".txt", ".text", ".log"), message("text"), message("a text file")),
+    Format("csv", (".csv", ".tsv"), message("CSV"), message("a CSV file")),
 )
 """Every format that is read. Adding one is a record here and a parser."""
 
@@ -47,6 +65,12 @@ CONVERSIONS: dict[str, str | Message] = {
     **dict.fromkeys((".7z", ".gz", ".rar", ".tar", ".zip"), message("separate files")),
 }
 """What to turn a file into whose suffix is known but not read."""
+
+
+def parts_of(name: str) -> Parts:
+    """Return what the numbered parts of a document are called, by its name."""
+    known = SUFFIXES.get(Path(name).suffix.lower())
+    return known.parts if known else PAGES
 
 
 def format_of(name: str) -> Format:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ingest.parse import parts_of
 from rag.types import Answer, RankedHit, Retrieval
 from ui.component import component
 from ui.engine_texts import translate
@@ -92,7 +93,7 @@ def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: fr
         "change": "entered" if entered else "left" if left else "",
         "preview": ranked.rank <= len(retrieval.kept) + DROPPED_IN_PREVIEW or left,
         "document": chunk.document,
-        "page": gettext("page {page}", page=chunk.page) if chunk.page is not None else "",
+        "page": say(parts_of(chunk.document).one(chunk.page)) if chunk.page is not None else "",
         "heading": chunk.heading,
         "text": chunk.text,
         "tags": _tags(ranked, retrieval, answer, entered, left),

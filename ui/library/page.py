@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from ingest.parse import parts_of
 from rag.config import check_collection_name
 from rag.errors import ResiftError, UnavailableError
 from rag.types import DocumentEntry
@@ -13,7 +14,7 @@ from service.app import App
 from service.demo import COLLECTION as DEMO
 from service.demo import load_demo
 from ui.collection import choose_collection, current_collection, forget_collection
-from ui.language import gettext, ngettext
+from ui.language import gettext, ngettext, say
 from ui.library.jobs import show_jobs
 from ui.plain import count_passages, label, label_sentence
 from ui.pressed import pressed, show_failure
@@ -137,7 +138,7 @@ def _found(documents: list[DocumentEntry]) -> list[DocumentEntry]:
 
 def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        facts = [ngettext("{number} page", "{number} pages", entry.pages)] if entry.pages else []
+        facts = [say(parts_of(entry.name).many(entry.pages))] if entry.pages else []
         facts += [
             count_passages(entry.chunks),
             f"{max(entry.size / 1000, 0.1):,.1f} kB",
