@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rag.evaluation.sets.scores import (
-    FEWEST_QUESTIONS,
-    ScoredPassage,
-    Suggestion,
-    labelled_scores,
-    suggest_threshold,
-)
+from rag.evaluation.figures.threshold import FEWEST_QUESTIONS, Suggestion, suggest_threshold
+from rag.evaluation.sets.scores import ScoredPassage, labelled_scores
 from rag.evaluation.sets.targets import answers
 from rag.lab.comparison import Comparison
 from service.app import App

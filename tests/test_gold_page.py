@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.evaluation.sets.scores import FEWEST_QUESTIONS
+from rag.evaluation.figures.threshold import FEWEST_QUESTIONS
 from rag.evaluation.sets.targets import Target, target_of
 from service.app import App
 from tests.lab import TEXTS, draw_lab, lab_app

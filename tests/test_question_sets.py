@@ -11,16 +11,10 @@ import pytest
 
 from rag.database.connection import Database
 from rag.errors import InputError
+from rag.evaluation.figures.threshold import FEWEST_QUESTIONS, suggest_threshold
 from rag.evaluation.runs.metrics import Measurer
 from rag.evaluation.sets.drafting import KIND, draft_messages, drafter, read_draft
-from rag.evaluation.sets.scores import (
-    FEWEST_QUESTIONS,
-    SCORES,
-    ScoredPassage,
-    ScoreLog,
-    labelled_scores,
-    suggest_threshold,
-)
+from rag.evaluation.sets.scores import SCORES, ScoredPassage, ScoreLog, labelled_scores
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, answers, judgments, same_passage, stale_targets, target_of, units
 from rag.evaluation.sets.types import NewQuestion, QuestionSet

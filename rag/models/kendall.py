@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -13,14 +15,11 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None
     It is (pairs in the same order - pairs in reverse order) / sqrt(pairs that differ in the first x pairs that differ
     in the second) (Kendall, 1945); None where one of them puts nothing in order.
     """
-    pairs = list(combinations(range(len(first)), 2))
-    signs = [_sign(first[one] - first[two]) for one, two in pairs]
-    others = [_sign(second[one] - second[two]) for one, two in pairs]
-    differing = sum(map(abs, signs)) * sum(map(abs, others))
-    if not differing:
-        return None
-    return sum(one * other for one, other in zip(signs, others, strict=True)) / math.sqrt(differing)
+    one, other = map(_signs, (first, second))
+    differing = int(np.sum(one * one) * np.sum(other * other))
+    return int(np.sum(one * other)) / math.sqrt(differing) if differing else None
 
 
-def _sign(difference: float) -> int:
-    return (difference > 0) - (difference < 0)
+def _signs(scores: Sequence[float]) -> NDArray[np.int64]:
+    """Return for each pair whether it falls (1), rises (-1) or neither (0), as with what is no number."""
+    return np.greater.outer(scores, scores).astype(np.int64) - np.less.outer(scores, scores)

@@ -9,7 +9,7 @@ from statistics import median
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.sets.scores import FEWEST_QUESTIONS, Suggestion
+from rag.evaluation.figures.threshold import FEWEST_QUESTIONS, Suggestion
 from rag.lab.comparison import Comparison
 from rag.types import Retrieval
 from service.app import App
