@@ -178,7 +178,7 @@ def _show(bar: tqdm[Any], job: Job, *, here: bool) -> None:
 
 
 def _outcome(path: Path, job: Job) -> Outcome:
-    return Outcome(str(path), job.state, job.reason, job.document_id, job.pages, job.chunks_done)
+    return Outcome(str(path), job.state, str(job.reason), job.document_id, job.pages, job.chunks_done)
 
 
 def _line(outcome: Outcome) -> str:

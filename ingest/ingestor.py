@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.inbox import Inbox
-from ingest.jobs import Job
+from ingest.jobs import CANCELLED, Job
 from ingest.parse import parse_in_child
 from rag.config import Settings
 from rag.embed.base import Embedder
@@ -16,10 +16,14 @@ from rag.embed.chunk import chunk_document, new_spec
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, CollectionError, ModelError, RerankError, ResiftError
+from rag.language.message import NOTHING, joined, message
 from rag.rerank.shelf import Rerankers
 from rag.store.base import Index, VectorStore
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
+
+REPLACED = message("Replaced the earlier version.")
+UNEXPECTED = message("An unexpected error, whose trace is in the log: retry, or report it.")
 
 CHUNKS_PER_WRITE = 64
 """Chunks embedded and staged at a time: bounds memory, and is how often progress is recorded at the latest."""
@@ -54,14 +58,14 @@ class Ingestor:
             self._ingest(job)
         except CancelledError:
             self.discard(job)
-            self._jobs.move(job.id, "cancelled", "Cancelled.")
+            self._jobs.move(job.id, "cancelled", CANCELLED)
         except ResiftError as error:
             self.discard(job)
-            self._jobs.move(job.id, "failed", str(error))
+            self._jobs.move(job.id, "failed", error.message)
         except Exception:
             log.exception("Ingesting %s failed", job.name)
             self.discard(job)
-            self._jobs.move(job.id, "failed", "An unexpected error, whose trace is in the log: retry, or report it.")
+            self._jobs.move(job.id, "failed", UNEXPECTED)
 
     def discard(self, job: Job) -> None:
         """Remove the staged chunks, unless the document is published: then only the job went wrong."""
@@ -95,7 +99,7 @@ class Ingestor:
         replaced = [entry.id for entry in published.values() if entry.name == job.name]
         for document_id in replaced:
             self._forget(job.collection, document_id)
-        self._jobs.move(job.id, "done", "Replaced the earlier version." if replaced else "")
+        self._jobs.move(job.id, "done", REPLACED if replaced else NOTHING)
 
     def _open(self, job: Job) -> tuple[Index, Embedder]:
         if job.collection in self._store.names():
@@ -104,8 +108,10 @@ class Ingestor:
 
         def report(done: int, total: int) -> None:
             self._check_cancel(job)
-            share = f" ({done / total:.0%})" if total else ""
-            self._jobs.move(job.id, "parsing", f"Fetching the embedding model{share}.")
+            fetching = message("Fetching the embedding model.")
+            if total:
+                fetching = message("Fetching the embedding model ({share:.0%}).", share=done / total)
+            self._jobs.move(job.id, "parsing", fetching)
 
         embedder = self._shelf.embedder_for_new_collection(report)
         return self._store.create(new_spec(job.collection, embedder)), embedder
@@ -120,9 +126,9 @@ class Ingestor:
         entry, index = published[job.document_id], self._store.open(job.collection)
         # Once more, should a crash have come before the older versions were removed.
         index.publish(entry)
-        reason = "Unchanged: the same content is already there."
+        reasons = [message("Unchanged: the same content is already there.")]
         if entry.name != job.name:
-            reason = f"Unchanged: the same content is already there under the name {entry.name}."
+            reasons = [message("Unchanged: the same content is already there under the name {name}.", name=entry.name)]
             with self._locks.changing(job.collection):
                 if not self._jobs.waits_for_copy(job):
                     self._files.remove_copy(job.collection, job.document_id, job.name)
@@ -130,9 +136,9 @@ class Ingestor:
                 if older.name == job.name:
                     index.remove(older.id)
                     self._forget(job.collection, older.id)
-                    reason += f" The earlier {job.name} was removed."
+                    reasons.append(message("The earlier {name} was removed.", name=job.name))
         self._jobs.progress(job.id, pages=entry.pages, done=entry.chunks, total=entry.chunks)
-        self._jobs.move(job.id, "done", reason)
+        self._jobs.move(job.id, "done", joined(*reasons))
 
     def _forget(self, collection: str, document_id: str) -> None:
         """Forget a document that was replaced; its file stays where another upload of it is waiting."""
@@ -143,7 +149,7 @@ class Ingestor:
 
     def _check_cancel(self, job: Job) -> None:
         if self._jobs.cancel_wanted(job.id):
-            raise CancelledError("Cancelled.")
+            raise CancelledError(CANCELLED)
 
     def _parse(self, job: Job) -> Document:
         return parse_in_child(

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from rag.database.connection import Database, Row, now
+from rag.language.message import NOTHING, Message, message
+from rag.serialization import from_column, to_column
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
 ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled", "interrupted")
 RETRIABLE: tuple[JobState, ...] = ("failed", "cancelled", "interrupted")
+
+CANCELLED = message("Cancelled.")
+INTERRUPTED = message("Resift stopped while this file was being read: retry it.")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -46,7 +51,7 @@ class Job:
     document_id: str
     size: int
     state: JobState
-    reason: str
+    reason: Message
     pages: int
     chunks_done: int
     chunks_total: int
@@ -65,7 +70,11 @@ class Jobs:
         self._database = Database(data_dir / "jobs.sqlite", [SCHEMA])
 
     def add(
-        self, collection: str, files: Sequence[tuple[str, str, int]], state: JobState = "queued", reason: str = ""
+        self,
+        collection: str,
+        files: Sequence[tuple[str, str, int]],
+        state: JobState = "queued",
+        reason: Message = NOTHING,
     ) -> list[int]:
         """Add files given as (name, document id, size), all or none, and return their job ids."""
         at = now()
@@ -75,7 +84,7 @@ class Jobs:
                 cursor = db.execute(
                     "INSERT INTO jobs (collection, name, document_id, size, state, reason, created_at, updated_at)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (collection, name, document_id, size, state, reason, at, at),
+                    (collection, name, document_id, size, state, to_column(reason), at, at),
                 )
                 assert cursor.lastrowid is not None
                 ids.append(cursor.lastrowid)
@@ -106,11 +115,12 @@ class Jobs:
             ).fetchall()
         return [_job(row) for row in rows]
 
-    def move(self, job_id: int, state: JobState, reason: str = "") -> None:
+    def move(self, job_id: int, state: JobState, reason: Message = NOTHING) -> None:
         """Put a job into a state."""
         with self._database.write() as db:
             db.execute(
-                "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?", (state, reason, now(), job_id)
+                "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?",
+                (state, to_column(reason), now(), job_id),
             )
 
     def progress(self, job_id: int, *, pages: int, done: int, total: int) -> None:
@@ -125,9 +135,8 @@ class Jobs:
         """Cancel a queued job at once, and ask a running one to stop."""
         with self._database.write() as db:
             db.execute(
-                "UPDATE jobs SET state = 'cancelled', reason = 'Cancelled.', updated_at = ?"
-                " WHERE id = ? AND state = 'queued'",
-                (now(), job_id),
+                "UPDATE jobs SET state = 'cancelled', reason = ?, updated_at = ? WHERE id = ? AND state = 'queued'",
+                (to_column(CANCELLED), now(), job_id),
             )
             db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state IN (?, ?, ?)", (job_id, *RUNNING))
 
@@ -190,9 +199,8 @@ class Jobs:
         with self._database.write() as db:
             rows = db.execute(
                 "UPDATE jobs SET state = 'interrupted', updated_at = ?,"
-                " reason = 'Resift stopped while this file was being read: retry it.'"
-                " WHERE state IN (?, ?, ?) RETURNING *",
-                (now(), *RUNNING),
+                " reason = ? WHERE state IN (?, ?, ?) RETURNING *",
+                (now(), to_column(INTERRUPTED), *RUNNING),
             ).fetchall()
         return [_job(row) for row in rows]
 
@@ -209,7 +217,7 @@ def _job(row: Row) -> Job:
         document_id=row["document_id"],
         size=row["size"],
         state=row["state"],
-        reason=row["reason"],
+        reason=from_column(row["reason"]),
         pages=row["pages"],
         chunks_done=row["chunks_done"],
         chunks_total=row["chunks_total"],

@@ -15,6 +15,7 @@ from ingest.inbox import Inbox
 from ingest.ingestor import Ingestor
 from ingest.jobs import RUNNING, Job
 from rag.errors import CollectionError, ResiftError, UnavailableError
+from rag.language.message import message
 from rag.retrieval.pipeline import Pipeline
 from rag.types import DocumentEntry
 
@@ -153,7 +154,7 @@ class Library:
                 for file in files:
                     self.jobs.forget_ended(collection, file.document_id)
                 # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
-                reason = "Re-indexing was interrupted: retry this file."
+                reason = message("Re-indexing was interrupted: retry this file.")
                 named = [(file.name, file.document_id, file.size) for file in files]
                 ids = self.jobs.add(collection, named, "interrupted", reason)
             self._store.drop(collection)

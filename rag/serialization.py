@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag.errors import UnavailableError
+from rag.language.message import Message, verbatim
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -48,6 +49,16 @@ def record_from_json(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise damaged("JSON", str(error)) from error
+
+
+def to_column(said: Message) -> str:
+    """Write a message for a column of text, "" for nothing."""
+    return to_json(said) if said else ""
+
+
+def from_column(text: str) -> Message:
+    """Read what `to_column` wrote, or what earlier releases kept: a sentence as it stood."""
+    return from_json(Message, text) if text.startswith('{"id":') else verbatim(text)
 
 
 def _make_adapter(kind: Any) -> TypeAdapter[Any]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Literal
 
 from rag.identity import RerankerIdentity
+from rag.language.message import NOTHING, Message
 
 CHUNK_NAMESPACE = uuid.UUID("6f1c8a52-3c3c-5d0e-9a57-0d2f4d1f7f10")
 
@@ -150,7 +151,7 @@ class RerankReport:
 
     identity: RerankerIdentity
     state: RerankState
-    reason: str = ""
+    reason: Message = NOTHING
 
     @property
     def name(self) -> str:
@@ -198,7 +199,7 @@ class Retrieval:
     reranker: RerankReport
     supported: bool
     timings: tuple[StageTiming, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     @property
     def kept(self) -> tuple[RankedHit, ...]:
@@ -225,7 +226,7 @@ class Answer:
     mode: AnswerMode
     model: str = ""
     citations: tuple[Citation, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
     timings: tuple[StageTiming, ...] = ()
     complete: bool = True
 
@@ -271,7 +272,7 @@ class Turn:
     asked_at: datetime
     retrieval: Retrieval | None = None
     answer: Answer | None = None
-    error: str = ""
+    error: Message = NOTHING
     options: SearchOptions | None = None
     versions: tuple[int, ...] = ()
 

@@ -91,10 +91,10 @@ def answer(app: App, asked: Asked, observe: Observer = lambda stage: None) -> Wr
         observe(found)
         stream = app.pipeline.answer(found.retrieval, asked.history)
     except ResiftError as error:
-        app.history.keep_error(asked.turn_id, str(error))
+        app.history.keep_error(asked.turn_id, error.message)
         return None
     except Exception:
-        app.history.keep_error(asked.turn_id, str(UNEXPECTED))
+        app.history.keep_error(asked.turn_id, UNEXPECTED)
         raise
     return app.writings.begin(stream, TurnKeeper(app.history, asked.turn_id))
 

@@ -31,7 +31,7 @@ class SideKeeper:
 
     def keep_failure(self, text: str, failure: Message) -> None:
         """Keep what was written, with why it ended there."""
-        self.keep(Answer(text, "none", warnings=(str(failure),), complete=False))
+        self.keep(Answer(text, "none", warnings=(failure,), complete=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rag.evaluation.sets.files import SetFile, locate, read_set
 from rag.evaluation.sets.targets import Fault, Target, stale_targets
 from rag.evaluation.sets.types import QuestionSet
 from rag.evaluation.sets.upload import has_corpus, keep_staged, read_staged, stage_beir
+from rag.language.message import Message
 from service.app import App
 
 
@@ -22,7 +23,7 @@ class SetUpload:
 
     name: str
     file: SetFile
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     staged: Path | None = None
 
     @property

@@ -9,6 +9,7 @@ from rag.exports.comparison import Vote, comparison_record
 from rag.exports.provenance import Record
 from rag.exports.texts import BLIND
 from rag.lab.comparison import Comparison
+from rag.language.message import Message
 from rag.types import Answer, Retrieval
 from service.app import App
 from service.pairs import find_pair
@@ -20,7 +21,7 @@ class WrittenAnswers:
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     vote: Vote | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def comparison_takeaway(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, verdict: str) -> Record:

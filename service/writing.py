@@ -50,7 +50,7 @@ class TurnKeeper:
 
     def keep_failure(self, text: str, failure: Message) -> None:
         """Keep why the turn has no answer."""
-        self.history.keep_error(self.turn_id, str(failure))
+        self.history.keep_error(self.turn_id, failure)
 
 
 class Writing:

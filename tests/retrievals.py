@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rag.identity import RerankerIdentity
+from rag.language.message import verbatim
 from rag.types import (
     Answer,
     AnswerMode,
@@ -59,7 +60,7 @@ def make_retrieval(
         collection="demo",
         hits=tuple(hits.values()),
         ranked=ranked,
-        reranker=RerankReport(RerankerIdentity.parse(names[state]), state, reason),
+        reranker=RerankReport(RerankerIdentity.parse(names[state]), state, verbatim(reason)),
         supported=supported,
         timings=timings,
     )

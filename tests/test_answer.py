@@ -121,7 +121,7 @@ def test_a_failure_in_mid_answer_becomes_a_warning_and_keeps_the_part_that_came(
     assert list(stream) == ["Bread [1]"]
     record = stream.answer
     assert (record.text, record.mode, record.complete) == ("Bread [1]", "llm", False)
-    assert record.warnings == ("It broke off.",)
+    assert tuple(map(str, record.warnings)) == ("It broke off.",)
     assert [citation.number for citation in record.citations] == [1]
 
 
@@ -131,7 +131,7 @@ def test_a_failure_before_any_text_is_answered_by_sentences_and_says_why(pieces:
     assert "".join(stream).strip() == "White bread raises blood sugar fast. [1]"
     record = stream.answer
     assert (record.text, record.mode, record.model) == ("White bread raises blood sugar fast. [1]", "extractive", "")
-    assert record.warnings == ("The key was refused. The best sentences of the passages stand in.",)
+    assert tuple(map(str, record.warnings)) == ("The key was refused. The best sentences of the passages stand in.",)
     assert record.complete
     assert record.timings[-1].stage == "generate"
 
@@ -148,13 +148,15 @@ def test_a_source_that_is_none_is_removed_from_the_answer_with_a_warning():
     stream = answer(FOUND, WrittenChat("Bread [1]. Rice [7]."), share_of_words)
     list(stream)
     assert stream.answer.text == "Bread [1]. Rice."
-    assert stream.answer.warnings == ("The answer pointed to source 7, which does not exist; the mark was removed.",)
+    assert tuple(map(str, stream.answer.warnings)) == (
+        "The answer pointed to source 7, which does not exist; the mark was removed.",
+    )
 
 
 def test_an_answer_without_any_source_is_marked_as_such():
     stream = answer(FOUND, WrittenChat("Bread, as everybody knows."), share_of_words)
     list(stream)
-    assert stream.answer.warnings == (
+    assert tuple(map(str, stream.answer.warnings)) == (
         "The answer names no source: compare it with the passages before you rely on it.",
     )
 
@@ -298,4 +300,4 @@ def test_a_real_stream_that_breaks_off_keeps_its_part_and_says_so(monkeypatch: p
         assert list(stream) == ["Bread [1]."]
     assert not stream.answer.complete
     [warning] = stream.answer.warnings
-    assert "broke off in mid-answer" in warning
+    assert "broke off in mid-answer" in str(warning)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag.database.lock import DataFolderLock
+from rag.language.message import NOTHING
 from rag.types import Conversation, Retrieval, SearchOptions, Turn
 from service.app import App, assemble
 from service.asking import Found, Reranking, Searching, Stage, Understanding, answer, ask, found_before, turns_before
@@ -99,19 +100,19 @@ def test_one_who_looks_on_may_stop_at_any_stage_and_the_question_stays(app: App)
     with pytest.raises(Left):
         answer(app, ask(app, QUESTION, OPTIONS), leave)
     turn = last(app)
-    assert (turn.question, turn.retrieval, turn.answer, turn.error) == (QUESTION, None, None, "")
+    assert (turn.question, turn.retrieval, turn.answer, turn.error) == (QUESTION, None, None, NOTHING)
 
 
 def test_what_fails_is_kept_as_what_became_of_the_question(app: App) -> None:
     assert answer(app, ask(app, QUESTION, replace(OPTIONS, collection="nowhere"))) is None
-    assert "nowhere" in last(app).error
+    assert "nowhere" in str(last(app).error)
 
     def fail(stage: Stage) -> None:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError):
         answer(app, ask(app, QUESTION, OPTIONS, kept(app)), fail)
-    assert last(app).error == str(UNEXPECTED)
+    assert last(app).error == UNEXPECTED
 
 
 def test_an_answer_goes_on_when_nobody_looks_and_a_stop_keeps_what_there_is(app: App) -> None:

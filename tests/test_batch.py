@@ -13,6 +13,7 @@ from rag.batch.questions import MOST_QUESTIONS, missing_column, read_questions, 
 from rag.batch.records import KIND, BatchSpec, count_asked, read_answers, read_batch, read_sources
 from rag.batch.run import Prediction, batch_runner, predict
 from rag.errors import InputError
+from rag.language.message import NOTHING
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
 from rag.tasks.store import Task, TaskStore
@@ -45,7 +46,9 @@ def test_the_separator_may_be_named_in_the_first_line_as_excel_does() -> None:
 def test_a_table_without_a_column_of_questions_says_what_there_is() -> None:
     table = read_table("id,text\n1,How long?\n", "questions.csv")
     assert table.question_column == ""
-    assert missing_column(table).startswith("No column is called “question”; there are “id”, “text”. Choose the one")
+    assert str(missing_column(table)).startswith(
+        "No column is called “question”; there are “id”, “text”. Choose the one"
+    )
     with pytest.raises(InputError, match="“id”, “text”"):
         read_questions(table, "question")
     assert [line.question for line in read_questions(table, "text").lines] == ["How long?"]
@@ -125,7 +128,12 @@ def test_each_question_is_answered_with_its_sources_and_their_ranks_and_scores(l
     batch = read_batch(tasks.store, task)
     assert not batch.partial
     first = batch.answers[1]
-    assert (first.mode, first.supported, first.reranker, first.error) == ("extractive", True, "late interaction", "")
+    assert (first.mode, first.supported, first.reranker, first.error) == (
+        "extractive",
+        True,
+        "late interaction",
+        NOTHING,
+    )
     assert first.text == f"{TEXTS['heat.md']} [1]"
     assert first.documents == ("[1] heat.md",)
     assert first.relevance == max(source.relevance or 0 for source in batch.sources[1])
@@ -138,9 +146,9 @@ def test_a_question_that_fails_says_why_and_the_rest_goes_on(library: Library) -
     tasks = tasks_of(library.pipeline)
     task = run(tasks, spec_of(f"question\n{'long ' * 2_001}\nHow long must the pump cool down?\n"))
     assert task.state == "failed"
-    assert task.reason == "1 of 2 questions has no answer; the table says why. Resume to ask again."
+    assert str(task.reason) == "1 of 2 questions has no answer; the table says why. Resume to ask again."
     answers = read_answers(tasks.store, task.id)
-    assert "10,000 are allowed" in answers[1].error
+    assert "10,000 are allowed" in str(answers[1].error)
     assert answers[2].text == f"{TEXTS['pump.md']} [1]"
     assert read_sources(tasks.store, task.id, 1) == {1: ()}
 
@@ -149,7 +157,7 @@ def test_a_collection_that_is_gone_ends_the_batch_before_every_question_fails(li
     tasks = tasks_of(library.pipeline)
     task = run(tasks, spec_of(ASKED, collection="gone"))
     assert task.state == "failed"
-    assert "gone" in task.reason
+    assert "gone" in str(task.reason)
     assert not read_answers(tasks.store, task.id)
 
 
@@ -192,7 +200,7 @@ def test_a_language_model_that_fails_leaves_the_best_sentences_with_the_reason(t
             task = run(tasks, spec_of("question\nHow long must the pump cool down?\n"))
             (answer,) = read_answers(tasks.store, task.id).values()
     assert (task.state, answer.mode) == ("done", "extractive")
-    assert "check LLM_API_KEY" in answer.notes[-1]
+    assert "check LLM_API_KEY" in str(answer.notes[-1])
     assert "secret" not in str(answer)
 
 

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from rag.answer.writer import AnswerStream
 from rag.database.feedback import ANSWER, Rating
 from rag.database.lock import DataFolderLock
+from rag.language.message import verbatim
 from rag.types import Answer, SearchOptions, Turn
 from service.app import App, assemble
 from service.writing import TurnKeeper
@@ -245,7 +246,7 @@ def test_a_stopped_question_and_an_error_can_be_asked_again_in_their_place(app: 
     turn_id = app.history.ask(conversation_id, QUESTION)
     page = open_page(app, conversation=str(conversation_id))
     assert "stopped before it was answered" in said(page)
-    app.history.keep_error(turn_id, "The disk is *full*: make room.")
+    app.history.keep_error(turn_id, verbatim("The disk is *full*: make room."))
     checked(page.run())
     assert page.error[0].value.startswith(r"The disk is \*full\*")
     press(page, f"turn-{turn_id}-again")

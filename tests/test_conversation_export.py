@@ -12,6 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rag.exports.conversation import conversation_html, conversation_markdown
+from rag.language.message import verbatim
 from rag.types import Answer, Conversation, Retrieval, Turn
 from tests.retrievals import make_answer, make_retrieval
 from ui.engine_texts import translate
@@ -110,7 +111,7 @@ def test_what_reranking_changed_is_one_sentence(retrieval: Retrieval, sentence: 
         ({"answer": Answer("Fr", "llm", complete=False)}, "The answer was stopped before it was complete."),
         ({"retrieval": None}, "This question was stopped before it was answered."),
         ({"retrieval": None, "error": "The disk is full: make room."}, "The disk is full: make room."),
-        ({"answer": Answer("F.", "llm", warnings=("It names no source.",))}, "It names no source."),
+        ({"answer": Answer("F.", "llm", warnings=(verbatim("It names no source."),))}, "It names no source."),
         ({"versions": (3, 7, 9)}, "Not in this file: 2 other versions, with what followed."),
         ({"question": "And fruit?"}, "Searched for: What may I eat?"),
     ],
@@ -122,8 +123,8 @@ def test_whatever_was_left_out_or_failed_is_said(turn: dict[str, Any], sentence:
 
 
 def test_what_is_not_to_be_given_away_is_taken_out_of_the_programs_sentences_only() -> None:
-    held = conversation(answer=answered("See /srv/data.", 1, warnings=("The file /srv/data is full.",)))
-    text = conversation_markdown(held, lambda said: said.replace("/srv/data", "…"))
+    held = conversation(answer=answered("See /srv/data.", 1, warnings=(verbatim("The file /srv/data is full."),)))
+    text = conversation_markdown(held, lambda said: str(said).replace("/srv/data", "…"))
     assert "The file … is full." in text
     assert "See /srv/data." in text
 

@@ -18,6 +18,7 @@ from rag.evaluation.runs.metrics import Measurer
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, judgments, target_of, units
 from rag.evaluation.sets.types import QuestionSet
+from rag.language.message import verbatim
 from rag.retrieval.pipeline import Pipeline
 from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
@@ -245,7 +246,7 @@ def test_a_set_without_marked_answers_and_a_set_that_is_gone_are_said(library: L
     made = sets.create("empty", "notes")
     task, _ = measure(pipeline, made, "bundled")
     assert task.state == "failed"
-    assert "“empty” has no approved question with an answer marked" in task.reason
+    assert "“empty” has no approved question with an answer marked" in str(task.reason)
     sets.delete(made.id)
     assert measure(pipeline, made, "bundled")[0].state == "failed"
 
@@ -255,6 +256,6 @@ def test_a_question_whose_reranking_fails_is_left_out_with_the_reason(library: L
     made = make_set(pipeline)
     rows = {"1": {"failure": "it broke", "steps": []}, "2": {"failure": "", "steps": [[0, 1.0, 1.0, 0.0, True]]}}
     found = curve_of(read_curve_rows(rows))
-    assert (list(found.questions), found.failures) == (["2"], Counter({"it broke": 1}))
+    assert (list(found.questions), found.failures) == (["2"], Counter({verbatim("it broke"): 1}))
     task, _ = measure(pipeline, made, str(tmp_path / "no-model"))
     assert task.state == "failed"

@@ -14,6 +14,7 @@ from rag.exports.comparison import comparison_record
 from rag.exports.comparison_report import comparison_report
 from rag.lab.comparison import compare
 from rag.language.catalogue import LANGUAGES, catalogue
+from rag.language.message import message
 from rag.models.catalogue import CATALOGUE
 from rag.models.inventory import BUNDLED
 from rag.types import Answer
@@ -171,9 +172,11 @@ def test_the_lab_says_an_error_of_the_engine_in_chinese(app: App) -> None:
 def test_an_error_and_a_warning_kept_in_a_conversation_are_said_in_chinese(app: App) -> None:
     conversation_id = app.history.start(QUESTION, "notes")
     failed = app.history.ask(conversation_id, QUESTION)
-    app.history.keep_error(failed, "The connection to llm.example broke off in mid-answer: ask again.")
+    app.history.keep_error(
+        failed, message("The connection to {host} broke off in mid-answer: ask again.", host="llm.example")
+    )
     warned = app.history.ask(conversation_id, QUESTION)
-    warning = "The answer pointed to source 9, which does not exist; the mark was removed."
+    warning = message("The answer pointed to source {number}, which does not exist; the mark was removed.", number=9)
     app.history.keep_answer(warned, Answer("They do.", "llm", "tiny", warnings=(warning,)))
     page = open_page(app, "chat", conversation=str(conversation_id))
     assert [error.value for error in page.error] == ["与 llm.example 的连接在回答中途断开：请重新提问。"]

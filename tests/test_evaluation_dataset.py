@@ -78,7 +78,9 @@ def test_unknown_relevant_documents_stay_in_the_judgments_and_are_said(folder: P
     (folder / "qrels" / "test.tsv").write_text("q1\td1\t1\nq1\tgone\t1\nq2\tlost\t1\nq2\tunread\t0\n")
     dataset = read_dataset(folder)
     assert dataset.judgments == {"q1": {"d1": 1, "gone": 1}, "q2": {"lost": 1, "unread": 0}}
-    assert dataset.warnings == ("Relevant documents that corpus.jsonl does not have, which count as not found: 2.",)
+    assert tuple(map(str, dataset.warnings)) == (
+        "Relevant documents that corpus.jsonl does not have, which count as not found: 2.",
+    )
 
 
 def test_questions_that_cannot_be_measured_are_counted_by_their_reason(folder: Path) -> None:
@@ -88,7 +90,7 @@ def test_questions_that_cannot_be_measured_are_counted_by_their_reason(folder: P
     (folder / "qrels" / "test.tsv").write_text("q1\td1\t1\nq2\td2\t1\nq3\td3\t0\nq9\td1\t1\n")
     dataset = read_dataset(folder)
     assert list(dataset.questions) == ["q1"]
-    assert dataset.warnings == (
+    assert tuple(map(str, dataset.warnings)) == (
         "Judged questions that queries.jsonl does not have, not measured: 1.",
         "Judged questions without text, not measured: 1.",
         "Judged questions without a relevant document, not measured: 1.",
@@ -102,7 +104,7 @@ def test_a_question_that_is_a_document_is_told_from_one_that_only_has_its_id(tmp
     dataset = read_dataset(write_set(tmp_path, documents, questions, judgments))
     assert dataset.own == {"a"}
     assert dataset.judgments == {"a": {"b": 1}, "b": {"b": 1}}
-    assert dataset.warnings == ("Judged questions without a relevant document, not measured: 1.",)
+    assert tuple(map(str, dataset.warnings)) == ("Judged questions without a relevant document, not measured: 1.",)
 
 
 def test_of_documents_with_one_id_the_first_counts_and_documents_without_words_are_said(folder: Path) -> None:
@@ -116,7 +118,7 @@ def test_of_documents_with_one_id_the_first_counts_and_documents_without_words_a
         "Walk after meals.",
         "",
     ]
-    assert dataset.warnings == (
+    assert tuple(map(str, dataset.warnings)) == (
         "Lines of corpus.jsonl that repeat an id, left out: 1.",
         "Documents of corpus.jsonl without title and text, which cannot be found: 1.",
     )

@@ -13,6 +13,7 @@ from rag.database.history import History
 from rag.database.records import ask_record, retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
 from rag.identity import RerankerIdentity
+from rag.language.message import NOTHING, message
 from rag.rerank.base import Scored, rank
 from rag.serialization import from_json, to_json
 from rag.types import Answer, Citation, Filter, RerankReport, RerankScore, Retrieval, SearchOptions, StageTiming
@@ -29,7 +30,7 @@ def retrieval() -> Retrieval:
         reranker=RerankReport(RerankerIdentity.parse("tiny"), "on"),
         supported=True,
         timings=(StageTiming("rerank", 12.34),),
-        warnings=("The evidence is weak.",),
+        warnings=(message("The evidence is weak."),),
     )
 
 
@@ -81,7 +82,7 @@ def test_a_question_is_kept_before_it_is_answered(tmp_path: Path) -> None:
     conversation = History(tmp_path).conversation(conversation_id)
     assert conversation is not None
     (turn,) = conversation.turns
-    assert (turn.question, turn.retrieval, turn.answer, turn.error) == ("what?", None, None, "")
+    assert (turn.question, turn.retrieval, turn.answer, turn.error) == ("what?", None, None, NOTHING)
 
 
 def test_a_turn_comes_back_as_it_was_kept(tmp_path: Path) -> None:

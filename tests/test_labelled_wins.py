@@ -12,6 +12,7 @@ from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row
 from rag.evaluation.runs.task import KIND, whole_runs
+from rag.language.message import NOTHING
 from rag.tasks.store import TaskStore
 
 NONE, QUICK, SLOW = ("none", 40), ("quick", 20), ("slow", 20)
@@ -34,7 +35,8 @@ def keep_run(
 ) -> None:
     """Keep a run with the nDCG of each way on each question."""
     ran = tuple(
-        Ran(Configuration(reranker, candidates), reranker, "", "e", 200, 30, 3, index) for reranker, candidates in ways
+        Ran(Configuration(reranker, candidates), reranker, NOTHING, "e", 200, 30, 3, index)
+        for reranker, candidates in ways
     )
     questions = len(figures[0])
     task = tasks.add(KIND, name, {})

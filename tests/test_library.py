@@ -34,7 +34,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 def test_a_file_becomes_a_document_with_its_counts(library: Library) -> None:
     job = ingest(library, "documents", "heat.md", HEAT)
-    assert (job.state, job.reason, job.chunks_done, job.chunks_total) == ("done", "", 1, 1)
+    assert (job.state, str(job.reason), job.chunks_done, job.chunks_total) == ("done", "", 1, 1)
     (entry,) = library.documents("documents")
     assert (entry.name, entry.format, entry.chunks, entry.size) == ("heat.md", "markdown", 1, len(HEAT))
     assert library.stored_file("documents", entry) is not None
@@ -51,8 +51,8 @@ def test_the_same_bytes_again_are_left_as_they_are(library: Library) -> None:
     (before,) = library.documents("documents")
     again = ingest(library, "documents", "heat.md", HEAT)
     renamed = ingest(library, "documents", "copy.md", HEAT)
-    assert again.reason == "Unchanged: the same content is already there."
-    assert renamed.reason == "Unchanged: the same content is already there under the name heat.md."
+    assert str(again.reason) == "Unchanged: the same content is already there."
+    assert str(renamed.reason) == "Unchanged: the same content is already there under the name heat.md."
     assert library.documents("documents") == [before]
 
 
@@ -61,7 +61,7 @@ def test_the_same_name_with_new_bytes_replaces_the_document_and_its_file(library
     (old,) = library.documents("documents")
     job = ingest(library, "documents", "notes.md", SUGAR)
     (new,) = library.documents("documents")
-    assert job.reason == "Replaced the earlier version."
+    assert str(job.reason) == "Replaced the earlier version."
     assert new.id != old.id
     assert library.stored_file("documents", old) is None
     texts = [chunk.text for chunk in library.pipeline.store.open("documents").chunks(new.id)]
@@ -72,7 +72,7 @@ def test_the_same_name_with_bytes_known_under_another_name_stops_serving_the_old
     ingest(library, "documents", "a.md", HEAT)
     ingest(library, "documents", "b.md", SUGAR)
     job = ingest(library, "documents", "b.md", HEAT)
-    assert job.reason.endswith("under the name a.md. The earlier b.md was removed.")
+    assert str(job.reason).endswith("under the name a.md. The earlier b.md was removed.")
     assert [entry.name for entry in library.documents("documents")] == ["a.md"]
 
 
@@ -119,7 +119,7 @@ def test_a_bad_file_fails_with_a_sentence_and_leaves_nothing_to_search(
 ) -> None:
     job = ingest(library, "documents", name, content)
     assert job.state == "failed"
-    assert sentence in job.reason
+    assert sentence in str(job.reason)
     assert library.documents("documents") == []
     assert library.pipeline.store.names() == []
 
@@ -253,7 +253,7 @@ def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tm
         failed = library.jobs.get(job.id)
         assert failed is not None
         assert failed.state == "failed"
-        assert server.url in failed.reason
+        assert server.url in str(failed.reason)
         server.failures.clear()
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
         library.retry(failed)
@@ -339,7 +339,7 @@ def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path,
     with open_library(offline_settings(tmp_path, embed_model=str(embedder_folder))) as library:
         failed = ingest(library, "documents", "diet.md", SUGAR)
         assert failed.state == "failed"
-        assert "EMBED_MODEL=auto" in failed.reason
+        assert "EMBED_MODEL=auto" in str(failed.reason)
         library.reindex("documents")
         while library.run_next():
             pass

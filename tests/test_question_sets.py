@@ -343,7 +343,7 @@ def test_a_language_model_that_fails_ends_the_drafting_with_its_sentence(tmp_pat
     documents = {f"{number}.md": f"Number {number}. {BOTH}" for number in range(3)}
     task, _ = draft(tmp_path, Reply(status=401, body="{}"), documents=documents, number=2)
     assert task.state == "failed"
-    assert "check LLM_API_KEY" in task.reason
+    assert "check LLM_API_KEY" in str(task.reason)
 
 
 def test_without_a_language_model_drafting_says_what_to_set(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_without_a_language_model_drafting_says_what_to_set(tmp_path: Path) -> N
     tasks.run_next()
     ended = tasks.store.get(task.id)
     assert ended is not None
-    assert "set LLM_MODEL" in ended.reason
+    assert "set LLM_MODEL" in str(ended.reason)
 
 
 def test_what_was_removed_is_gone_for_good_after_the_purge(tmp_path: Path) -> None:

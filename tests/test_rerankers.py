@@ -66,7 +66,9 @@ def test_a_name_that_no_model_can_have_is_refused_with_the_variable_and_near_nam
 def test_a_name_that_the_catalogue_lacks_is_stood_in_for_with_near_names(tmp_path: Path) -> None:
     _, report = rerankers(offline_settings(tmp_path)).reranker("BAAI/bge-reranker-bas")
     assert report.name == "late interaction"
-    assert report.reason.startswith("BAAI/bge-reranker-bas is not on this machine. Did you mean BAAI/bge-reranker-base")
+    assert str(report.reason).startswith(
+        "BAAI/bge-reranker-bas is not on this machine. Did you mean BAAI/bge-reranker-base"
+    )
 
 
 def test_a_funnel_is_named_by_what_has_the_last_word(tmp_path: Path, word_overlap_folder: Path) -> None:
@@ -155,7 +157,7 @@ def test_a_missing_provider_is_no_reason_to_fetch_the_model_again(tmp_path: Path
     for _ in range(2):
         failed = made_ready(models)
         assert failed.state == "failed"
-        assert "MODEL_PROVIDER=openvino needs the package onnxruntime-openvino" in failed.reason
+        assert "MODEL_PROVIDER=openvino needs the package onnxruntime-openvino" in str(failed.reason)
     assert len(bge_hub.requests) == asked
 
 
@@ -191,13 +193,13 @@ def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_
     models = rerankers(settings)
     failed = made_ready(models)
     assert failed.state == "failed"
-    assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in failed.reason
+    assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in str(failed.reason)
     _, report = models.reranker()
     assert report.name == "late interaction"
-    assert report.reason.startswith(f"{BGE_RERANKER} cannot be loaded.")
+    assert str(report.reason).startswith(f"{BGE_RERANKER} cannot be loaded.")
     assert made_ready(models).state == "ready"
     reranker, report = models.reranker()
-    assert (report.name, report.reason) == (BGE_RERANKER, "")
+    assert (report.name, str(report.reason)) == (BGE_RERANKER, "")
     assert reranker is not None
     assert reranker.relevance("heat", ["heat", "water"])[0] > 0.9
 
@@ -209,8 +211,8 @@ def test_a_damaged_reranker_is_kept_until_the_hub_can_replace_it(tmp_path: Path,
     whole = file.read_bytes()
     file.write_bytes(b"damaged")
     models = rerankers(online(tmp_path, UNREACHABLE))
-    assert "cannot be loaded" in made_ready(models).reason
-    assert f"{UNREACHABLE} cannot be reached" in made_ready(models).reason
+    assert "cannot be loaded" in str(made_ready(models).reason)
+    assert f"{UNREACHABLE} cannot be reached" in str(made_ready(models).reason)
     assert file.read_bytes() == b"damaged"
     file.write_bytes(whole)
     assert made_ready(models).state == "ready"  # mended by hand

@@ -21,6 +21,7 @@ from rag.evaluation.runs.rows import About, Ran, Row
 from rag.evaluation.runs.task import KIND
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
+from rag.language.message import NOTHING
 from rag.serialization import from_record
 from rag.tasks.store import Task
 from service.app import App, assemble
@@ -223,8 +224,8 @@ def test_judged_answers_are_shown_with_what_judging_takes(tmp_path: Path) -> Non
     assert "Judged by judge, which wrote the answers too" in said(page)
 
 
-RAN = Ran(Configuration("none", 10), "none", "", "e", 200, 30, 3)
-RERANKED = Ran(Configuration("bundled", 10), "late interaction", "", "e", 200, 30, 3)
+RAN = Ran(Configuration("none", 10), "none", NOTHING, "e", 200, 30, 3)
+RERANKED = Ran(Configuration("bundled", 10), "late interaction", NOTHING, "e", 200, 30, 3)
 
 
 def card(before: list[float], after: list[float], ms: float = 30.0) -> Scorecard:

@@ -17,6 +17,7 @@ from rag.batch.records import Batch, BatchAnswer, BatchSource, BatchSpec
 from rag.config import Settings
 from rag.exports.spreadsheet import ANSWER_COLUMNS, SOURCE_COLUMNS, write_batch
 from rag.exports.workbook import CELL_CHARACTERS, clean
+from rag.language.message import NOTHING, verbatim
 
 TABLE = "id,question,Answer\n007,How do I cool a hot phone?,=1+1\n8,Why?,\n9,How do I cool a hot PHONE?,mine\n"
 WHEN = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -46,7 +47,7 @@ def make_batch(*answers: BatchAnswer, source: BatchSource = SOURCE, **changes: A
         id=1,
         title="questions.csv",
         state="done",
-        reason="",
+        reason=NOTHING,
         created_at=WHEN,
         updated_at=WHEN,
         spec=spec,
@@ -90,9 +91,11 @@ def test_columns_that_are_called_as_those_of_the_answers_keep_their_cells() -> N
 
 def test_the_workbook_tells_nothing_of_the_machine() -> None:
     batch = make_batch(
-        replace(ANSWER, notes=("No answer from http://10.0.0.7:8000/v1 with key s3cret-key.",), model="/srv/qwen"),
-        BatchAnswer(2, "Why?", error="/home/ada/models/reranker has no weights."),
-        reason="/home/ada is full.",
+        replace(
+            ANSWER, notes=(verbatim("No answer from http://10.0.0.7:8000/v1 with key s3cret-key."),), model="/srv/qwen"
+        ),
+        BatchAnswer(2, "Why?", error=verbatim("/home/ada/models/reranker has no weights.")),
+        reason=verbatim("/home/ada is full."),
     )
     batch = replace(batch, state="failed", about={**batch.about, "reranker": "/home/ada/models/reranker"})
     settings = Settings(llm_api_key="s3cret-key")
@@ -118,14 +121,14 @@ def test_a_source_has_its_place_ranks_and_scores() -> None:
 
 
 def test_a_question_that_failed_has_its_reason_and_nothing_that_looks_measured() -> None:
-    _, first, *_ = read(make_batch(BatchAnswer(1, "Why?", error="Nothing answers.")))["Answers"]
+    _, first, *_ = read(make_batch(BatchAnswer(1, "Why?", error=verbatim("Nothing answers."))))["Answers"]
     row = dict(zip(ANSWER_COLUMNS, first, strict=False))
     assert row["Error"] == "Nothing answers."
     assert {row[name] for name in ("Answer", "Supported", "Answered by", "Best relevance", "Reranker")} == {None}
 
 
 def test_what_has_not_all_been_asked_is_marked_as_partial() -> None:
-    part = about(make_batch(ANSWER, state="cancelled", reason="Cancelled."))
+    part = about(make_batch(ANSWER, state="cancelled", reason=verbatim("Cancelled.")))
     assert part["State"] == "PARTIAL: cancelled. Cancelled."
     assert part["Questions asked"] == "1 of 2"
     whole = about(make_batch(ANSWER, replace(ANSWER, number=2)))

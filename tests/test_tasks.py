@@ -46,7 +46,7 @@ def test_a_cancelled_task_keeps_its_rows_and_resumes_after_them(tmp_path: Path) 
     tasks.run_next()
     stopped = tasks.store.get(task.id)
     assert stopped is not None
-    assert (stopped.state, stopped.reason) == ("cancelled", "Cancelled.")
+    assert (stopped.state, str(stopped.reason)) == ("cancelled", "Cancelled.")
     tasks.resume(task.id)
     tasks.run_next()
     ended = tasks.store.get(task.id)
@@ -78,7 +78,7 @@ def test_a_failed_task_says_why(tmp_path: Path, error: Exception, reason: str) -
     tasks.run_next()
     ended = tasks.store.get(task.id)
     assert ended is not None
-    assert (ended.state, ended.reason) == ("failed", reason)
+    assert (ended.state, str(ended.reason)) == ("failed", reason)
 
 
 def test_closing_interrupts_what_is_at_work_and_another_process_can_resume_it(tmp_path: Path) -> None:

@@ -293,5 +293,5 @@ def test_where_token_vectors_cannot_be_kept_the_file_fails_with_the_way_out(libr
     (tmp_path / TOKENS_FILE).write_bytes(b"this is no database" * 100)
     job = ingest(library, "notes", "heat.md", HEAT)
     assert job.state == "failed"
-    assert "move it away and start again" in job.reason
+    assert "move it away and start again" in str(job.reason)
     assert library.documents("notes") == []

@@ -16,6 +16,7 @@ from rag.database.votes import UNVOTED, Choice, Pair, Votes, Wins, reading
 from rag.errors import InputError
 from rag.exports.votes import votes_csv, votes_json
 from rag.identity import NO_RERANKER, RerankerIdentity
+from rag.language.message import verbatim
 from rag.types import Answer, Retrieval
 from tests.retrievals import make_answer, make_retrieval
 
@@ -166,7 +167,7 @@ def test_votes_are_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_votes_are_taken_away_as_json_with_all_they_were_written_from(votes: Votes, tmp_path: Path) -> None:
-    left = replace(QUICK, reranker=replace(QUICK.reranker, reason="The folder /secret/place has no file."))
+    left = replace(QUICK, reranker=replace(QUICK.reranker, reason=verbatim("The folder /secret/place has no file.")))
     voted(votes, left, NONE, ["right"])
     (record,) = json.loads(votes_json(votes.voted_pairs(), Settings(data_dir=tmp_path)))
     assert (record["question"], record["choice"], record["preferred"]) == ("What may I eat?", "right", "none")

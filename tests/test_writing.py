@@ -95,7 +95,7 @@ def test_a_failure_ends_the_texts_and_is_kept_as_a_sentence(history: History) ->
     writing = Writing(AnswerStream(failing()), TurnKeeper(history, asked(history)))
     assert list(writing.texts())[-1] == "one "
     writing.stop()
-    assert kept(history).error == "The provider is gone: ask again."
+    assert str(kept(history).error) == "The provider is gone: ask again."
 
 
 def test_what_is_being_written_is_known_until_it_is_kept(history: History) -> None:
@@ -124,4 +124,4 @@ def test_an_unexpected_failure_is_kept_as_a_sentence_too(history: History) -> No
         raise RuntimeError("a bug")
 
     assert list(Writing(AnswerStream(failing()), TurnKeeper(history, asked(history))).texts())[-1] == "one "
-    assert kept(history).error == str(UNEXPECTED)
+    assert str(kept(history).error) == str(UNEXPECTED)

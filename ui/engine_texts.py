@@ -48,13 +48,13 @@ class _Reading:
     text: str
 
 
-def translate(text: str, code: str | None = None) -> str:
+def translate(text: object, code: str | None = None) -> str:
     """Return a text of rag or ingest in a language, the person's unless told; what is not known stays as it is."""
     code = code or language()
-    return text if code == "en" else _read(code, text, 0).text
+    return str(text) if code == "en" else _read(code, str(text), 0).text
 
 
-def clause(text: str) -> str:
+def clause(text: object) -> str:
     """Return such a text in the person's language without its full stop, for within another sentence."""
     return translate(text).rstrip(".。 ")
 

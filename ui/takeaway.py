@@ -12,6 +12,7 @@ import streamlit as st
 from rag.exports.naming import file_name
 from rag.exports.page import Translate
 from rag.exports.provenance import Record
+from rag.language.message import in_english
 from ui.engine_texts import translate
 from ui.language import gettext, language
 
@@ -64,4 +65,4 @@ def show_takeaway(
 
 
 def _to_json(record: Record) -> bytes:
-    return json.dumps(record, ensure_ascii=False, indent=2).encode()
+    return json.dumps(in_english(record), ensure_ascii=False, indent=2).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rag.language.message import Message, message
 from rag.types import Citation, RankedHit
 
 LARGEST_NUMBER = 99
@@ -25,7 +26,7 @@ MARK = re.compile(
 NUMBER_OR_RANGE = re.compile(r"(\d+)(?:\s*[–-]\s*(\d+))?")
 
 
-def check_citations(text: str, kept: Sequence[RankedHit]) -> tuple[str, tuple[Citation, ...], tuple[str, ...]]:
+def check_citations(text: str, kept: Sequence[RankedHit]) -> tuple[str, tuple[Citation, ...], tuple[Message, ...]]:
     """Return the text with every mark as [n], the citations in order of first mention, and warnings.
 
     A number that is no source's is removed from the text and named in a warning.
@@ -75,10 +76,18 @@ def _numbers(match: re.Match[str]) -> list[int] | None:
     return list(numbers)
 
 
-def _warnings(unresolved: list[int]) -> tuple[str, ...]:
+def _warnings(unresolved: list[int]) -> tuple[Message, ...]:
     if not unresolved:
         return ()
-    if len(unresolved) == 1:
-        return (f"The answer pointed to source {unresolved[0]}, which does not exist; the mark was removed.",)
     *most, last = map(str, unresolved)
-    return (f"The answer pointed to sources {', '.join(most)} and {last}, which do not exist; the marks were removed.",)
+    if not most:
+        said = message(
+            "The answer pointed to source {number}, which does not exist; the mark was removed.", number=last
+        )
+    else:
+        said = message(
+            "The answer pointed to sources {numbers} and {last}, which do not exist; the marks were removed.",
+            numbers=", ".join(most),
+            last=last,
+        )
+    return (said,)

@@ -11,10 +11,14 @@ from itertools import chain
 from rag.answer.citations import check_citations, cite, disarm_marks
 from rag.answer.prompt import build_messages, not_found_sentence
 from rag.errors import CancelledError, ResiftError
+from rag.language.message import Message, joined, message
 from rag.llm import ChatModel
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.types import Answer, Citation, Retrieval, Stage, Turn
+
+STAND_IN = message("The best sentences of the passages stand in.")
+NO_SOURCE = message("The answer names no source: compare it with the passages before you rely on it.")
 
 Relevance = Callable[[str, Sequence[str]], Sequence[float]]
 """Scores texts against a question, in 0..1, in their order."""
@@ -130,7 +134,7 @@ def _timed(writing: Writing, stopwatch: Stopwatch) -> Writing:
 def _write_with_llm(
     retrieval: Retrieval, chat: ChatModel, relevance: Relevance, history: Sequence[Turn], stopwatch: Stopwatch
 ) -> Writing:
-    text, complete, warnings = "", True, list[str]()
+    text, complete, warnings = "", True, list[Message]()
     try:
         with closing(chat.stream(build_messages(retrieval.question, retrieval.kept, history))) as pieces:
             with stopwatch.stage(Stage.FIRST_TOKEN):
@@ -143,13 +147,13 @@ def _write_with_llm(
     except ResiftError as error:
         if not text.strip():
             written = yield from _write_extractively(retrieval, relevance)
-            return replace(written, warnings=(f"{error} The best sentences of the passages stand in.",))
+            return replace(written, warnings=(joined(error.message, STAND_IN),))
         complete = False
-        warnings.append(str(error))
+        warnings.append(error.message)
     checked, citations, unresolved = check_citations(text, retrieval.kept)
     warnings += unresolved
     if complete and not citations and not_found_sentence(retrieval.question) not in checked:
-        warnings.append("The answer names no source: compare it with the passages before you rely on it.")
+        warnings.append(NO_SOURCE)
     return Answer(checked, "llm", chat.name, citations, tuple(warnings), complete=complete)
 
 

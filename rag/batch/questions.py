@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.errors import InputError
+from rag.language.message import Message, joined, message
 from rag.text.tables import read_csv
 
 QUESTION_COLUMNS = (
@@ -122,14 +123,16 @@ def read_questions(table: Table, column: str) -> Questions:
     return Questions(tuple(lines), (*table.headings[:place], *table.headings[place + 1 :]), empty)
 
 
-def missing_column(table: Table) -> str:
+def missing_column(table: Table) -> Message:
     """Say that no column is known to hold the questions, and which there are."""
     named = ", ".join(f"“{heading}”" for heading in table.headings[:HEADINGS_NAMED])
     more = len(table.headings) - HEADINGS_NAMED
-    return (
-        f"No column is called “question”; there are {named}{f' and {more} more' if more > 0 else ''}. Choose the one "
-        "that holds the questions, or name it question, query, Frage or 问题."
-    )
+    if more > 0:
+        there = message("No column is called “question”; there are {named} and {more} more.", named=named, more=more)
+    else:
+        there = message("No column is called “question”; there are {named}.", named=named)
+    way = message("Choose the one that holds the questions, or name it question, query, Frage or 问题.")
+    return joined(there, way)
 
 
 def _is_question(heading: str) -> bool:

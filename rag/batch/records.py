@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rag.batch.questions import Questions
+from rag.language.message import NOTHING, Message
 from rag.serialization import from_record
 from rag.tasks.store import Task, TaskState, TaskStore
 from rag.types import Answer, RerankState, Retrieval, Stage
@@ -70,8 +71,8 @@ class BatchAnswer:
     ms: float = 0.0
     rerank_ms: float | None = None
     answer_ms: float | None = None
-    notes: tuple[str, ...] = ()
-    error: str = ""
+    notes: tuple[Message, ...] = ()
+    error: Message = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Batch:
     id: int
     title: str
     state: TaskState
-    reason: str
+    reason: Message
     created_at: datetime
     updated_at: datetime
     spec: BatchSpec

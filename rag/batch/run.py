@@ -26,6 +26,7 @@ from rag.batch.records import (
 )
 from rag.errors import CollectionError, InputError, ModelError, ResiftError, SettingError
 from rag.evaluation.runs.corpus import corpus_digest
+from rag.language.message import message
 from rag.models.transformer import OUT_OF_MEMORY
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
@@ -50,7 +51,9 @@ def batch_runner(pipeline: Pipeline) -> Runner:
     def run(work: Work) -> dict[str, Any]:
         spec = from_record(BatchSpec, work.task.spec)
         asked = spec.questions.asked
-        answered = {key for key, row in work.rows.items() if key.startswith(ANSWERS) and not row["error"]}
+        answered = {
+            key for key, row in work.rows.items() if key.startswith(ANSWERS) and not from_record(BatchAnswer, row).error
+        }
         now, earlier = about(pipeline, spec), work.rows.get(ABOUT)
         changed = earlier is not None and (earlier["changed"] or earlier["digest"] != now["digest"])
         work.keep(ABOUT, {**now, "changed": bool(changed and answered)})
@@ -66,10 +69,13 @@ def batch_runner(pipeline: Pipeline) -> Runner:
             failed += bool(answer.error)
         work.progress(len(asked), len(asked))
         if failed:
-            has = "has" if failed == 1 else "have"
-            raise InputError(
-                f"{failed:,} of {len(asked):,} questions {has} no answer; the table says why. Resume to ask again."
+            unanswered = message(
+                "{number:,} of {total:,} questions has no answer; the table says why. Resume to ask again.",
+                "{number:,} of {total:,} questions have no answer; the table says why. Resume to ask again.",
+                number=failed,
+                total=len(asked),
             )
+            raise InputError(unanswered)
         return {}
 
     return run
@@ -128,13 +134,13 @@ def _asked(pipeline: Pipeline, spec: BatchSpec, line: Line, work: Work) -> Found
     except (CollectionError, ModelError, SettingError):
         raise
     except MemoryError:
-        reason = str(OUT_OF_MEMORY)
+        reason = OUT_OF_MEMORY
     except ResiftError as error:
         work.check()
-        reason = str(error)
+        reason = error.message
     except Exception:
         log.exception("A question of a batch failed")
-        reason = "An unexpected error, whose trace is in the log: ask it again."
+        reason = message("An unexpected error, whose trace is in the log: ask it again.")
     return BatchAnswer(line.number, line.question, error=reason), ()
 
 

@@ -18,7 +18,8 @@ from rag.database.feedback import RATINGS, Feedback
 from rag.database.migrations import never_reuse_ids
 from rag.database.records import options_from_json, retrieval_from_json, retrieval_to_json
 from rag.errors import InputError, UnavailableError
-from rag.serialization import from_json, to_json
+from rag.language.message import Message
+from rag.serialization import from_column, from_json, to_column, to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
 
 TITLE_CHARACTERS = 60
@@ -210,9 +211,9 @@ class History:
         """Keep a turn's answer, whole or partial."""
         self._set(turn_id, "answer", to_json(answer))
 
-    def keep_error(self, turn_id: int, sentence: str) -> None:
+    def keep_error(self, turn_id: int, failure: Message) -> None:
         """Keep why a turn has no answer."""
-        self._set(turn_id, "error", sentence)
+        self._set(turn_id, "error", to_column(failure))
 
     def close(self) -> None:
         """Close the file, for the ratings too."""
@@ -260,7 +261,7 @@ def _turn(row: Row, versions: tuple[int, ...]) -> Turn:
         conversation_id=row["conversation_id"],
         question=row["question"],
         asked_at=datetime.fromisoformat(row["asked_at"]),
-        error=row["error"],
+        error=from_column(row["error"]),
         versions=versions,
     )
     try:
@@ -271,4 +272,4 @@ def _turn(row: Row, versions: tuple[int, ...]) -> Turn:
             options=options_from_json(row["options"]) if row["options"] else None,
         )
     except UnavailableError as error:  # said in its place: the other turns are as they were
-        return replace(turn, error=str(error))
+        return replace(turn, error=error.message)

@@ -78,13 +78,16 @@ class CollectionLocks:
             lock.acquire(timeout=CHANGE_SECONDS)
         except Timeout:
             raise UnavailableError(
-                f"Another change to the collection {collection!r} does not end: try again, and restart Resift if it "
-                "stays so."
+                "Another change to the collection {collection!r} does not end: try again, and restart Resift if "
+                "it stays so.",
+                collection=collection,
             ) from None
         except OSError as error:
             raise UnavailableError(
-                f"The folder {self._folder} cannot be written to ({error.strerror}): make it writable, or point "
-                "DATA_DIR to another folder."
+                "The folder {folder} cannot be written to ({reason}): make it writable, or point DATA_DIR to "
+                "another folder.",
+                folder=self._folder,
+                reason=error.strerror,
             ) from error
         try:
             yield

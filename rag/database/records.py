@@ -68,12 +68,12 @@ def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
         },
         "citations": [asdict(citation) for citation in answer.citations],
         "timings_ms": {timing.stage: round(timing.ms, 2) for timing in (*retrieval.timings, *answer.timings)},
-        "warnings": [*retrieval.warnings, *answer.warnings],
+        "warnings": [str(warning) for warning in (*retrieval.warnings, *answer.warnings)],
     }
 
 
 def _report(report: RerankReport) -> dict[str, str]:
-    return {"name": report.name, "state": report.state, "reason": report.reason, "first_pass": report.first_pass}
+    return {"name": report.name, "state": report.state, "reason": str(report.reason), "first_pass": report.first_pass}
 
 
 def _recalled(hit: Hit) -> dict[str, Any]:

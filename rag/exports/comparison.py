@@ -20,6 +20,7 @@ from rag.exports.provenance import (
 )
 from rag.identity import NO_RERANKER
 from rag.lab.comparison import Comparison, agreement, moves, rerank_ms
+from rag.language.message import Message
 from rag.rerank.base import rank
 from rag.retrieval.pipeline import Pipeline
 from rag.types import Answer, Hit, RerankReport, Retrieval, Stage, StageTiming
@@ -44,7 +45,7 @@ def comparison_record(
     verdict: str,
     answers: Mapping[str, Answer] | None = None,
     vote: Vote | None = None,
-    notes: Sequence[str] = (),
+    notes: Sequence[Message] = (),
 ) -> Record:
     """Return the object of a comparison in which `after` is set against `before`.
 

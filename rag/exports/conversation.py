@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from html import escape
 
 from rag.answer.citations import MARK
+from rag.language.message import NOTHING, Message, message
 from rag.text.place import place_of
 from rag.types import Answer, Conversation, Retrieval, Turn
 
-Rewrite = Callable[[str], str]
-"""Gives the program's own sentences as they are to be read: in a language, and without what is not to be given away."""
+Rewrite = Callable[[Message], str]
+"""Puts the program's own sentences into a language, without what is not to be given away."""
 
 NUMBERED = "|".join(rf"(?<=^\d{{{digits}}})[.)]" for digits in range(1, 10))
 """What stands behind the number of a list, which has nine digits at the most."""
@@ -51,10 +52,10 @@ class _Source:
     page: int | None
     heading: str
     passage: str
-    ranks: str
+    ranks: Message
 
     @property
-    def place(self) -> str:
+    def place(self) -> Message:
         return place_of(self.document, self.page)
 
 
@@ -62,14 +63,14 @@ def conversation_markdown(conversation: Conversation, say: Rewrite = str) -> str
     """Return a conversation as Markdown in which no text of documents, models and people is markup."""
     lines = [f"# {_plain(' '.join(conversation.title.split()))}", "", _plain(say(_about(conversation))), ""]
     for turn in conversation.turns:
-        lines += ["---", "", f"**{_plain(say('Question'))}**", "", _quoted(turn.question), ""]
+        lines += ["---", "", f"**{_plain(say(message('Question')))}**", "", _quoted(turn.question), ""]
         if turn.answer is not None and turn.answer.text:
-            lines += [f"**{_plain(say('Answer'))}**", "", _plain(turn.answer.text), ""]
+            lines += [f"**{_plain(say(message('Answer')))}**", "", _plain(turn.answer.text), ""]
         for warning in _warnings(turn):
-            lines += [f"*{_plain(say('Note'))}:* {_plain(say(warning))}", ""]
+            lines += [f"*{_plain(say(message('Note')))}:* {_plain(say(warning))}", ""]
         for number, source in enumerate(_sources(turn)):
             if number == 0:
-                lines += [f"**{_plain(say('Sources'))}**", ""]
+                lines += [f"**{_plain(say(message('Sources')))}**", ""]
             heading = f" ({_plain(source.heading)})" if source.heading else ""
             place, ranks = _plain(say(source.place)), _plain(say(source.ranks))
             lines += [f"\\[{source.number}\\] **{place}**{heading}, {ranks}", ""]
@@ -120,60 +121,80 @@ def _article(turn: Turn, say: Rewrite) -> str:
     return "<article>\n" + "\n".join(parts) + "\n</article>"
 
 
-def _about(conversation: Conversation) -> str:
+def _about(conversation: Conversation) -> Message:
     when = conversation.turns[0].asked_at if conversation.turns else conversation.updated_at
-    collection, day = conversation.collection, f"{when:%Y-%m-%d}"
-    return f"A conversation with the collection “{collection}”, begun on {day}. Made with Resift."
+    return message(
+        "A conversation with the collection “{collection}”, begun on {day}. Made with Resift.",
+        collection=conversation.collection,
+        day=f"{when:%Y-%m-%d}",
+    )
 
 
-def _warnings(turn: Turn) -> Iterator[str]:
+def _warnings(turn: Turn) -> Iterator[Message]:
     """Yield what is to be known before the answer is relied on."""
     if turn.error:
         yield turn.error
     if turn.answer is None and not turn.error:
-        yield "This question was stopped before it was answered."
+        yield message("This question was stopped before it was answered.")
     if turn.answer is not None:
         if not turn.answer.complete:
-            yield "The answer was stopped before it was complete."
+            yield message("The answer was stopped before it was complete.")
         yield from turn.answer.warnings
     if turn.retrieval is not None:
         yield from turn.retrieval.warnings
 
 
-def _notes(turn: Turn) -> Iterator[str]:
+def _notes(turn: Turn) -> Iterator[Message]:
     """Yield how the answer came about."""
     if turn.retrieval is not None:
         if turn.retrieval.question != turn.question:
-            yield f"Searched for: {turn.retrieval.question}"
+            yield message("Searched for: {question}", question=turn.retrieval.question)
         if also := _also_read(turn.retrieval, turn.answer):
             yield also
         yield _change(turn.retrieval)
     if turn.answer is not None and turn.answer.mode != "none":
-        yield f"Answered by {turn.answer.model}." if turn.answer.mode == "llm" else "Quoted from the documents."
+        if turn.answer.mode == "llm":
+            yield message("Answered by {name}.", name=turn.answer.model)
+        else:
+            yield message("Quoted from the documents.")
     if (others := len(turn.versions) - 1) > 0:
-        yield f"Not in this file: {others} other {'version' if others == 1 else 'versions'}, with what followed."
+        yield message(
+            "Not in this file: {number} other version, with what followed.",
+            "Not in this file: {number} other versions, with what followed.",
+            number=others,
+        )
 
 
-def _change(retrieval: Retrieval) -> str:
+def _change(retrieval: Retrieval) -> Message:
     """Say in one sentence what reranking changed."""
     report, kept = retrieval.reranker, retrieval.kept
     if not retrieval.ranked:
-        return "Nothing was found in the collection."
+        return message("Nothing was found in the collection.")
     if report.state == "off":
-        return "Reranking was off: the passages were read in fused order."
+        return message("Reranking was off: the passages were read in fused order.")
     if report.state == "fallback":
-        return f"Reranking did not run, and the fused order stood: {report.reason}"
-    name = report.identity.label
+        return message("Reranking did not run, and the fused order stood: {reason:clause}.", reason=report.reason)
     before = [hit.chunk.id for hit in retrieval.hits[: len(kept)]]
     after = [ranked.hit.chunk.id for ranked in kept]
-    count = len(kept)
-    if entered := len(set(after) - set(before)):
-        return f"Reranking ({name}) changed {entered} of the {count} {'passage' if count == 1 else 'passages'} read."
+    entered = len(set(after) - set(before))
+    name, count = report.identity.label, len(kept)
+    if entered:
+        return message(
+            "Reranking ({name}) changed {entered} of the {number} passage read.",
+            "Reranking ({name}) changed {entered} of the {number} passages read.",
+            name=name,
+            entered=entered,
+            number=count,
+        )
     if after != before:
-        return f"Reranking ({name}) changed only the order of the {count} passages read."
-    return (
-        f"Reranking ({name}) changed nothing: the same {count} {'passage' if count == 1 else 'passages'}, in the same "
-        "order."
+        return message(
+            "Reranking ({name}) changed only the order of the {number} passages read.", name=name, number=count
+        )
+    return message(
+        "Reranking ({name}) changed nothing: the same {number} passage, in the same order.",
+        "Reranking ({name}) changed nothing: the same {number} passages, in the same order.",
+        name=name,
+        number=count,
     )
 
 
@@ -188,19 +209,21 @@ def _sources(turn: Turn) -> Iterator[_Source]:
             citation.page,
             chunk.heading if chunk else "",
             chunk.text if chunk else citation.quote,
-            f"rank {found.hit.rank} before reranking, {found.rank} after" if found else "cited",
+            message("rank {before} before reranking, {after} after", before=found.hit.rank, after=found.rank)
+            if found
+            else message("cited"),
         )
 
 
-def _also_read(retrieval: Retrieval, answer: Answer | None) -> str:
+def _also_read(retrieval: Retrieval, answer: Answer | None) -> Message:
     cited = {citation.chunk_id for citation in answer.citations} if answer else set()
     others = [one.hit.chunk for one in retrieval.kept if one.hit.chunk.id not in cited]
     if not others:
-        return ""
-    places = "; ".join(dict.fromkeys(place_of(chunk.document, chunk.page) for chunk in others))
+        return NOTHING
+    places = "; ".join(dict.fromkeys(str(place_of(chunk.document, chunk.page)) for chunk in others))
     if retrieval.supported:
-        return f"Read, not cited: {places}."
-    return f"Nearest, though not near enough to answer from: {places}."
+        return message("Read, not cited: {places}.", places=places)
+    return message("Nearest, though not near enough to answer from: {places}.", places=places)
 
 
 def _linked(turn: Turn, known: set[int]) -> str:

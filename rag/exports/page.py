@@ -39,7 +39,7 @@ def duration(ms: float) -> str:
 
 def place(passage: Mapping[str, Any]) -> str:
     """Name a passage's place as people say it."""
-    return place_of(passage["document"], passage["page"])
+    return str(place_of(passage["document"], passage["page"]))
 
 
 @cache

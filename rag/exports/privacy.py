@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path, PurePath
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from rag.config import ADDRESSES, Settings
+from rag.language.message import Message, Value
+
+Said = TypeVar("Said", str, Message)
 
 ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,;)\"']+", re.IGNORECASE)
 PATH = re.compile(r"(?<![\w.…/\\])(?:~|[A-Za-z]:)?(?:[\\/][^\\/\s'\"(),;:]+)+[\\/]?")
@@ -28,8 +32,24 @@ class Privacy:
         self._known = dict.fromkeys((*keys, *filter(None, hosts)), "…") | known
         self._known.pop("", None)
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, said: Said) -> Said:
         """Return a sentence with only the last name of each path, and without addresses, hosts and keys."""
+        return self._message(said) if isinstance(said, Message) else self._text(said)
+
+    def _message(self, said: Message) -> Message:
+        return replace(said, values={name: self._value(value) for name, value in said.values.items()})
+
+    def _value(self, value: Value) -> Value:
+        match value:
+            case Message():
+                return self._message(value)
+            case tuple():
+                return tuple(map(self._message, value))
+            case str():
+                return self._text(value)
+        return value
+
+    def _text(self, text: str) -> str:
         text = ADDRESS.sub("…", text)
         for known in sorted(self._known, key=len, reverse=True):
             # Whole words: a key of one letter, as local servers take it, is in many others.

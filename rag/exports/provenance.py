@@ -87,7 +87,7 @@ def collection_record(pipeline: Pipeline, name: str, document_ids: Collection[st
         entries = index.documents()
         spec = index.spec
     except ResiftError as error:
-        return {**record, "problem": Privacy(pipeline.settings)(str(error))}
+        return {**record, "problem": Privacy(pipeline.settings)(error.message)}
     return {
         **record,
         "documents": len(entries),

@@ -110,7 +110,7 @@ def _answer_row(batch: Batch, line: Line) -> list[Value]:
     if answer is None:
         waits: list[Value] = [line.number, line.question]
         return [*waits, *[None] * (len(ANSWER_COLUMNS) - 3), "Not asked yet.", *line.others]
-    notes = list(answer.notes)
+    notes = list(map(str, answer.notes))
     if line.same_as is not None:
         notes.insert(0, f"Asked once, as no. {line.same_as}.")
     if not (answer.complete or answer.error):
@@ -129,7 +129,7 @@ def _answer_row(batch: Batch, line: Line) -> list[Value]:
         _whole(answer.rerank_ms),
         _whole(answer.answer_ms),
         "\n".join(notes),
-        answer.error,
+        str(answer.error),
         *line.others,
     ]
 

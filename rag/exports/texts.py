@@ -1,6 +1,10 @@
 """Every text of the reports, in English: what the languages of the page have to translate."""
 
-BLIND = (
+from __future__ import annotations
+
+from rag.language.message import message
+
+BLIND = message(
     "The answers are left out: which is which has not been shown yet, and a file that names them would end the blind "
     "vote."
 )
@@ -21,7 +25,7 @@ VALUES = (
 """What records have that is a word of the program: names of orders, stages and precisions, and moves."""
 
 TEXTS = (
-    BLIND,
+    BLIND.id,
     *VALUES,
     "95th percentile",
     "A blind vote preferred neither.",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from rag.errors import InputError, ResiftError
 from rag.identity import RerankerIdentity
+from rag.language.message import Message, joined, message
 from rag.models.download import Progress
 from rag.models.kendall import kendall_tau
 from rag.retrieval.pipeline import Pipeline
@@ -17,6 +18,10 @@ FIRST = 5
 """How many places at the head of two orders are looked at for their overlap."""
 
 Change = Literal["entered", "left", "both", "neither"]
+
+
+FUSED_IS_SHOWN = message("The fused order is always shown, so no reranking needs no choice of its own.")
+FIRST_RUN = message("This was its first run since the start, so its time may include loading the model.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Comparison:
 
     fused: Retrieval
     reranked: tuple[Retrieval, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
         pool = {hit.chunk.id for hit in self.fused.hits}
@@ -109,19 +114,20 @@ def compare(
     fused = pipeline.retrieve(question, options, while_fetching=while_fetching)
     earlier = _earlier(known, fused)
     reranked: dict[str, Retrieval] = {}
-    notes: list[str] = []
+    notes: list[Message] = []
     for choice in choices if fused.hits else ():
         try:
             reranker, report = pipeline.rerankers.reranker(choice, len(fused.hits))
         except ResiftError as error:
             reranked[choice] = replace(
-                fused, reranker=RerankReport(RerankerIdentity.parse(choice), "fallback", str(error))
+                fused, reranker=RerankReport(RerankerIdentity.parse(choice), "fallback", error.message)
             )
             continue
         if reranker is None:
-            notes.append("The fused order is always shown, so no reranking needs no choice of its own.")
+            notes.append(FUSED_IS_SHOWN)
         elif report.name in reranked:
-            notes.append(report.reason or f"{choice} is {report.name} here, so it ran once.")
+            once = message("{choice} is {name} here, so it ran once.", choice=choice, name=report.name)
+            notes.append(report.reason or once)
         elif report.name in earlier:
             reranked[report.name] = _cut(earlier[report.name], top)
         else:
@@ -169,10 +175,15 @@ def _noted(retrieval: Retrieval, first_run: bool) -> Retrieval:
         return retrieval
     notes = [report.reason]
     if _all_equal(retrieval.ranked):
-        notes.append(f"It gave all {len(retrieval.hits)} passages the same score, so their earlier order stands.")
+        notes.append(
+            message(
+                "It gave all {number} passages the same score, so their earlier order stands.",
+                number=len(retrieval.hits),
+            )
+        )
     if first_run:
-        notes.append("This was its first run since the start, so its time may include loading the model.")
-    return replace(retrieval, reranker=replace(report, reason=" ".join(filter(None, notes))))
+        notes.append(FIRST_RUN)
+    return replace(retrieval, reranker=replace(report, reason=joined(*notes)))
 
 
 def _all_equal(ranked: Sequence[RankedHit]) -> bool:

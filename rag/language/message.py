@@ -73,6 +73,18 @@ def verbatim(text: str) -> Message:
     return Message("{text}", {"text": text}) if text else NOTHING
 
 
+def in_english(record: Any) -> Any:
+    """Return JSON values whose messages, keys of objects too, are in words: what the shell prints, and files have."""
+    match record:
+        case Message():
+            return str(record)
+        case Mapping():
+            return {in_english(key): in_english(value) for key, value in record.items()}
+        case list() | tuple():
+            return [in_english(value) for value in record]
+    return record
+
+
 def _fields(kept: object) -> object:
     if not isinstance(kept, str):
         return kept

@@ -12,6 +12,7 @@ from typing import Literal
 from rag.config import Settings
 from rag.errors import CancelledError, DamagedModelError, ResiftError
 from rag.identity import NO_RERANKER, RerankerIdentity
+from rag.language.message import message, verbatim
 from rag.llm import ChatModel
 from rag.models import catalogue
 from rag.models.download import download_model
@@ -100,7 +101,7 @@ class Rerankers:
         """
         wanted = RerankerChoice.parse(choice or self._settings.rerank_model)
         if wanted.kind == "none":
-            return None, RerankReport(NO_RERANKER, "off", "Reranking is off.")
+            return None, RerankReport(NO_RERANKER, "off", message("Reranking is off."))
         if wanted.kind == "auto" and candidates > self._settings.rerank_shortlist:
             wanted = replace(wanted, funnel=True)
         reranker, report = self._chosen(wanted)
@@ -242,15 +243,15 @@ class Rerankers:
     def _model(self, choice: RerankerChoice) -> tuple[Reranker, RerankReport]:
         held = self._cross_encoders.get(choice.name)
         if held is not None and "@" in choice.name:
-            return held, RerankReport(held.identity, "on", _licence(held.files))
+            return held, RerankReport(held.identity, "on", verbatim(_licence(held.files)))
         name = choice.model
         files = find_model("reranker", name, self._settings)
         if files is not None and files.name not in self._unloadable:
             reranker = self._of_files(files)
             notes = (_licence(files), self._precision_note(reranker.identity))
-            return reranker, RerankReport(reranker.identity, "on", " ".join(filter(None, notes)))
+            return reranker, RerankReport(reranker.identity, "on", verbatim(" ".join(filter(None, notes))))
         reason = f"{self._why_absent(name)} Until it is there, late interaction with the bundled model runs."
-        return self.late_interaction, RerankReport(self.late_interaction.identity, "on", reason)
+        return self.late_interaction, RerankReport(self.late_interaction.identity, "on", verbatim(reason))
 
     @property
     def wanted_model(self) -> str:

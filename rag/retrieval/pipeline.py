@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -14,6 +14,7 @@ from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError
 from rag.identity import NO_RERANKER, RerankerIdentity
+from rag.language.message import Message, joined, message
 from rag.llm import ChatModel, make_chat
 from rag.models.download import Progress
 from rag.models.files import BUNDLED_NAME
@@ -37,9 +38,6 @@ MAX_QUESTION_CHARACTERS = 10_000
 SAMPLES = 5
 """Questions on which int8 is compared with fp32, with their candidates."""
 MAX_SAMPLE_CHARACTERS = 200
-WEAK = "The evidence is weak"
-"""Begins the warning of a retrieval whose best passage has little relevance."""
-
 log = logging.getLogger(__name__)
 
 
@@ -151,7 +149,7 @@ class Pipeline:
                 *(one for one in retrieval.timings if one.stage not in (Stage.RERANK, Stage.CHECK_SUPPORT)),
                 *watch.timings,
             ),
-            warnings=(*(one for one in retrieval.warnings if not one.startswith(WEAK)), *_weak_evidence(kept, judge)),
+            warnings=(*(one for one in retrieval.warnings if not _is_weak(one)), *_weak_evidence(kept, judge)),
         )
 
     def condense(self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None) -> str:
@@ -219,7 +217,7 @@ class Pipeline:
         except (ModelError, SettingError) as error:
             log.warning("Nothing reranks: %s", error)
             asked_for = RerankerIdentity.parse(choice or self.settings.rerank_model)
-            return None, RerankReport(asked_for, "fallback", str(error))
+            return None, RerankReport(asked_for, "fallback", error.message)
 
     @staticmethod
     def _order(
@@ -232,7 +230,7 @@ class Pipeline:
         if outcome.scored is not None:
             return outcome.ranked, _with_outcome(report, outcome.scored)
         log.warning("Reranking with %s did not run: %s", reranker.identity, outcome.failure)
-        return outcome.ranked, replace(report, state="fallback", reason=str(outcome.failure))
+        return outcome.ranked, replace(report, state="fallback", reason=outcome.failure)
 
 
 def _only_what_is_here(done: int, total: int) -> None:
@@ -254,34 +252,43 @@ def open_pipeline(settings: Settings) -> Pipeline:
 
 def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
     """Add to a report what a reranker says of its own run."""
-    reason = " ".join(part for part in (report.reason, str(scored.note)) if part)
-    return replace(report, reason=reason)
+    return replace(report, reason=joined(report.reason, scored.note))
 
 
-def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> list[str]:
-    """Return what is to be said of the search, before anything is reranked."""
-    warnings = []
+def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> Iterator[Message]:
+    """Yield what is to be said of the search, before anything is reranked."""
     if not hits:
-        warnings.append(f"The collection {index.spec.name!r} has nothing to search: add documents on the Library page.")
+        yield message(
+            "The collection {name!r} has nothing to search: add documents on the Library page.", name=index.spec.name
+        )
     tokens = embedder.count_tokens(question)
     if tokens > embedder.max_tokens:
-        warnings.append(
-            f"The question has {tokens:,} tokens, and the embedder reads {embedder.max_tokens}: the rest was searched "
-            "by its words only."
+        yield message(
+            "The question has {tokens:,} tokens, and the embedder reads {most}: the rest was searched by its "
+            "words only.",
+            tokens=tokens,
+            most=embedder.max_tokens,
         )
     if is_chinese(question) and _english_only(embedder.name):
-        warnings.append(
-            f"The embedder {embedder.name} knows English only: for this question, passages were found mostly by their "
-            "words. A multilingual EMBED_MODEL would also find them by meaning."
+        yield message(
+            "The embedder {name} knows English only: for this question, passages were found mostly by their words. A "
+            "multilingual EMBED_MODEL would also find them by meaning.",
+            name=embedder.name,
         )
-    return warnings
 
 
-def _weak_evidence(kept: Sequence[RankedHit], judge: Reranker) -> list[str]:
+def _weak_evidence(kept: Sequence[RankedHit], judge: Reranker) -> Iterator[Message]:
     best = max((hit.score.relevance for hit in kept if hit.score), default=None)
-    if best is None or best >= judge.weak_below:
-        return []
-    return [f"{WEAK}: the best passage has a relevance of {best:.2f}."]
+    if best is not None and best < judge.weak_below:
+        yield _weak(best)
+
+
+def _weak(relevance: float) -> Message:
+    return message("The evidence is weak: the best passage has a relevance of {relevance:.2f}.", relevance=relevance)
+
+
+def _is_weak(warning: Message) -> bool:
+    return warning.id == _weak(0.0).id
 
 
 def _english_only(embedder: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rag.config import LIMITS, Settings
 from rag.database.lock import DataFolderLock
-from rag.errors import InputError, UnavailableError
+from rag.errors import InputError, ResiftError, UnavailableError
 from rag.evaluation.figures.report import folder_lines, folder_record, scorecard_lines, scorecard_record
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
 from rag.evaluation.runs.configuration import RunSpec, combine
@@ -25,6 +25,7 @@ from rag.evaluation.runs.search import FUSED, SEARCHES
 from rag.evaluation.runs.task import KIND, Runs
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
+from rag.language.message import in_english, message, verbatim
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.shell.options import add_data_option, check_number, settings_of
 from rag.tasks.store import Task, TaskStore
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         ):
             card = _measure_set(options, pipeline, sets, tasks)
         record, lines = scorecard_record(card), scorecard_lines(card)
-    print(json.dumps(record, ensure_ascii=False) if options.json else "\n".join(lines))
+    print(json.dumps(in_english(record), ensure_ascii=False) if options.json else "\n".join(lines))
     return 0
 
 
@@ -101,7 +102,7 @@ def _measure_folder(options: argparse.Namespace) -> tuple[FolderRun, Scorecard]:
     settings = settings_of(options)
     dataset = read_dataset(options.dataset, options.split)
     for warning in dataset.warnings:
-        _say(warning)
+        _say(str(warning))
     candidates = options.candidates or settings.rerank_candidates
     with _opened(apart(settings), settings.data_dir) as pipeline:
         measured = measure_folder(pipeline, dataset, options.reranker or [None], candidates, _say)
@@ -124,7 +125,8 @@ def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: Question
     try:
         _carry_out(task, Runs(pipeline, sets, tasks), tasks)
     except BaseException as error:
-        tasks.end(task.id, "interrupted", str(error) or "It was interrupted in the shell: resume it.")
+        reason = error.message if isinstance(error, ResiftError) else verbatim(str(error))
+        tasks.end(task.id, "interrupted", reason or message("It was interrupted in the shell: resume it."))
         raise
     rows = tasks.rows(task.id)
     about = read_about(rows)

@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 from rag.database.connection import Database, Row, now
 from rag.database.migrations import never_reuse_ids
-from rag.serialization import record_from_json, to_json
+from rag.language.message import NOTHING, Message, message
+from rag.serialization import from_column, record_from_json, to_column, to_json
 
 TaskState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 ENDED: tuple[TaskState, ...] = ("done", "failed", "cancelled", "interrupted")
 RESUMABLE: tuple[TaskState, ...] = ("failed", "cancelled", "interrupted")
 
-STOPPED = "Resift stopped while this was running: resume it."
-"""Why a task is interrupted."""
+STOPPED = message("Resift stopped while this was running: resume it.")
+CANCELLED = message("Cancelled.")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tasks (
@@ -60,7 +61,7 @@ class Task:
     stage: str
     done: int
     total: int
-    reason: str
+    reason: Message
     result: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
@@ -142,22 +143,23 @@ class TaskStore:
                 (done, total, stage, now(), task_id),
             )
 
-    def end(self, task_id: int, state: TaskState, reason: str = "", result: dict[str, Any] | None = None) -> None:
+    def end(
+        self, task_id: int, state: TaskState, reason: Message = NOTHING, result: dict[str, Any] | None = None
+    ) -> None:
         """Put a task into its last state, with its result if it is done."""
         text = None if result is None else to_json(result)
         with self._database.write() as db:
             db.execute(
                 "UPDATE tasks SET state = ?, reason = ?, result = ?, updated_at = ? WHERE id = ?",
-                (state, reason, text, now(), task_id),
+                (state, to_column(reason), text, now(), task_id),
             )
 
     def cancel(self, task_id: int) -> None:
         """Cancel a queued task at once, and ask a running one to stop; its rows stay."""
         with self._database.write() as db:
             db.execute(
-                "UPDATE tasks SET state = 'cancelled', reason = 'Cancelled.', updated_at = ?"
-                " WHERE id = ? AND state = 'queued'",
-                (now(), task_id),
+                "UPDATE tasks SET state = 'cancelled', reason = ?, updated_at = ? WHERE id = ? AND state = 'queued'",
+                (to_column(CANCELLED), now(), task_id),
             )
             db.execute("UPDATE tasks SET cancel = 1 WHERE id = ? AND state = 'running'", (task_id,))
 
@@ -191,7 +193,7 @@ class TaskStore:
         with self._database.write() as db:
             db.execute(
                 "UPDATE tasks SET state = 'interrupted', reason = ?, updated_at = ? WHERE state = 'running'",
-                (STOPPED, now()),
+                (to_column(STOPPED), now()),
             )
 
     def close(self) -> None:
@@ -209,7 +211,7 @@ def _task(row: Row) -> Task:
         stage=row["stage"],
         done=row["done"],
         total=row["total"],
-        reason=row["reason"],
+        reason=from_column(row["reason"]),
         result=record_from_json(row["result"]) if row["result"] else None,
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),

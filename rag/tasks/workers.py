@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from rag.errors import CancelledError, ResiftError
-from rag.tasks.store import STOPPED, Task, TaskStore
+from rag.language.message import message
+from rag.tasks.store import CANCELLED, STOPPED, Task, TaskStore
 
 CLOSE_SECONDS = 10.0
+UNEXPECTED = message("An unexpected error, whose trace is in the log: resume it.")
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class Work:
     def check(self) -> None:
         """Raise CancelledError when the task was cancelled or deleted, or when the app is closing."""
         if self._stopping.is_set() or self._store.cancel_wanted(self.task.id):
-            raise CancelledError("Cancelled.")
+            raise CancelledError(CANCELLED)
 
 
 Runner = Callable[[Work], dict[str, Any]]
@@ -125,11 +127,11 @@ class Tasks:
             if self._stopping.is_set() and not self.store.cancel_wanted(task.id):
                 self.store.end(task.id, "interrupted", STOPPED)
             else:
-                self.store.end(task.id, "cancelled", "Cancelled.")
+                self.store.end(task.id, "cancelled", CANCELLED)
         except ResiftError as error:
-            self.store.end(task.id, "failed", str(error))
+            self.store.end(task.id, "failed", error.message)
         except Exception:
             log.exception("The task %s failed", task.id)
-            self.store.end(task.id, "failed", "An unexpected error, whose trace is in the log: resume it.")
+            self.store.end(task.id, "failed", UNEXPECTED)
         else:
             self.store.end(task.id, "done", result=result)

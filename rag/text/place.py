@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from rag.language.message import Message, message, verbatim
 
-def place_of(document: str, page: int | None) -> str:
+
+def place_of(document: str, page: int | None) -> Message:
     """Name a passage's place as people say it."""
-    return document if page is None else f"{document}, p. {page}"
+    return verbatim(document) if page is None else message("{document}, p. {page}", document=document, page=page)

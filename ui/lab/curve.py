@@ -8,6 +8,8 @@ from rag.errors import ResiftError
 from rag.evaluation.figures.curve import Curve
 from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison
+from rag.language.message import Message
+from rag.serialization import from_record
 from rag.tasks.store import RESUMABLE, Task
 from rag.types import Retrieval
 from service.app import App
@@ -149,7 +151,7 @@ def _show_run(app: App, task_id: int, chosen: QuestionSet, budget_ms: int, was_b
 
 def _show_state(app: App, task: Task) -> None:
     if task.state == "done":
-        reason = (task.result or {}).get("reason", "")
+        reason = from_record(Message, (task.result or {}).get("reason", ""))
         if reason:
             st.caption(f":material/info: {label_sentence(reason)}")
         return

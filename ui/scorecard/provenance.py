@@ -54,14 +54,14 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
                     reason=label(clause(failure)),
                 )
             )
-        for note, count in score.notes.items():
+        for said, count in score.notes.items():
             notes.append(
                 ngettext(
                     "{name} on {number} question: {note}",
                     "{name} on {number} questions: {note}",
                     count,
                     name=label(name),
-                    note=label_sentence(note),
+                    note=label_sentence(said),
                 )
             )
     for note in notes:

@@ -11,6 +11,7 @@ from statistics import fmean, median
 from rag.evaluation.figures.significance import Comparison, compare
 from rag.evaluation.runs.curve import CurveRow, Step
 from rag.evaluation.runs.metrics import MAIN
+from rag.language.message import Message
 
 SAME_WITHIN = 0.005
 """Two means of nDCG@10 that are nearer than this are as good as each other to a reader."""
@@ -32,7 +33,7 @@ class Curve:
     """The steps of each question that was measured, and why others were not."""
 
     questions: Mapping[str, Sequence[Step]]
-    failures: Counter[str]
+    failures: Counter[Message]
 
     @property
     def points(self) -> tuple[Point, ...]:

@@ -12,6 +12,7 @@ from rag.evaluation.runs.folder import FolderRun
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.search import DEPTH
+from rag.language.message import Message, in_english, message
 
 SHARED = "All rerankers were given the same candidates: the first {candidates} passages of the fused order."
 REGRESSIONS_KEPT, REGRESSIONS_SHOWN = 10, 5
@@ -54,7 +55,7 @@ def scorecard_lines(card: Scorecard) -> Iterator[str]:
 def folder_record(run: FolderRun, card: Scorecard) -> dict[str, Any]:
     """Return the object that `eval DATASET --json` prints."""
     about = run.about
-    return {
+    record = {
         "dataset": about.set_name,
         "split": run.split,
         "queries": card.questions,
@@ -80,6 +81,8 @@ def folder_record(run: FolderRun, card: Scorecard) -> dict[str, Any]:
         "note": SHARED.format(candidates=run.candidates),
         "warnings": list(about.warnings),
     }
+    said: dict[str, Any] = in_english(record)
+    return said
 
 
 def folder_lines(run: FolderRun, card: Scorecard) -> Iterator[str]:
@@ -105,16 +108,22 @@ def folder_lines(run: FolderRun, card: Scorecard) -> Iterator[str]:
             yield from _regressions(score, heading)
 
 
-def warnings(card: Scorecard) -> Iterator[str]:
+def warnings(card: Scorecard) -> Iterator[Message]:
     """Yield what has to be known to read the figures, as sentences."""
     about = card.about
     yield from about.warnings
     if card.questions < about.questions:
-        yield f"{about.questions - card.questions:,} of {about.questions:,} questions were not asked yet."
+        yield message(
+            "{left:,} of {total:,} questions were not asked yet.",
+            left=about.questions - card.questions,
+            total=about.questions,
+        )
     if about.gone:
-        yield (
-            f"The documents that answer {about.gone:,} of {about.questions:,} questions are not in the collection: "
-            "they count as not found."
+        yield message(
+            "The documents that answer {gone:,} of {total:,} questions are not in the collection: they count as not "
+            "found.",
+            gone=about.gone,
+            total=about.questions,
         )
 
 
@@ -200,7 +209,7 @@ def _remarks(score: Score, name: str, questions: int) -> Iterator[str]:
     if score.ran.reason:
         yield f"! {name}: {score.ran.reason}"
     for reason, count in score.failures.most_common():
-        told = reason.rstrip(".")
+        told = str(reason).rstrip(".")
         yield f"! {name} did not run on {count:,} of {questions:,} questions, whose fused order stands: {told}."
     for note, count in score.notes.most_common():
         yield f"! {name} on {count:,} of {questions:,} questions: {note}"

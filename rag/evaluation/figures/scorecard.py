@@ -13,6 +13,7 @@ from rag.evaluation.figures.significance import EQUAL_WITHIN, Comparison, compar
 from rag.evaluation.runs.metrics import MAIN, MEASURES, Figures
 from rag.evaluation.runs.quality import Quality
 from rag.evaluation.runs.rows import About, Ran, Row
+from rag.language.message import Message
 
 Z95 = 1.96
 """Standard errors on both sides of a mean that make its 95 % interval."""
@@ -63,7 +64,7 @@ class AnswerQuality:
     correctness: float | None
     judged: int
     calls: int
-    errors: Mapping[str, int]
+    errors: Mapping[Message, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class Score:
     rerank_ms: float
     scored: float
     requests: int
-    failures: Counter[str]
-    notes: Counter[str]
+    failures: Counter[Message]
+    notes: Counter[Message]
     quality: AnswerQuality | None
 
 

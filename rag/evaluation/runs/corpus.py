@@ -18,6 +18,7 @@ from rag.evaluation.runs.search import DEPTH
 from rag.evaluation.sets.beir import Dataset, read_dataset
 from rag.evaluation.sets.targets import Target, judgments, same_document, units
 from rag.evaluation.sets.types import QuestionSet
+from rag.language.message import Message
 from rag.retrieval.pipeline import Pipeline
 from rag.store.base import Index
 from rag.types import Chunk, DocumentEntry
@@ -58,7 +59,7 @@ class Corpus:
     questions: tuple[Question, ...]
     open: Opener
     gone: int = 0
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
 def corpus_of(pipeline: Pipeline, labelled: QuestionSet, beside: Pipeline, read: Reader | None) -> Corpus:

@@ -13,6 +13,7 @@ from rag.evaluation.runs.corpus import Question, collection_corpus
 from rag.evaluation.runs.evaluator import Evaluator, Way, make_ready
 from rag.evaluation.runs.metrics import MAIN
 from rag.evaluation.sets.store import QuestionSets
+from rag.language.message import NOTHING, Message
 from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
@@ -60,7 +61,7 @@ class CurveRow:
 
     labels: str = ""
     steps: tuple[Step, ...] = ()
-    failure: str = ""
+    failure: Message = NOTHING
 
 
 def steps_for(settings: Settings, passages: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from rag.evaluation.runs.metrics import Measurer, best_rank
 from rag.evaluation.runs.quality import Quality
 from rag.evaluation.runs.rows import About, Ran, Row
 from rag.evaluation.runs.search import Searched, Searcher, reach_of
+from rag.language.message import NOTHING
 from rag.rerank.attempt import Attempt, attempt, deadline_of
 from rag.rerank.base import Deadline, Reranker, rank
 from rag.retrieval.pipeline import Pipeline
@@ -92,8 +93,8 @@ class Evaluator:
             rerank_ms=rerank_ms,
             scored=sum(score is not None for score in scored.scores) if scored else 0,
             requests=requests_for(configuration.reranker, len(hits), self._pipeline.settings.rerank_shortlist),
-            failure=str(outcome.failure),
-            note=str(scored.note) if scored else "",
+            failure=outcome.failure,
+            note=scored.note if scored else NOTHING,
             quality=self._judge(self._retrieval(question, way, hits, outcome), question.reference)
             if self._judge
             else None,
@@ -175,7 +176,7 @@ def _ran(way: Way, corpus: Corpus) -> Ran:
     return Ran(
         configuration=way.configuration,
         reranker=way.report.name,
-        reason=way.report.reason if way.reranker else "",
+        reason=way.report.reason if way.reranker else NOTHING,
         embedder=way.searcher.embedder.name,
         chunk_tokens=spec.chunk_tokens,
         chunk_overlap=spec.chunk_overlap,

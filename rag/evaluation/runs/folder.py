@@ -12,6 +12,7 @@ from rag.evaluation.runs.progress import Progress, Say
 from rag.evaluation.runs.rows import About, Row
 from rag.evaluation.runs.search import SEARCHES
 from rag.evaluation.sets.beir import Dataset
+from rag.language.message import Message, joined, message
 from rag.retrieval.pipeline import Pipeline
 
 
@@ -26,7 +27,7 @@ class FolderRun:
     rows: tuple[Row, ...]
     split: str
     candidates: int
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[tuple[str, Message], ...]
 
 
 def measure_folder(
@@ -51,20 +52,20 @@ def measure_folder(
 
 def _distinct(
     pipeline: Pipeline, choices: Sequence[str | None], candidates: int, say: Say
-) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+) -> tuple[list[str], tuple[tuple[str, Message], ...]]:
     """Return the choices that come to rerankers, each once, and what was asked for besides, with the reason."""
     chosen: dict[str, str] = {}
-    skipped: list[tuple[str, str]] = []
+    skipped: list[tuple[str, Message]] = []
     for choice in (choice or pipeline.settings.rerank_model for choice in choices):
         pipeline.rerankers.prepare(choice)
         reranker, report = pipeline.rerankers.reranker(choice, candidates)
         if reranker is None:
             continue
         if report.name in chosen:
-            again = f"{report.name} is measured once."
-            skipped.append((choice, f"{report.reason} {again}".strip()))
+            again = message("{name} is measured once.", name=report.name)
+            skipped.append((choice, joined(report.reason, again)))
             continue
         chosen[report.name] = choice
         if report.reason:
-            say(report.reason)
+            say(str(report.reason))
     return list(chosen.values()), tuple(skipped)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.answer.citations import strip_marks
 from rag.errors import CancelledError, ResiftError, UnavailableError
+from rag.language.message import NOTHING, Message, joined, message
 from rag.llm import ChatMessage, ChatModel, polled, without_thinking
 from rag.retrieval.pipeline import Pipeline
 from rag.types import Retrieval
@@ -43,7 +44,7 @@ class Quality:
     relevant: bool | None = None
     correctness: float | None = None
     calls: int = 0
-    error: str = ""
+    error: Message = NOTHING
 
 
 def answer_and_judge(
@@ -59,14 +60,14 @@ def answer_and_judge(
         answer = strip_marks(written.text)
         asked = 1 if retrieval.supported else 0
         if asked and (written.mode != "llm" or not written.complete):
-            return Quality(answer, calls=asked, error=" ".join(written.warnings))
+            return Quality(answer, calls=asked, error=joined(*written.warnings))
         passages = [one.hit.chunk.passage for one in retrieval.kept]
         judged = judge_answer(pipeline.chat, retrieval.question, answer, passages, reference=reference, check=check)
         return replace(judged, calls=judged.calls + asked)
     except CancelledError:
         raise
     except ResiftError as error:
-        return Quality("", error=str(error))
+        return Quality("", error=error.message)
 
 
 def judge_answer(
@@ -88,7 +89,7 @@ def judge_answer(
     asked: list[str] = []
     model = _model(chat, asked, check)
     found: dict[str, Any] = {}
-    errors: list[str] = []
+    errors: list[Message] = []
     evaluators: dict[str, Callable[..., BaseEvaluator]] = {
         "faithful": FaithfulnessEvaluator,
         "relevant": RelevancyEvaluator,
@@ -103,16 +104,16 @@ def judge_answer(
                 )
             )
         except UnavailableError as error:
-            errors.append(str(error))
+            errors.append(error.message)
             continue
         except ValueError:  # the reply to CorrectnessEvaluator is not a score and a reason on lines of their own
             result = None
         value = None if result is None else _grade(result) if name == "correctness" else _verdict(result)
         if value is None:
-            errors.append(f"{chat.name} did not reply with a judgment as it was asked to.")
+            errors.append(message("{name} did not reply with a judgment as it was asked to.", name=chat.name))
         else:
             found[name] = value
-    return Quality(answer, calls=len(asked), error=" ".join(dict.fromkeys(errors)), **found)
+    return Quality(answer, calls=len(asked), error=joined(*dict.fromkeys(errors)), **found)
 
 
 def _grade(result: EvaluationResult) -> float | None:

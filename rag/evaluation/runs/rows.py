@@ -9,6 +9,7 @@ from typing import Any
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.metrics import Figures
 from rag.evaluation.runs.quality import Quality
+from rag.language.message import NOTHING, Message
 from rag.serialization import from_record
 
 ABOUT = "about"
@@ -24,7 +25,7 @@ class Ran:
 
     configuration: Configuration
     reranker: str
-    reason: str
+    reason: Message
     embedder: str
     chunk_tokens: int
     chunk_overlap: int
@@ -51,7 +52,7 @@ class About:
     top: int
     language_model: str
     ran: tuple[Ran, ...]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ class Row:
     rerank_ms: float
     scored: int
     requests: int
-    failure: str = ""
-    note: str = ""
+    failure: Message = NOTHING
+    note: Message = NOTHING
     quality: Quality | None = None
 
     @property

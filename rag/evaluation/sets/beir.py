@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import InputError
+from rag.language.message import Message, message
 from rag.text.encodable import encodable
 
 CORPUS, QUERIES, JUDGMENTS = "corpus.jsonl", "queries.jsonl", "qrels"
 SPLITS = ("test", "dev", "validation", "train")
 """The splits of the judgments, in the order in which they are looked for."""
 
-LAYOUT = f"a labelled set is a BEIR folder with {CORPUS}, {QUERIES} and {JUDGMENTS}/test.tsv"
+LAYOUT = message(
+    "a labelled set is a BEIR folder with {corpus}, {queries} and {judgments}/test.tsv",
+    corpus=CORPUS,
+    queries=QUERIES,
+    judgments=JUDGMENTS,
+)
 BYTE_ORDER_MARK = "\ufeff"
 
 Grades = dict[str, dict[str, int]]
@@ -141,7 +147,7 @@ class Dataset:
     own: frozenset[str]
     documents: int
     digest: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     @property
     def name(self) -> str:
@@ -234,16 +240,28 @@ def _without(graded: Mapping[str, int], document: str | None) -> dict[str, int]:
     return {identity: grade for identity, grade in graded.items() if identity != document}
 
 
-def _warnings(judged: Grades, texts: Mapping[str, str], measured: Collection[str], scan: _Scan) -> Iterator[str]:
+def _warnings(judged: Grades, texts: Mapping[str, str], measured: Collection[str], scan: _Scan) -> Iterator[Message]:
     relevant = {document for query in measured for document, grade in judged[query].items() if grade}
-    counts = {
-        f"Relevant documents that {CORPUS} does not have, which count as not found": len(relevant - scan.known),
-        f"Judged questions that {QUERIES} does not have, not measured": len(judged.keys() - texts.keys()),
-        "Judged questions without text, not measured": sum(query in texts and not texts[query] for query in judged),
-        "Judged questions without a relevant document, not measured": sum(
-            bool(texts.get(query)) and not any(graded.values()) for query, graded in judged.items()
-        ),
-        f"Lines of {CORPUS} that repeat an id, left out": scan.repeated,
-        f"Documents of {CORPUS} without title and text, which cannot be found": scan.empty,
-    }
-    yield from (f"{what}: {count:,}." for what, count in counts.items() if count)
+    if missing := len(relevant - scan.known):
+        yield message(
+            "Relevant documents that {file} does not have, which count as not found: {count:,}.",
+            file=CORPUS,
+            count=missing,
+        )
+    if unknown := len(judged.keys() - texts.keys()):
+        yield message(
+            "Judged questions that {file} does not have, not measured: {count:,}.", file=QUERIES, count=unknown
+        )
+    if silent := sum(query in texts and not texts[query] for query in judged):
+        yield message("Judged questions without text, not measured: {count:,}.", count=silent)
+    unanswered = sum(bool(texts.get(query)) and not any(graded.values()) for query, graded in judged.items())
+    if unanswered:
+        yield message("Judged questions without a relevant document, not measured: {count:,}.", count=unanswered)
+    if scan.repeated:
+        yield message("Lines of {file} that repeat an id, left out: {count:,}.", file=CORPUS, count=scan.repeated)
+    if scan.empty:
+        yield message(
+            "Documents of {file} without title and text, which cannot be found: {count:,}.",
+            file=CORPUS,
+            count=scan.empty,
+        )

@@ -25,6 +25,7 @@ from rag.evaluation.sets.beir import (
 )
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
+from rag.language.message import Message, message
 
 LARGEST = 4 << 30
 """Bytes that an archive may unpack to."""
@@ -66,7 +67,7 @@ def has_corpus(staged: Path) -> bool:
     return (staged / CORPUS).is_file()
 
 
-def read_staged(staged: Path) -> tuple[tuple[NewQuestion, ...], tuple[str, ...]]:
+def read_staged(staged: Path) -> tuple[tuple[NewQuestion, ...], tuple[Message, ...]]:
     """Return a set's questions and what is to be said of it; raises InputError for what cannot be measured.
 
     Documents are named by their ids. Of a set without documents of its own, those of a collection are meant.
@@ -84,8 +85,8 @@ def read_staged(staged: Path) -> tuple[tuple[NewQuestion, ...], tuple[str, ...]]
             judgments=JUDGMENTS,
         )
     without = len(texts) - len(measured)
-    notes = (f"Questions without a relevant document, left out: {without:,}.",) if without else ()
-    return _questions(measured, judged), notes
+    left_out = message("Questions without a relevant document, left out: {count:,}.", count=without)
+    return _questions(measured, judged), (left_out,) if without else ()
 
 
 def keep_staged(staged: Path) -> Path:
@@ -100,8 +101,10 @@ def _questions(texts: Mapping[str, str], judged: Mapping[str, Mapping[str, int]]
     )
 
 
-def _size(dataset: Dataset) -> str:
-    return f"It brings its own {dataset.documents:,} documents; judgments: {dataset.split}."
+def _size(dataset: Dataset) -> Message:
+    return message(
+        "It brings its own {count:,} documents; judgments: {split}.", count=dataset.documents, split=dataset.split
+    )
 
 
 def _members(files: Mapping[str, bytes]) -> Iterator[tuple[str, IO[bytes]]]:
