@@ -206,6 +206,22 @@ class Retrieval:
         """The passages that are read for the answer, best first; source number n is `kept[n - 1]`."""
         return tuple(hit for hit in self.ranked if hit.kept)
 
+    @property
+    def kept_unreranked(self) -> tuple[Hit, ...]:
+        """The passages that would be read without reranking: as many, from the head of the fused order."""
+        return self.hits[: len(self.kept)]
+
+    @property
+    def entered(self) -> tuple[Hit, ...]:
+        """The passages that are read and would not be without reranking."""
+        before = {hit.chunk.id for hit in self.kept_unreranked}
+        return tuple(one.hit for one in self.kept if one.hit.chunk.id not in before)
+
+    @property
+    def reordered(self) -> bool:
+        """Whether what is read is anything else than what would be without reranking, or in another order."""
+        return [one.hit.chunk.id for one in self.kept] != [hit.chunk.id for hit in self.kept_unreranked]
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:

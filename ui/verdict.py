@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.types import Answer, Hit, Retrieval, Stage
+from rag.types import Answer, Retrieval, Stage
 from ui.engine_texts import clause
 from ui.language import gettext, ngettext
 
@@ -21,11 +21,6 @@ def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
         return gettext("Reranking did not run: {reason}. The fused order stands.", reason=reason)
     parts = (_change(retrieval, answer), _loss(retrieval), _citations(retrieval, answer), _cost(retrieval))
     return gettext("{sentence}.", sentence=gettext("; ").join(part for part in parts if part))
-
-
-def read_without_reranking(retrieval: Retrieval) -> frozenset[str]:
-    """Return the ids of the chunks at the head of the fused order, as many as were kept."""
-    return frozenset(hit.chunk.id for hit in retrieval.hits[: len(retrieval.kept)])
 
 
 def cited(answer: Answer | None) -> frozenset[str]:
@@ -53,18 +48,13 @@ def format_duration(ms: float) -> str:
     return f"{ms / 60_000:.0f} min" if ms < 7_200_000 else f"{ms / 3_600_000:.1f} h"
 
 
-def _entered(retrieval: Retrieval) -> list[Hit]:
-    before = read_without_reranking(retrieval)
-    return [ranked.hit for ranked in retrieval.kept if ranked.hit.chunk.id not in before]
-
-
 def _change(retrieval: Retrieval, answer: Answer | None) -> str:
     kept = retrieval.kept
     named = describe_kept(retrieval, answer, len(kept))
     too_far = "" if retrieval.supported else gettext(", none of them near enough to answer from")
-    if entered := _entered(retrieval):
-        return gettext("Reranking changed {count} of the {passages}", count=len(entered), passages=named) + too_far
-    if [ranked.hit.chunk.id for ranked in kept] == [hit.chunk.id for hit in retrieval.hits[: len(kept)]]:
+    if entered := len(retrieval.entered):
+        return gettext("Reranking changed {count} of the {passages}", count=entered, passages=named) + too_far
+    if not retrieval.reordered:
         same = ngettext(
             "Reranking changed nothing: the same passage",
             "Reranking changed nothing: the same {number} passages, in the same order",
@@ -83,7 +73,7 @@ def _loss(retrieval: Retrieval) -> str:
 
 
 def _citations(retrieval: Retrieval, answer: Answer | None) -> str:
-    entered = {hit.chunk.id: hit.rank for hit in _entered(retrieval)}
+    entered = {hit.chunk.id: hit.rank for hit in retrieval.entered}
     sources = cited(answer) & {ranked.hit.chunk.id for ranked in retrieval.kept}
     if not entered or not sources:
         return ""

@@ -167,18 +167,15 @@ def _notes(turn: Turn) -> Iterator[Message]:
 
 def _change(retrieval: Retrieval) -> Message:
     """Say in one sentence what reranking changed."""
-    report, kept = retrieval.reranker, retrieval.kept
+    report = retrieval.reranker
     if not retrieval.ranked:
         return message("Nothing was found in the collection.")
     if report.state == "off":
         return message("Reranking was off: the passages were read in fused order.")
     if report.state == "fallback":
         return message("Reranking did not run, and the fused order stood: {reason:clause}.", reason=report.reason)
-    before = [hit.chunk.id for hit in retrieval.hits[: len(kept)]]
-    after = [ranked.hit.chunk.id for ranked in kept]
-    entered = len(set(after) - set(before))
-    name, count = report.identity.label, len(kept)
-    if entered:
+    name, count = report.identity.label, len(retrieval.kept)
+    if entered := len(retrieval.entered):
         return message(
             "Reranking ({name}) changed {entered} of the {number} passage read.",
             "Reranking ({name}) changed {entered} of the {number} passages read.",
@@ -186,7 +183,7 @@ def _change(retrieval: Retrieval) -> Message:
             entered=entered,
             number=count,
         )
-    if after != before:
+    if retrieval.reordered:
         return message(
             "Reranking ({name}) changed only the order of the {number} passages read.", name=name, number=count
         )

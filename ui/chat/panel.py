@@ -10,7 +10,7 @@ from rag.types import Answer, RankedHit, Retrieval
 from ui.component import component
 from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext, say
-from ui.verdict import cited, describe_kept, read_without_reranking, verdict
+from ui.verdict import cited, describe_kept, verdict
 
 DROPPED_IN_PREVIEW = 3
 """How many dropped passages are shown below the line before all are asked for."""
@@ -49,7 +49,7 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
     """Return all that the panel shows as one JSON value, with every number already written as it is to be read."""
     report, identity = retrieval.reranker, retrieval.reranker.identity
     reranked = report.state == "on"
-    top = read_without_reranking(retrieval)
+    top = {hit.chunk.id for hit in retrieval.kept_unreranked}
     rows = [_row(ranked, retrieval, answer, top) for ranked in retrieval.ranked]
     after = gettext("As reranked by {name}", name=say(identity.label)) if reranked else gettext(RECALLED)
     orders, captions = {"before": gettext("Before")}, {"before": gettext(RECALLED), "after": after}
@@ -80,7 +80,7 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
     }
 
 
-def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: frozenset[str]) -> dict[str, Any]:
+def _row(ranked: RankedHit, retrieval: Retrieval, answer: Answer | None, top: set[str]) -> dict[str, Any]:
     hit, chunk = ranked.hit, ranked.hit.chunk
     entered, left = ranked.kept and chunk.id not in top, not ranked.kept and chunk.id in top
     return {
