@@ -23,8 +23,7 @@ from rag.evaluation.sets.drafting import KIND as DRAFT
 from rag.evaluation.sets.drafting import drafter
 from rag.evaluation.sets.store import QuestionSets
 from rag.llm import import_client
-from rag.models.catalogue import find
-from rag.models.downloads import Downloads
+from rag.models.preparation import Preparations
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Tasks
@@ -41,7 +40,7 @@ class App:
     history: History
     feedback: Feedback
     lock: DataFolderLock
-    downloads: Downloads
+    downloads: Preparations
     tasks: Tasks
     question_sets: QuestionSets
     runs: Runs
@@ -107,7 +106,7 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
         history=history,
         feedback=history.feedback,
         lock=lock,
-        downloads=Downloads(settings, lambda name: _take_up(name, pipeline)),
+        downloads=Preparations(),
         tasks=Tasks(
             task_store,
             {RUN: runs.carry_out, CURVE: curve_runner(pipeline, question_sets)},
@@ -119,10 +118,3 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
         votes=Votes(settings.data_dir),
         writings=Writings(),
     )
-
-
-def _take_up(name: str, pipeline: Pipeline) -> None:
-    """Make a model ready that has just been downloaded, if it is the reranker that the settings ask for."""
-    wanted = pipeline.rerankers.fetch
-    if wanted is not None and (find(wanted.name) or wanted).name == name:
-        pipeline.make_ready()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.errors import CollectionError, ResiftError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message
 from rag.models.catalogue import find
-from rag.models.downloads import Download
+from rag.models.download import start_download
 from rag.models.files import BUNDLED_NAME
 from rag.models.inventory import ModelEntry, list_models, remove_model
+from rag.models.preparation import Preparation
 from service.app import App
 
 
@@ -68,23 +69,37 @@ def listed_models(app: App) -> list[ModelEntry]:
     return entries + [
         ModelEntry(one.name, None, "absent", total=one.total)
         for one in app.downloads.entries()
-        if one.name not in listed and find(one.name) is None and one.state != "done"
+        if one.name not in listed and find(one.name) is None and one.state != "ready"
     ]
 
 
-def running_downloads(app: App) -> dict[str, Download]:
+def running_downloads(app: App) -> dict[str, Preparation]:
     """Return the downloads that are under way, by name: those asked for, and that of the reranker of the settings."""
-    running = {one.name: one for one in app.downloads.entries() if one.state == "running"}
+    running = {one.name: one for one in app.downloads.entries() if one.moving}
     if (own := _own_download(app)) is not None:
         running.setdefault(own.name, own)
     return running
+
+
+def download(app: App, name: str, *, accept_licence: bool = False) -> None:
+    """Begin to get a model in the background; the reranker that the settings ask for is made ready once it is here.
+
+    Raises ModelError for a name that no model can have, and for a licence that has to be accepted.
+    """
+
+    def take_up(here: str) -> None:
+        wanted = app.pipeline.readiness.wanted_model
+        if wanted and (find(wanted) or ModelEntry(wanted, None, "absent")).name == here:
+            app.pipeline.make_ready()
+
+    start_download(app.downloads, name, app.settings, take_up, accept_licence=accept_licence)
 
 
 def cancel_download(app: App, name: str) -> None:
     """Stop a download, whoever asked for it; what is here already is used by the next one."""
     app.downloads.cancel(name)
     if (own := _own_download(app)) is not None and own.name == name:
-        app.pipeline.rerankers.cancel_fetch()
+        app.pipeline.readiness.cancel()
 
 
 def remove_download(app: App, name: str) -> None:
@@ -93,9 +108,9 @@ def remove_download(app: App, name: str) -> None:
     remove_model(name, app.settings)
 
 
-def _own_download(app: App) -> Download | None:
-    """Return the download that began by itself, of the reranker that the settings ask for."""
-    fetch = app.pipeline.rerankers.fetch
-    if fetch is None or fetch.state not in ("waiting", "downloading"):
+def _own_download(app: App) -> Preparation | None:
+    """Return the download that began by itself, of the reranker that the settings ask for, by its name in the list."""
+    own = app.pipeline.readiness.preparation
+    if own is None or own.state not in ("waiting", "downloading"):
         return None
-    return Download((find(fetch.name) or fetch).name, "running", fetch.done, fetch.total)
+    return replace(own, name=(find(own.name) or own).name)

@@ -16,7 +16,7 @@ from rag.identity import RerankerIdentity
 from rag.models.catalogue import CATALOGUE
 from rag.models.files import BUNDLED_NAME
 from service.app import assemble
-from service.models import ModelUse, Use, listed_models, running_downloads
+from service.models import ModelUse, Use, download, listed_models, running_downloads
 from tests.parts import ingest, offline_settings, open_library
 
 TINY, M3, M3_INT8 = "Xenova/ms-marco-TinyBERT-L-2-v2", "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"
@@ -112,7 +112,7 @@ def test_a_model_of_no_catalogue_is_listed_while_its_download_is_under_way_or_fa
     with open_library(settings) as library:
         app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         assert "someone/reranker" not in [entry.name for entry in listed_models(app)]
-        app.downloads.start("someone/reranker")
+        download(app, "someone/reranker")
         assert listed_models(app)[-1].name == "someone/reranker"
         ends = time.monotonic() + 30
         while running_downloads(app):

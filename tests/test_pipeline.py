@@ -13,6 +13,7 @@ from ingest.library import Library
 from rag.config import Settings
 from rag.errors import CollectionError, InputError, UnavailableError
 from rag.llm import make_chat
+from rag.models.preparation import Preparations
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import Rerankers
 from rag.retrieval.pipeline import Pipeline
@@ -50,7 +51,7 @@ def with_settings(pipeline: Pipeline, **changes: object) -> Pipeline:
         settings=Settings(**{**values, **changes}),
         store=pipeline.store,
         shelf=pipeline.shelf,
-        rerankers=pipeline.rerankers,
+        readiness=pipeline.readiness,
         words=pipeline.words,
         chat=pipeline.chat,
     )
@@ -170,7 +171,7 @@ def test_a_time_out_falls_back_to_the_fused_order_and_says_why(pipeline: Pipelin
     hurried = with_settings(pipeline, rerank_timeout=0.0)
     empty = TokenStore(tmp_path / "empty.sqlite")
     late = LateInteractionReranker(hurried.shelf.bundled(), hurried.words, empty)
-    hurried.rerankers = Rerankers(hurried.settings, late, empty)
+    hurried.rerankers = Rerankers(hurried.settings, late, empty, Preparations())
     retrieval = hurried.retrieve("sugar", SearchOptions("notes", reranker="bundled"))
     assert retrieval.reranker.state == "fallback"
     assert "longer than 0 s" in str(retrieval.reranker.reason)

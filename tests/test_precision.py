@@ -36,10 +36,12 @@ from rag.models.precision import (
     write_agreement,
 )
 from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerank.shelf import Rerankers
+from rag.rerank.int8 import NOT_COMPARED
+from rag.rerank.readiness import Readiness
 from rag.types import Hit, SearchOptions
 from tests.parts import hit, ingest, offline_settings, open_library
-from tests.test_rerankers import made_ready, rerankers
+from tests.test_rerankers import made_ready, readiness, rerankers
+from tests.waiting import wait_until
 
 TEXTS = (
     *("water", "phone heat", "phone", "heat and water of the phone", "sugar in blood", "guide dogs", "the world"),
@@ -119,11 +121,11 @@ def samples() -> list[tuple[str, list[Hit]]]:
     return [("phone heat", hits), ("sugar", hits), ("dogs", hits)]
 
 
-def reason_after_making_ready(models: Rerankers) -> str:
-    assert made_ready(models, samples).state == "ready"
-    assert models.fetch is not None
-    files = folder_model("reranker", Path(models.fetch.name))
-    return models.precision_of(RerankerIdentity("model", files.name))
+def reason_after_making_ready(ready: Readiness) -> str:
+    assert made_ready(ready, samples).state == "ready"
+    assert ready.preparation is not None
+    files = folder_model("reranker", Path(ready.preparation.name))
+    return str(ready.rerankers.precision_of(RerankerIdentity("model", files.name)))
 
 
 def relevance(files: ModelFiles, texts: Sequence[str] = TEXTS) -> list[float]:
@@ -157,7 +159,7 @@ def test_an_int8_model_from_another_kind_of_processor_is_made_anew(
     else:
         mark.touch()
     assert not fits_this_processor(made)
-    assert made_ready(rerankers(settings), samples).state == "ready"
+    assert made_ready(readiness(settings), samples).state == "ready"
     again = int8_files(files, settings)
     assert again is not None
     assert fits_this_processor(again)
@@ -253,13 +255,13 @@ def test_an_int8_folder_that_cannot_be_looked_at_counts_as_not_made(tmp_path: Pa
 
 
 def test_int8_that_agrees_is_used_and_says_so(settings: Settings, files: ModelFiles, made: ModelFiles) -> None:
-    models = rerankers(settings)
-    reason = reason_after_making_ready(models)
+    ready = readiness(settings)
+    reason = reason_after_making_ready(ready)
     agreement = read_agreement(made)
     assert agreement is not None
     assert (agreement.questions, agreement.passages) == (3, 3 * len(TEXTS))
     assert reason.startswith("It runs in int8: on 3 questions and 30 passages of your documents")
-    assert models.reranker()[1].name == f"{files.name} (int8)"
+    assert ready.rerankers.reranker()[1].name == f"{files.name} (int8)"
 
 
 def test_int8_that_disagrees_is_not_used_and_says_so(
@@ -268,9 +270,9 @@ def test_int8_that_disagrees_is_not_used_and_says_so(
     # Another model in its place: what it says has nothing to do with the fp32 model's order.
     other = folder_model("reranker", write_other_cross_encoder(tmp_path / "other", files.folder))
     shutil.copy(other.folder / other.model_file, made.folder / made.model_file)
-    models = rerankers(settings)
-    assert "It runs in fp32 and not in int8" in reason_after_making_ready(models)
-    assert models.reranker()[1].name == files.name
+    ready = readiness(settings)
+    assert "It runs in fp32 and not in int8" in reason_after_making_ready(ready)
+    assert ready.rerankers.reranker()[1].name == files.name
 
 
 def write_other_cross_encoder(folder: Path, like: Path) -> Path:
@@ -289,26 +291,25 @@ def write_other_cross_encoder(folder: Path, like: Path) -> Path:
 
 @pytest.mark.usefixtures("made")
 def test_without_documents_fp32_runs_until_int8_can_be_compared(settings: Settings, files: ModelFiles) -> None:
-    models = rerankers(settings)
-    assert made_ready(models).state == "ready"
-    assert models.awaits_samples
-    assert models.precision_of(RerankerIdentity("model", files.name)).startswith("It runs in fp32 until")
-    assert models.reranker()[1].name == files.name
-    assert made_ready(models, samples).state == "ready"
-    assert not models.awaits_samples
-    assert models.reranker()[1].name == f"{files.name} (int8)"
+    ready = readiness(settings)
+    assert made_ready(ready).state == "ready"
+    assert ready.awaits_samples
+    assert ready.rerankers.precision_of(RerankerIdentity("model", files.name)) == NOT_COMPARED
+    assert ready.rerankers.reranker()[1].name == files.name
+    assert made_ready(ready, samples).state == "ready"
+    assert not ready.awaits_samples
+    assert ready.rerankers.reranker()[1].name == f"{files.name} (int8)"
 
 
 def test_the_first_question_brings_the_passages_to_compare_on(settings: Settings, made: ModelFiles) -> None:
     with open_library(settings) as library:
         pipeline = library.pipeline
-        assert made_ready(pipeline.rerankers, pipeline._samples).state == "ready"
-        assert pipeline.rerankers.awaits_samples
+        assert made_ready(pipeline.readiness, pipeline._samples).state == "ready"
+        assert pipeline.readiness.awaits_samples
         sections = [f"# {text}\n\n{text.capitalize()} is what this section is about.\n" for text in TEXTS]
         ingest(library, "notes", "notes.md", "\n".join(sections))
         pipeline.retrieve("phone heat", SearchOptions("notes"))
-        assert pipeline.rerankers._worker is not None
-        pipeline.rerankers._worker.join()
+        wait_until(lambda: (now := pipeline.readiness.preparation) is not None and not now.moving)
         agreement = read_agreement(made)
         assert agreement is not None
         assert (agreement.questions, agreement.passages) == (5, 5 * len(TEXTS))
@@ -367,19 +368,19 @@ def test_an_agreement_that_cannot_be_kept_says_so(tmp_path: Path, files: ModelFi
 def test_the_setting_decides_without_a_comparison(
     settings: Settings, files: ModelFiles, precision: str, suffix: str
 ) -> None:
-    models = rerankers(replace(settings, rerank_precision=precision))
-    assert made_ready(models).state == "ready"
-    assert models.reranker()[1].name == files.name + suffix
-    assert not models.awaits_samples
+    ready = readiness(replace(settings, rerank_precision=precision))
+    assert made_ready(ready).state == "ready"
+    assert ready.rerankers.reranker()[1].name == files.name + suffix
+    assert not ready.awaits_samples
 
 
 def test_a_model_that_cannot_be_quantised_goes_on_in_fp32(
     settings: Settings, files: ModelFiles, tmp_path: Path
 ) -> None:
-    models = rerankers(replace(settings, models_dir=tmp_path / "file" / "models"))
+    ready = readiness(replace(settings, models_dir=tmp_path / "file" / "models"))
     (tmp_path / "file").write_text("a file where a folder should be", encoding="utf-8")
-    assert "cannot be written to" in reason_after_making_ready(models)
-    assert models.reranker()[1].name == files.name
+    assert "cannot be written to" in reason_after_making_ready(ready)
+    assert ready.rerankers.reranker()[1].name == files.name
 
 
 def test_a_damaged_model_gives_no_int8_model(settings: Settings, files: ModelFiles, tmp_path: Path) -> None:

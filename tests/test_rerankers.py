@@ -16,10 +16,12 @@ from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, SettingError
 from rag.llm import make_chat
 from rag.models.files import DEFAULTS, cached_model, hub_model
+from rag.models.preparation import Preparation, Preparations
 from rag.rerank.blend import BlendReranker
 from rag.rerank.funnel import FunnelReranker
 from rag.rerank.late_interaction import LateInteractionReranker
-from rag.rerank.shelf import Fetch, Rerankers, Samples
+from rag.rerank.readiness import Readiness, Samples
+from rag.rerank.shelf import Rerankers
 from rag.tokens.store import TOKENS_FILE, TokenStore
 from service.app import assemble
 from tests.models import HubServer
@@ -36,19 +38,23 @@ def online(tmp_path: Path, endpoint: str, **changes: Any) -> Settings:
     return offline_settings(tmp_path / "data", hf_hub_offline=False, hf_endpoint=endpoint, **changes)
 
 
-def rerankers(settings: Settings) -> Rerankers:
-    store = TokenStore(settings.data_dir / TOKENS_FILE)
+def readiness(settings: Settings) -> Readiness:
+    store, preparations = TokenStore(settings.data_dir / TOKENS_FILE), Preparations()
     late_interaction = LateInteractionReranker(ModelShelf(settings).bundled(), Bm25Encoder(), store)
-    return Rerankers(settings, late_interaction, store, make_chat(settings))
+    models = Rerankers(settings, late_interaction, store, preparations, make_chat(settings))
+    return Readiness(settings, models, preparations)
 
 
-def made_ready(models: Rerankers, samples: Samples = tuple) -> Fetch:
+def rerankers(settings: Settings) -> Rerankers:
+    return readiness(settings).rerankers
+
+
+def made_ready(ready: Readiness, samples: Samples = tuple) -> Preparation:
     """Make the reranker ready and return how that ended."""
-    models.make_ready(samples)
-    wait_until(lambda: models.fetch is not None and not models.fetch.moving)
-    assert models._worker is not None
-    models._worker.join()
-    return models.fetch
+    ready.make_ready(samples)
+    wait_until(lambda: ready.preparation is not None and not ready.preparation.moving)
+    assert ready.preparation is not None
+    return ready.preparation
 
 
 def weights(settings: Settings) -> Path:
@@ -87,11 +93,11 @@ def test_a_funnel_of_late_interaction_is_late_interaction(tmp_path: Path) -> Non
 def test_automatic_makes_a_funnel_of_more_candidates_than_the_shortlist_holds(
     tmp_path: Path, bge_hub: HubServer
 ) -> None:
-    models = rerankers(online(tmp_path, bge_hub.endpoint, rerank_shortlist=24))
-    assert made_ready(models).state == "ready"
-    assert models.reranker("auto", candidates=24)[1].name == BGE_RERANKER
-    assert models.reranker("auto", candidates=25)[1].name == f"funnel:{BGE_RERANKER}"
-    assert models.reranker(BGE_RERANKER, candidates=25)[1].name == BGE_RERANKER
+    ready = readiness(online(tmp_path, bge_hub.endpoint, rerank_shortlist=24))
+    assert made_ready(ready).state == "ready"
+    assert ready.rerankers.reranker("auto", candidates=24)[1].name == BGE_RERANKER
+    assert ready.rerankers.reranker("auto", candidates=25)[1].name == f"funnel:{BGE_RERANKER}"
+    assert ready.rerankers.reranker(BGE_RERANKER, candidates=25)[1].name == BGE_RERANKER
 
 
 def test_a_service_and_the_language_model_are_handed_out_once(tmp_path: Path) -> None:
@@ -138,24 +144,24 @@ def test_where_a_reranker_fell_back_late_interaction_judges_the_sentences(
 
 def test_a_damaged_int8_copy_is_made_again_and_nothing_is_downloaded(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = online(tmp_path, bge_hub.endpoint, rerank_precision="int8")
-    assert made_ready(rerankers(settings)).state == "ready"
+    assert made_ready(readiness(settings)).state == "ready"
     (made,) = settings.models_folder.glob("int8/*/model.onnx")
     whole = made.read_bytes()
     made.write_bytes(b"damaged")
     downloads = sum("model.onnx" in request and request.startswith("GET") for request in bge_hub.requests)
-    models = rerankers(settings)
-    assert made_ready(models).state == "ready"
-    assert models.reranker()[1].name == f"{BGE_RERANKER} (int8)"
+    ready = readiness(settings)
+    assert made_ready(ready).state == "ready"
+    assert ready.rerankers.reranker()[1].name == f"{BGE_RERANKER} (int8)"
     assert made.read_bytes() == whole
     assert sum("model.onnx" in r and r.startswith("GET") for r in bge_hub.requests) == downloads
 
 
 def test_a_missing_provider_is_no_reason_to_fetch_the_model_again(tmp_path: Path, bge_hub: HubServer) -> None:
-    assert made_ready(rerankers(online(tmp_path, bge_hub.endpoint))).state == "ready"
+    assert made_ready(readiness(online(tmp_path, bge_hub.endpoint))).state == "ready"
     asked = len(bge_hub.requests)
-    models = rerankers(online(tmp_path, bge_hub.endpoint, model_provider="openvino"))
+    ready = readiness(online(tmp_path, bge_hub.endpoint, model_provider="openvino"))
     for _ in range(2):
-        failed = made_ready(models)
+        failed = made_ready(ready)
         assert failed.state == "failed"
         assert "MODEL_PROVIDER=openvino needs the package onnxruntime-openvino" in str(failed.reason)
     assert len(bge_hub.requests) == asked
@@ -164,10 +170,11 @@ def test_a_missing_provider_is_no_reason_to_fetch_the_model_again(tmp_path: Path
 def test_int8_that_is_wanted_and_cannot_be_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "colbertv2.0"
     build_random_model(PRESETS["tiny-colbert"], folder)
-    models = rerankers(offline_settings(tmp_path, rerank_model=str(folder), rerank_precision="int8"))
-    assert made_ready(models).state == "ready"
-    identity = models.reranker()[1].identity
-    assert models.precision_of(identity) == "RERANK_PRECISION=int8 does nothing here: a ColBERT model runs as it is."
+    ready = readiness(offline_settings(tmp_path, rerank_model=str(folder), rerank_precision="int8"))
+    assert made_ready(ready).state == "ready"
+    identity = ready.rerankers.reranker()[1].identity
+    said = str(ready.rerankers.precision_of(identity))
+    assert said == "RERANK_PRECISION=int8 does nothing here: a ColBERT model runs as it is."
 
 
 def test_a_weight_for_retrieval_blends_whatever_is_chosen(tmp_path: Path) -> None:
@@ -179,26 +186,26 @@ def test_a_weight_for_retrieval_blends_whatever_is_chosen(tmp_path: Path) -> Non
 
 
 def test_the_reranker_is_fetched_and_then_used(tmp_path: Path, bge_hub: HubServer) -> None:
-    models = rerankers(online(tmp_path, bge_hub.endpoint))
-    assert models.reranker()[1].name == "late interaction"
-    assert made_ready(models).state == "ready"
-    assert models.reranker()[1].name == BGE_RERANKER
+    ready = readiness(online(tmp_path, bge_hub.endpoint))
+    assert ready.rerankers.reranker()[1].name == "late interaction"
+    assert made_ready(ready).state == "ready"
+    assert ready.rerankers.reranker()[1].name == BGE_RERANKER
 
 
 def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = online(tmp_path, bge_hub.endpoint)
-    assert made_ready(rerankers(settings)).state == "ready"
+    assert made_ready(readiness(settings)).state == "ready"
     file = weights(settings)
     file.write_bytes(b"x" * file.stat().st_size)
-    models = rerankers(settings)
-    failed = made_ready(models)
+    ready = readiness(settings)
+    failed = made_ready(ready)
     assert failed.state == "failed"
     assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in str(failed.reason)
-    _, report = models.reranker()
+    _, report = ready.rerankers.reranker()
     assert report.name == "late interaction"
     assert str(report.reason).startswith(f"{BGE_RERANKER} cannot be loaded.")
-    assert made_ready(models).state == "ready"
-    reranker, report = models.reranker()
+    assert made_ready(ready).state == "ready"
+    reranker, report = ready.rerankers.reranker()
     assert (report.name, str(report.reason)) == (BGE_RERANKER, "")
     assert reranker is not None
     assert reranker.relevance("heat", ["heat", "water"])[0] > 0.9
@@ -206,16 +213,16 @@ def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_
 
 def test_a_damaged_reranker_is_kept_until_the_hub_can_replace_it(tmp_path: Path, bge_hub: HubServer) -> None:
     settings = online(tmp_path, bge_hub.endpoint)
-    assert made_ready(rerankers(settings)).state == "ready"
+    assert made_ready(readiness(settings)).state == "ready"
     file = weights(settings)
     whole = file.read_bytes()
     file.write_bytes(b"damaged")
-    models = rerankers(online(tmp_path, UNREACHABLE))
-    assert "cannot be loaded" in str(made_ready(models).reason)
-    assert f"{UNREACHABLE} cannot be reached" in str(made_ready(models).reason)
+    ready = readiness(online(tmp_path, UNREACHABLE))
+    assert "cannot be loaded" in str(made_ready(ready).reason)
+    assert f"{UNREACHABLE} cannot be reached" in str(made_ready(ready).reason)
     assert file.read_bytes() == b"damaged"
     file.write_bytes(whole)
-    assert made_ready(models).state == "ready"  # mended by hand
+    assert made_ready(ready).state == "ready"  # mended by hand
 
 
 def test_a_reranker_from_a_folder_is_found_again_by_the_name_it_gave(tmp_path: Path, word_overlap_folder: Path) -> None:

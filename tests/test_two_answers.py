@@ -64,7 +64,7 @@ def with_model(app: App, server: LlmServer) -> App:
         settings=settings,
         store=parts.store,
         shelf=parts.shelf,
-        rerankers=parts.rerankers,
+        readiness=parts.readiness,
         words=parts.words,
         chat=make_chat(settings),
     )

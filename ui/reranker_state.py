@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.rerank.shelf import Fetch
+from rag.models.preparation import Preparation
 from service.app import App
 from ui.engine_texts import translate
 from ui.fragment import fragment
@@ -21,21 +21,21 @@ PREPARING = {
 
 def show_reranker_state(app: App) -> None:
     """Draw which reranker is in use; it is drawn again by itself while a download is on its way."""
-    fetch = app.pipeline.rerankers.fetch
-    moving = fetch is not None and fetch.moving
+    preparation = app.pipeline.readiness.preparation
+    moving = preparation is not None and preparation.moving
     fragment(_draw, run_every=REFRESH_SECONDS if moving else None)(app, moving)
 
 
 def _draw(app: App, was_moving: bool) -> None:
-    fetch = app.pipeline.rerankers.fetch
-    if fetch is not None and fetch.moving:
-        _draw_progress(app, fetch)
+    preparation = app.pipeline.readiness.preparation
+    if preparation is not None and preparation.moving:
+        _draw_progress(app, preparation)
         return
     if was_moving:
         st.rerun()
     reranker, report = app.pipeline.rerankers.reranker()
     name = label(say(report.identity.label))
-    ready = fetch is None or fetch.state == "ready"
+    ready = preparation is None or preparation.state == "ready"
     if ready and (reranker is None or not report.reason):
         precision = app.pipeline.rerankers.precision_of(report.identity) or None
         named = f":material/check: {gettext('Reranker: {name}', name=name)}"
@@ -43,25 +43,26 @@ def _draw(app: App, was_moving: bool) -> None:
         return
     with st.popover(gettext("Reranker: {name}", name=name), icon=":material/info:", type="tertiary"):
         st.text(translate(report.reason))
-        stands_in = report.identity.kind == "late interaction" and app.pipeline.rerankers.wanted_model
+        stands_in = report.identity.kind == "late interaction" and app.pipeline.readiness.wanted_model
         if not stands_in:
             return
-        if fetch is not None:
-            st.text(translate(fetch.reason))
+        if preparation is not None:
+            st.text(translate(str(preparation.reason)))
         if st.button(gettext("Try to fetch it again"), icon=":material/refresh:"):
             app.pipeline.make_ready()
             st.rerun()
 
 
-def _draw_progress(app: App, fetch: Fetch) -> None:
-    if fetch.state in PREPARING:
-        st.caption(f":material/hourglass: {gettext(PREPARING[fetch.state], name=label(fetch.name))}")
+def _draw_progress(app: App, preparation: Preparation) -> None:
+    if preparation.state in PREPARING:
+        st.caption(f":material/hourglass: {gettext(PREPARING[preparation.state], name=label(preparation.name))}")
         return
-    share = fetch.done / fetch.total if fetch.total else 0.0
+    share = preparation.done / preparation.total if preparation.total else 0.0
     amount = gettext("asking the hub")
-    if fetch.total:
-        amount = gettext("{done} of {total} MB", done=f"{fetch.done / 1e6:,.0f}", total=f"{fetch.total / 1e6:,.0f}")
-    told = gettext("Fetching {name}: {amount}", name=label(fetch.name), amount=amount)
+    if preparation.total:
+        done, total = f"{preparation.done / 1e6:,.0f}", f"{preparation.total / 1e6:,.0f}"
+        amount = gettext("{done} of {total} MB", done=done, total=total)
+    told = gettext("Fetching {name}: {amount}", name=label(preparation.name), amount=amount)
     st.progress(min(share, 1.0), text=told)
     if st.button(gettext("Cancel the download"), icon=":material/close:", type="tertiary"):
-        app.pipeline.rerankers.cancel_fetch()
+        app.pipeline.readiness.cancel()

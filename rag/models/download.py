@@ -1,4 +1,4 @@
-"""Download a model in a process of its own (rag/models/fetch.py), with a cancel that works at once."""
+"""Download a model in a process of its own (rag/models/transfer.py), with a cancel that works at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
-from rag.models.catalogue import allows_commercial_use
-from rag.models.files import HubModel, ModelFiles, cached_model
+from rag.models.catalogue import allows_commercial_use, find
+from rag.models.files import HubModel, ModelFiles, cached_model, hub_model
 from rag.models.hub import locate_model, ways_out
+from rag.models.preparation import Preparations, Reporter
 from rag.serialization import from_record, to_json
 
 Progress = Callable[[int, int], None]
@@ -55,6 +56,32 @@ def download_model(
     return files
 
 
+def start_download(
+    preparations: Preparations,
+    name: str,
+    settings: Settings,
+    when_here: Callable[[str], None] = lambda name: None,
+    *,
+    accept_licence: bool = False,
+) -> None:
+    """Begin to fetch a model in the background, unless that is under way; what a broken download left is used.
+
+    `when_here` is called with the model's name, in the thread that fetched it. Raises ModelError for a name that no
+    model can have, and for a licence that has to be accepted.
+    """
+    record = find(name)
+    model = hub_model("embedder" if record and record.kind == "embedder" else "reranker", name)
+    if not accept_licence and (notice := licence_notice(model)):
+        raise ModelError(notice)
+
+    def work(report: Reporter) -> None:
+        report.enter("downloading")
+        download_model(model, settings, report.progress, accept_licence=accept_licence)
+        when_here(model.name)
+
+    preparations.start(model.name, work, total=model.size)
+
+
 def licence_notice(model: HubModel) -> Message:
     """Say that a model's licence forbids commercial use and how to accept it; nothing when it does not."""
     if allows_commercial_use(model.licence):
@@ -81,7 +108,7 @@ def _make_cache(model: HubModel, cache: Path) -> None:
 
 def _run_child(model: HubModel, settings: Settings, progress: Progress, afresh: bool) -> dict[str, Any]:
     environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    command = [sys.executable, "-m", "rag.models.fetch", to_json(model), str(settings.models_folder)]
+    command = [sys.executable, "-m", "rag.models.transfer", to_json(model), str(settings.models_folder)]
     command += ["--afresh"] if afresh else []
     total, outcome = 0, {}
     with subprocess.Popen(  # noqa: S603 - the command is this program

@@ -75,6 +75,11 @@ class ModelFiles:
         return sum(path.stat().st_size for path in (weights, *_external_data(weights)))
 
     @property
+    def colbert(self) -> bool:
+        """Whether it is a reranker that was trained for late interaction."""
+        return self.record is not None and self.record.kind == "late interaction"
+
+    @property
     def record(self) -> ModelRecord | None:
         """What the catalogue says of this model, or of the one whose name a copied folder bears."""
         if self.source == "folder":

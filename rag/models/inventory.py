@@ -12,7 +12,6 @@ from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import joined, message
 from rag.models.catalogue import CATALOGUE, ModelRecord, did_you_mean, find
-from rag.models.fetch import download_lock, unfinished_mark
 from rag.models.files import (
     BUNDLED_FOLDER,
     BUNDLED_NAME,
@@ -23,6 +22,7 @@ from rag.models.files import (
     hub_model,
 )
 from rag.models.precision import FOLDER as INT8_FOLDER
+from rag.models.transfer import download_lock, unfinished_mark
 
 Presence = Literal["bundled", "here", "unfinished", "absent"]
 

@@ -19,9 +19,11 @@ from rag.llm import ChatModel, make_chat
 from rag.models.download import Progress
 from rag.models.files import BUNDLED_NAME
 from rag.models.precision import COMPARED
+from rag.models.preparation import Preparations
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.rerank.late_interaction import LateInteractionReranker
+from rag.rerank.readiness import Readiness
 from rag.rerank.shelf import Rerankers
 from rag.retrieval.recall import recall
 from rag.retrieval.rewrite import rewrite
@@ -50,14 +52,15 @@ class Pipeline:
         settings: Settings,
         store: VectorStore,
         shelf: ModelShelf,
-        rerankers: Rerankers,
+        readiness: Readiness,
         words: Bm25Encoder,
         chat: ChatModel | None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.shelf = shelf
-        self.rerankers = rerankers
+        self.readiness = readiness
+        self.rerankers = readiness.rerankers
         self.words = words
         self.chat = chat
 
@@ -117,7 +120,7 @@ class Pipeline:
             warnings=tuple(_warnings(question, embedder, index, hits)),
         )
         retrieval = self.rerank(recalled, options.reranker, options.top)
-        if self.rerankers.awaits_samples and len(hits) >= COMPARED:
+        if self.readiness.awaits_samples and len(hits) >= COMPARED:
             self.make_ready()
         return retrieval
 
@@ -169,7 +172,7 @@ class Pipeline:
 
     def make_ready(self) -> None:
         """Make the wanted reranker ready in the background: fetched, loaded, timed, and in the best precision."""
-        self.rerankers.make_ready(self._samples)
+        self.readiness.make_ready(self._samples)
 
     def _samples(self) -> list[tuple[str, tuple[Hit, ...]]]:
         """Return sentences out of a collection's documents as questions, with what is recalled for them."""
@@ -207,7 +210,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Stop background work, and release the store and the file of token vectors."""
-        self.rerankers.cancel_fetch()
+        self.readiness.cancel()
         self.rerankers.late_interaction.tokens.store.close()
         self.store.close()
 
@@ -244,9 +247,16 @@ def open_pipeline(settings: Settings) -> Pipeline:
     chat = make_chat(settings)
     shelf = ModelShelf(settings)
     tokens = TokenStore(settings.data_dir / TOKENS_FILE)
-    rerankers = Rerankers(settings, LateInteractionReranker(shelf.bundled(), words, tokens), tokens, chat)
+    preparations = Preparations()
+    late_interaction = LateInteractionReranker(shelf.bundled(), words, tokens)
+    rerankers = Rerankers(settings, late_interaction, tokens, preparations, chat)
     return Pipeline(
-        settings=settings, store=open_store(settings), shelf=shelf, rerankers=rerankers, words=words, chat=chat
+        settings=settings,
+        store=open_store(settings),
+        shelf=shelf,
+        readiness=Readiness(settings, rerankers, preparations),
+        words=words,
+        chat=chat,
     )
 
 

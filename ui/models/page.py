@@ -9,13 +9,14 @@ import streamlit as st
 from rag.errors import ResiftError
 from rag.identity import RerankerIdentity
 from rag.models.catalogue import RecordKind
-from rag.models.downloads import Download
 from rag.models.inventory import ModelEntry, free_disk_space, readable_size
+from rag.models.preparation import Preparation
 from service.app import App
 from service.models import (
     ModelUse,
     Use,
     cancel_download,
+    download,
     listed_models,
     remove_download,
     running_downloads,
@@ -106,7 +107,7 @@ def _show_all(app: App, was_busy: bool) -> None:
         st.error(label_sentence(error), icon=":material/error:")
 
 
-def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None) -> None:
+def _show_entry(app: App, entry: ModelEntry, use: Use, running: Preparation | None) -> None:
     key = f"model-{entry.name.replace('/', '--')}"
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key=key):
         with st.container(gap=None):
@@ -137,7 +138,7 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Download | None)
             _offer_removal(app, entry, _words(use.of(entry.name)))
 
 
-def _show_badges(entry: ModelEntry, used: str, running: Download | None) -> None:
+def _show_badges(entry: ModelEntry, used: str, running: Preparation | None) -> None:
     if running is not None:
         st.badge(gettext("On its way"), icon=":material/downloading:", color="blue")
     elif used:
@@ -158,7 +159,7 @@ def _words(use: ModelUse) -> str:
     return gettext(" and ").join(used)
 
 
-def _facts(entry: ModelEntry, running: Download | None) -> str:
+def _facts(entry: ModelEntry, running: Preparation | None) -> str:
     """Write what is known of a model on one line."""
     record, size = entry.record, readable_size(entry.total) if entry.total else gettext("size not known yet")
     if entry.presence in ("here", "bundled"):
@@ -179,7 +180,7 @@ def _facts(entry: ModelEntry, running: Download | None) -> str:
     return " · ".join(label(fact) for fact in facts if fact)
 
 
-def _show_progress(running: Download) -> None:
+def _show_progress(running: Preparation) -> None:
     share = running.done / running.total if running.total else 0.0
     of = gettext("asking the hub")
     if running.total:
@@ -191,7 +192,7 @@ def _offer(app: App, entry: ModelEntry) -> None:
     """Draw the button that gets a model, behind its licence if that forbids commercial use."""
     verb = gettext("Get the rest") if entry.presence == "unfinished" else gettext("Get")
     if entry.record is None or entry.record.commercial:
-        start = partial(app.downloads.start, entry.name)
+        start = partial(download, app, entry.name)
         st.button(verb, icon=":material/download:", key=f"get-{entry.name}", on_click=pressed, args=(start, FAILURE))
         return
     with st.popover(verb, icon=":material/download:", key=f"licence-{entry.name}"):
@@ -203,7 +204,7 @@ def _offer(app: App, entry: ModelEntry) -> None:
             )
         )
         accepted = st.checkbox(gettext("I accept this licence"), key=f"accept-{entry.name}")
-        start = partial(app.downloads.start, entry.name, accept_licence=True)
+        start = partial(download, app, entry.name, accept_licence=True)
         st.button(
             gettext("Download"),
             type="primary",
@@ -239,5 +240,5 @@ def _show_other(app: App) -> None:
         name = st.text_input(gettext("Name"), placeholder=gettext("organisation/model")).strip()
         accepted = st.checkbox(gettext("I accept its licence also if that forbids commercial use"))
         if st.form_submit_button(gettext("Get"), icon=":material/download:") and name:
-            pressed(partial(app.downloads.start, name, accept_licence=accepted), FAILURE)
+            pressed(partial(download, app, name, accept_licence=accepted), FAILURE)
             st.rerun()

@@ -131,7 +131,7 @@ def make_ready(
     """
     chosen = []
     for one in configurations:
-        pipeline.rerankers.prepare(one.reranker)
+        pipeline.readiness.quantise(one.reranker)
         chosen.append(pipeline.rerankers.reranker(one.reranker, one.candidates))
     # Configurations that are cut and embedded alike share an index.
     opened = {cut: corpus.open(one, indexed) for cut, one in {_cut(one): one for one in configurations}.items()}

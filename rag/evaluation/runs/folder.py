@@ -57,7 +57,7 @@ def _distinct(
     chosen: dict[str, str] = {}
     skipped: list[tuple[str, Message]] = []
     for choice in (choice or pipeline.settings.rerank_model for choice in choices):
-        pipeline.rerankers.prepare(choice)
+        pipeline.readiness.quantise(choice)
         reranker, report = pipeline.rerankers.reranker(choice, candidates)
         if reranker is None:
             continue

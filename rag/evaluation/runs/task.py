@@ -117,7 +117,7 @@ class Runs:
                 settings=settings,
                 store=store,
                 shelf=mine.shelf,
-                rerankers=mine.rerankers,
+                readiness=mine.readiness,
                 words=mine.words,
                 chat=mine.chat,
             )
