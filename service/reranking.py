@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rag.errors import ResiftError
+from rag.identity import LANGUAGE_MODEL, NO_RERANKER
+from rag.models.inventory import list_models
+from rag.rerank.choice import AUTO, BUNDLED
 from rag.types import RerankReport
 from service.app import App
 
@@ -27,3 +30,19 @@ def foresee(app: App, choice: str | None, candidates: int) -> Foreseen | None:
     except ResiftError:
         return None
     return Foreseen(report, reranker.predicted_ms(candidates)) if reranker is not None else None
+
+
+def reranker_choices(app: App) -> list[str]:
+    """List what can be chosen as RERANK_MODEL takes it, besides none: what ships, is set, or is on this machine.
+
+    A name that is typed may be anything else that RERANK_MODEL takes.
+    """
+    choices = [BUNDLED, AUTO, app.settings.rerank_model]
+    choices += [
+        entry.name
+        for entry in list_models(app.settings)
+        if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder")
+    ]
+    if app.pipeline.chat is not None:
+        choices.append(LANGUAGE_MODEL)
+    return [choice for choice in dict.fromkeys(choices) if choice != str(NO_RERANKER)]

@@ -14,8 +14,8 @@ from rag.batch.questions import read_questions
 from rag.batch.records import BatchSpec
 from rag.database.lock import DataFolderLock
 from rag.errors import InputError
+from rag.evaluation.figures.threshold import FEWEST_QUESTIONS
 from rag.evaluation.runs.configuration import NO_RERANKER, RunSpec, combine
-from rag.evaluation.sets.scores import FEWEST_QUESTIONS
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison, compare
@@ -23,9 +23,10 @@ from service.app import App, assemble
 from service.batches import batch_state, batch_workbook, batches, read_upload, start_batch
 from service.curves import curve_state, last_curve, plan_curve, start_curve
 from service.drafting import approve_drafts, give_back_draft, last_drafting, start_drafting, take_draft
+from service.explanation import explain, read_without_sentences, removal_cost
 from service.labels import label_passage, open_sets, order_figures, unlabel_passage
 from service.question_sets import about_collection, leave_set, read_set_files, stale_in, take_set
-from service.reranking import foresee
+from service.reranking import foresee, reranker_choices
 from service.runs import DocumentsNow, compare_runs, documents_now, ended_runs_on, run_cost, run_result, start_run
 from service.scores import remember_scores, score_spread
 from tests.llm_server import LlmServer, Reply
@@ -252,3 +253,30 @@ def test_what_a_choice_comes_to_is_foreseen_and_nothing_where_nothing_would_rera
     assert found.report.name == "late interaction"
     assert foresee(app, "none", 3) is None
     assert foresee(app, "no/such/folder/anywhere", 3) is None
+
+
+def test_a_passage_is_explained_by_its_reranker_or_by_what_stands_in_for_it(
+    app: App, word_overlap_folder: Path
+) -> None:
+    question, model = "How do I cool a hot phone?", str(word_overlap_folder)
+    _, own, other = compare(app.pipeline, question, "notes", ["bundled", model], candidates=10, top=2).orders
+    hit = own.ranked[0].hit
+    explained = explain(app, own, hit)
+    assert (explained.own, explained.english, explained.here) == (True, True, True)
+    assert explain(app, own, hit).heat is explained.heat
+    assert removal_cost(app, own, hit) is read_without_sentences(app, own, hit) is None
+    stood_in = explain(app, other, hit)
+    assert (stood_in.own, stood_in.here, stood_in.heat) == (False, True, explained.heat)
+    cost = removal_cost(app, other, hit)
+    assert cost is not None
+    assert cost.sentences == 1
+    removals = read_without_sentences(app, other, hit)
+    assert removals is not None
+    assert read_without_sentences(app, other, hit) is removals
+
+
+def test_what_can_be_chosen_is_what_ships_what_is_set_and_what_is_here(app: App) -> None:
+    assert reranker_choices(app) == ["bundled", "auto"]
+    for model in ("none", "cohere:rerank-v3.5"):
+        others = replace(app, settings=replace(app.settings, rerank_model=model))
+        assert reranker_choices(others) == ["bundled", "auto", *([model] if model != "none" else [])]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.identity import LANGUAGE_MODEL
-from rag.models.inventory import list_models
 from rag.rerank.choice import AUTO, BUNDLED, short
 from service.app import App
+from service.reranking import reranker_choices
 from ui.language import gettext
 
 MOST_CANDIDATES = 100
@@ -19,15 +19,15 @@ def choice_names(app: App, typed: Sequence[str] = ()) -> dict[str, str]:
 
     A folder has its last part as its name, for a whole path would fill the page; not where two would be named alike.
     """
-    choices = {BUNDLED: gettext("Late interaction"), AUTO: gettext("Automatic")}
+    words = {
+        BUNDLED: gettext("Late interaction"),
+        AUTO: gettext("Automatic"),
+        LANGUAGE_MODEL: gettext("Language model"),
+    }
+    choices = {choice: words.get(choice, choice) for choice in reranker_choices(app)}
     configured = app.settings.rerank_model
-    if configured not in (*choices, "none"):
+    if configured in choices and configured not in (BUNDLED, AUTO):
         choices[configured] = gettext("{name} (as set)", name=short(configured))
-    for entry in list_models(app.settings):
-        if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder"):
-            choices.setdefault(entry.name, entry.name)
-    if app.pipeline.chat is not None:
-        choices.setdefault(LANGUAGE_MODEL, gettext("Language model"))
     for choice in typed:
         choices.setdefault(choice, short(choice))
     names = list(choices.values())

@@ -11,17 +11,13 @@ from typing import Any
 
 import streamlit as st
 
-from rag.embed.sparse import Bm25Encoder
 from rag.errors import ResiftError
 from rag.lab.comparison import Comparison
-from rag.lab.heat import Heat, Word, match_words
-from rag.lab.reasons import find_reasons
-from rag.lab.removal import Removals, remove_sentences, sentence_bounds
-from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerank.late_interaction import ColbertReranker
-from rag.tokens.passages import PassageTokens
-from rag.types import Chunk, Hit, RankedHit, Retrieval
+from rag.lab.heat import Heat, Word
+from rag.lab.removal import Removals, sentence_bounds
+from rag.types import Chunk, Hit, Retrieval
 from service.app import App
+from service.explanation import explain, read_without_sentences, removal_cost
 from ui.component import component
 from ui.fragment import fragment
 from ui.lab.why_texts import (
@@ -53,9 +49,6 @@ HIGHEST_FAINTEST = 0.8
 WRAP = re.compile(r"(?<![\u3000-\u9fff])\n(?![\u3000-\u9fff])")
 """A line break that stands for a space, as between Chinese characters it does not."""
 
-KEPT = 256
-"""Passages whose explanation is kept for all sessions, about 50 KB each."""
-
 _component = component(Path(__file__).parent, "why")
 
 
@@ -68,27 +61,21 @@ def show_why(app: App, comparison: Comparison, before: Retrieval, after: Retriev
 
 
 def _show_why(app: App, after: Retrieval, hit: Hit) -> None:
-    pipeline = app.pipeline
-    reranker = pipeline.rerankers.on_this_machine(after.reranker)
-    own = reranker if isinstance(reranker, ColbertReranker) else pipeline.rerankers.late_interaction
-    ranked = next(one for one in after.ranked if one.hit.chunk.id == hit.chunk.id)
-    removals = None
     try:
-        name, passage = own.tokens.encoder.name, hit.chunk.passage
-        heat = _heat(own.tokens, pipeline.words, name, after.question, hit.chunk, passage)
-        if isinstance(reranker, CrossEncoderReranker):
-            removals = _removals_if_wanted(app, reranker, after, ranked)
+        explanation = explain(app, after, hit)
+        removals = _removals_if_wanted(app, after, hit)
     except ResiftError as error:
         _show_plainly(hit.chunk, str(error))
         return
-    reasons = find_reasons(after.question, hit, after.ranked[0].hit, pipeline.words)
+    rank = next(one.rank for one in after.ranked if one.hit.chunk.id == hit.chunk.id)
+    reranker = after.reranker.identity
     data = {
-        "reasons": [describe_reason(reason) for reason in reasons],
-        "cautions": describe_cautions(after, own=own is reranker, english=own is pipeline.rerankers.late_interaction),
-        "reading": describe_heat(heat, after.reranker.identity, explains=own is reranker),
-        "notes": [] if reranker else [why_no_removal(after.reranker.identity)],
-        **heat_data(heat, after.question, hit.chunk, removals),
-        **removal_data(removals, ranked.rank, say(after.reranker.identity.last.label)),
+        "reasons": [describe_reason(reason) for reason in explanation.reasons],
+        "cautions": describe_cautions(after, own=explanation.own, english=explanation.english),
+        "reading": describe_heat(explanation.heat, reranker, explains=explanation.own),
+        "notes": [] if explanation.here else [why_no_removal(reranker)],
+        **heat_data(explanation.heat, after.question, hit.chunk, removals),
+        **removal_data(removals, rank, say(reranker.last.label)),
         "labels": labels(),
         "colours": PAIRS,
     }
@@ -139,33 +126,30 @@ def removal_data(removals: Removals | None, rank: int, reranker: str) -> dict[st
     }
 
 
-def _removals_if_wanted(
-    app: App, reranker: CrossEncoderReranker, after: Retrieval, ranked: RankedHit
-) -> Removals | None:
+def _removals_if_wanted(app: App, after: Retrieval, hit: Hit) -> Removals | None:
     """Return what becomes of a passage without its sentences, once that was asked for or where it is quick."""
-    chunk = ranked.hit.chunk
-    count = len(sentence_bounds(chunk.text))
-    wanted = (after.reranker.name, after.question, chunk.id)
+    cost = removal_cost(app, after, hit)
+    if cost is None:
+        return None
+    wanted = (after.reranker.name, after.question, hit.chunk.id)
     asked: set[tuple[str, str, str]] = st.session_state.setdefault(REMOVED, set())
-    ms = reranker.predicted_ms(count + 1)
-    if count > 1 and wanted not in asked and (ms is None or ms > AT_ONCE_MS):
+    if cost.sentences > 1 and wanted not in asked and (cost.ms is None or cost.ms > AT_ONCE_MS):
         text = gettext("Which sentence counts most?")
-        if ms is not None:
-            text = gettext("Which sentence counts most? About {duration}", duration=format_duration(ms))
+        if cost.ms is not None:
+            text = gettext("Which sentence counts most? About {duration}", duration=format_duration(cost.ms))
         st.button(
             text,
-            key=f"why-removals-{chunk.id}",
+            key=f"why-removals-{hit.chunk.id}",
             icon=":material/content_cut:",
-            help=gettext("The reranker reads the passage again without each of its {count} sentences.", count=count),
+            help=gettext(
+                "The reranker reads the passage again without each of its {count} sentences.", count=cost.sentences
+            ),
             on_click=asked.add,
             args=(wanted,),
         )
         return None
-    others = tuple(
-        one.score.relevance for one in after.ranked if one.score is not None and one.hit.chunk.id != chunk.id
-    )
     with st.spinner(gettext("Reading the passage without each of its sentences…")):
-        return _removals(reranker, str(reranker.identity), after.question, chunk, chunk.heading, chunk.text, others)
+        return read_without_sentences(app, after, hit)
 
 
 def _show_plainly(chunk: Chunk, reason: str) -> None:
@@ -173,27 +157,6 @@ def _show_plainly(chunk: Chunk, reason: str) -> None:
         st.caption(label(chunk.heading))
     st.text(chunk.text)
     st.caption(f":material/error: {gettext('This cannot be explained: {reason}', reason=label_sentence(reason))}")
-
-
-# The models are not part of the key: the name of an encoder or a reranker stands for its weights.
-@st.cache_data(max_entries=KEPT, show_spinner=False)
-def _heat(
-    _tokens: PassageTokens, _words: Bm25Encoder, encoder: str, question: str, _chunk: Chunk, passage: str
-) -> Heat:
-    return match_words(_tokens, _words, question, _chunk)
-
-
-@st.cache_data(max_entries=KEPT, show_spinner=False)
-def _removals(
-    _reranker: CrossEncoderReranker,
-    name: str,
-    question: str,
-    _chunk: Chunk,
-    heading: str,
-    text: str,
-    others: tuple[float, ...],
-) -> Removals:
-    return remove_sentences(_reranker, question, _chunk, others)
 
 
 def _unwrapped(text: str) -> str:
