@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +88,14 @@ class Files:
         """Delete a stored file, under whatever names it came."""
         shutil.rmtree(self._folder / collection / document_id, ignore_errors=True)
 
-    def remove_copy(self, collection: str, document_id: str, name: str) -> None:
-        """Delete one of the names that a stored file came under."""
-        self.path(collection, document_id, name).unlink(missing_ok=True)
+    def keep_only(self, collection: str, document_id: str, names: Collection[str]) -> None:
+        """Delete a stored file, but for its copies under some names."""
+        if not names:
+            self.remove(collection, document_id)
+            return
+        for path in (self._folder / collection / document_id).glob("*"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)
 
     def remove_collection(self, collection: str) -> None:
         """Delete all stored files of a collection."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import BinaryIO
 
 from ingest.files import Files
 from ingest.jobs import Job, Jobs
 from rag.config import Settings, check_collection_name
 from rag.database.lock import CollectionLocks
+from rag.tasks.store import TaskStore
 
 
 class Inbox:
@@ -15,7 +17,8 @@ class Inbox:
 
     def __init__(self, settings: Settings) -> None:
         self.files = Files(settings.data_dir, settings.max_file_mb)
-        self.jobs = Jobs(settings.data_dir)
+        self.tasks = TaskStore(settings.data_dir)
+        self.jobs = Jobs(self.tasks)
         self.locks = CollectionLocks(settings.data_dir)
         """Held from looking at a collection's files and jobs until what follows from it is done."""
 
@@ -26,12 +29,18 @@ class Inbox:
         """
         check_collection_name(collection)
         with self.files.received(name, source) as received, self.locks.changing(collection):
-            file = self.files.place(collection, received)
-            (job_id,) = self.jobs.add(collection, [(file.name, file.document_id, file.size)])
-            job = self.jobs.get(job_id)
-        assert job is not None
+            (job,) = self.jobs.add(collection, [self.files.place(collection, received)])
         return job
+
+    def tidy(self, collection: str, document_id: str, published: Collection[str], finishing: int | None = None) -> None:
+        """Delete the copies of a file that neither a document nor a job needs, under the collection's lock.
+
+        `published` are the names of the documents made from it, `finishing` is a job that needs none any more.
+        """
+        jobs = self.jobs.entries(collection, document_id)
+        waiting = {job.name for job in jobs if job.state != "done" and job.id != finishing}
+        self.files.keep_only(collection, document_id, {*published, *waiting})
 
     def close(self) -> None:
         """Close the queue's file."""
-        self.jobs.close()
+        self.tasks.close()

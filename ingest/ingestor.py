@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ingest.inbox import Inbox
-from ingest.jobs import CANCELLED, Job
+from ingest.jobs import Job, job_of
 from ingest.parse import parse_in_child
 from rag.config import Settings
 from rag.embed.base import Embedder
 from rag.embed.chunk import chunk_document, new_spec
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
-from rag.errors import CancelledError, CollectionError, ModelError, RerankError, ResiftError
+from rag.errors import CollectionError, ModelError, RerankError, ResiftError
 from rag.language.message import NOTHING, joined, message
 from rag.rerank.shelf import Rerankers
 from rag.store.base import Index, VectorStore
+from rag.tasks.store import ENDED
+from rag.tasks.workers import Work
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
 
@@ -50,22 +53,23 @@ class Ingestor:
         self._words = words
         self._rerankers = rerankers
         self._tokens = rerankers.late_interaction.tokens
-        self._jobs, self._files, self._locks = inbox.jobs, inbox.files, inbox.locks
+        self._inbox = inbox
 
-    def run(self, job: Job) -> None:
-        """Carry a claimed job to its end; what goes wrong ends in its state and reason, never in an exception."""
+    def run(self, work: Work) -> dict[str, Any]:
+        """Carry a job to its end, and return how many pages its file has; what was staged of a failed one is removed.
+
+        Raises ResiftError with what went wrong.
+        """
+        job = job_of(work.task)
         try:
-            self._ingest(job)
-        except CancelledError:
+            return {"pages": self._ingest(job, work)}
+        except ResiftError:
             self.discard(job)
-            self._jobs.move(job.id, "cancelled", CANCELLED)
-        except ResiftError as error:
-            self.discard(job)
-            self._jobs.move(job.id, "failed", error.message)
-        except Exception:
+            raise
+        except Exception as error:
             log.exception("Ingesting %s failed", job.name)
             self.discard(job)
-            self._jobs.move(job.id, "failed", UNEXPECTED)
+            raise ResiftError(UNEXPECTED) from error
 
     def discard(self, job: Job) -> None:
         """Remove the staged chunks, unless the document is published: then only the job went wrong."""
@@ -78,40 +82,39 @@ class Ingestor:
         except ResiftError as error:
             log.warning("What %s had staged could not be removed: %s", job.name, error)
 
-    def _ingest(self, job: Job) -> None:
+    def _ingest(self, job: Job, work: Work) -> int:
         # A new collection is made only for a file that can be read.
         known = job.collection in self._store.names()
         published = self._published(job) if known else {}
         if job.document_id in published:
-            self._finish_unchanged(job, published)
-            return
-        document = self._parse(job)
-        index, embedder = self._open(job)
-        self._jobs.move(job.id, "chunking")
-        chunks = chunk_document(document, index.spec, embedder, lambda: self._check_cancel(job))
+            return self._finish_unchanged(job, work, published)
+        document = self._parse(job, work)
+        index, embedder = self._open(job, work)
+        work.progress(0, 0, "chunking")
+        chunks = chunk_document(document, index.spec, embedder, work.check)
         if not chunks:
             raise CollectionError(
                 "{name} gave no text to search: check that it is not only pictures or white space.", name=job.name
             )
-        self._jobs.move(job.id, "embedding")
-        self._stage(job, index, embedder, document, chunks)
+        work.progress(0, len(chunks), "embedding")
+        self._stage(job, work, index, embedder, chunks)
         index.publish(_entry(document, len(chunks)))
-        replaced = [entry.id for entry in published.values() if entry.name == job.name]
-        for document_id in replaced:
-            self._forget(job.collection, document_id)
-        self._jobs.move(job.id, "done", REPLACED if replaced else NOTHING)
+        replaced = [entry for entry in published.values() if entry.name == job.name]
+        for entry in replaced:
+            self._forget(job.collection, entry.id)
+        work.reached(len(chunks), len(chunks), REPLACED if replaced else NOTHING)
+        return document.pages
 
-    def _open(self, job: Job) -> tuple[Index, Embedder]:
+    def _open(self, job: Job, work: Work) -> tuple[Index, Embedder]:
         if job.collection in self._store.names():
             index = self._store.open(job.collection)
             return index, self._shelf.embedder_of(index.spec)
 
         def report(done: int, total: int) -> None:
-            self._check_cancel(job)
             fetching = message("Fetching the embedding model.")
             if total:
                 fetching = message("Fetching the embedding model ({share:.0%}).", share=done / total)
-            self._jobs.move(job.id, "parsing", fetching)
+            work.progress(0, 0, "parsing", fetching)
 
         embedder = self._shelf.embedder_for_new_collection(report)
         return self._store.create(new_spec(job.collection, embedder)), embedder
@@ -122,72 +125,64 @@ class Ingestor:
         self._shelf.embedder_of(index.spec)  # refuses a collection of another model before any work is done
         return {entry.id: entry for entry in index.find(job.document_id, job.name)}
 
-    def _finish_unchanged(self, job: Job, published: dict[str, DocumentEntry]) -> None:
+    def _finish_unchanged(self, job: Job, work: Work, published: dict[str, DocumentEntry]) -> int:
         entry, index = published[job.document_id], self._store.open(job.collection)
         # Once more, should a crash have come before the older versions were removed.
         index.publish(entry)
         reasons = [message("Unchanged: the same content is already there.")]
         if entry.name != job.name:
             reasons = [message("Unchanged: the same content is already there under the name {name}.", name=entry.name)]
-            with self._locks.changing(job.collection):
-                if not self._jobs.waits_for_copy(job):
-                    self._files.remove_copy(job.collection, job.document_id, job.name)
+            with self._inbox.locks.changing(job.collection):
+                self._inbox.tidy(job.collection, job.document_id, [entry.name], finishing=job.id)
             for older in published.values():
                 if older.name == job.name:
                     index.remove(older.id)
                     self._forget(job.collection, older.id)
                     reasons.append(message("The earlier {name} was removed.", name=job.name))
-        self._jobs.progress(job.id, pages=entry.pages, done=entry.chunks, total=entry.chunks)
-        self._jobs.move(job.id, "done", joined(*reasons))
+        work.reached(entry.chunks, entry.chunks, joined(*reasons))
+        return entry.pages
 
     def _forget(self, collection: str, document_id: str) -> None:
         """Forget a document that was replaced; its file stays where another upload of it is waiting."""
         self._tokens.store.remove(collection, document_id)
-        with self._locks.changing(collection):
-            if self._jobs.forget_ended(collection, document_id):
-                self._files.remove(collection, document_id)
+        with self._inbox.locks.changing(collection):
+            self._inbox.jobs.forget(collection, document_id, ENDED)
+            self._inbox.tidy(collection, document_id, published=())
 
-    def _check_cancel(self, job: Job) -> None:
-        if self._jobs.cancel_wanted(job.id):
-            raise CancelledError(CANCELLED)
-
-    def _parse(self, job: Job) -> Document:
+    def _parse(self, job: Job, work: Work) -> Document:
         return parse_in_child(
             self._stored(job),
             document_id=job.document_id,
             name=job.name,
             timeout=self._settings.parse_timeout,
             memory_mb=self._settings.parse_memory_mb,
-            cancelled=lambda: self._jobs.cancel_wanted(job.id),
+            cancelled=lambda: work.stopped,
         )
 
     def _stored(self, job: Job) -> Path:
-        path = self._files.path(job.collection, job.document_id, job.name)
+        path = self._inbox.files.path(job.collection, job.document_id, job.name)
         if not path.is_file():
             raise CollectionError("The stored copy of {name} is gone: upload the file again.", name=job.name)
         return path
 
-    def _stage(self, job: Job, index: Index, embedder: Embedder, document: Document, chunks: Sequence[Chunk]) -> None:
-        def progress(before: int) -> Callable[[int], None]:
-            def after_batch(done: int) -> None:
-                self._check_cancel(job)
-                self._jobs.progress(job.id, pages=document.pages, done=before + done, total=len(chunks))
-
-            return after_batch
-
+    def _stage(self, job: Job, work: Work, index: Index, embedder: Embedder, chunks: Sequence[Chunk]) -> None:
         for start in range(0, len(chunks), CHUNKS_PER_WRITE):
             part = chunks[start : start + CHUNKS_PER_WRITE]
-            dense = embed_chunks(embedder, self._tokens, part, job.collection, progress(start))
-            self._match_ahead(job, part)
+
+            def after_batch(done: int, before: int = start) -> None:
+                work.progress(before + done, len(chunks), "embedding")
+
+            dense = embed_chunks(embedder, self._tokens, part, job.collection, after_batch)
+            self._match_ahead(job, work, part)
             index.stage(part, dense, self._words.weigh_passages([chunk.passage for chunk in part]))
 
-    def _match_ahead(self, job: Job, chunks: Sequence[Chunk]) -> None:
+    def _match_ahead(self, job: Job, work: Work, chunks: Sequence[Chunk]) -> None:
         """Make the token vectors of the wanted ColBERT model; without them, the first questions take longer."""
         tokens = self._rerankers.colbert_tokens()
         if tokens is None:
             return
         try:
-            tokens.prepare(chunks, job.collection, lambda done: self._check_cancel(job))
+            tokens.prepare(chunks, job.collection, lambda done: work.check())
         except (ModelError, RerankError) as error:
             log.warning("%s: no token vectors were made with %s: %s", job.name, tokens.encoder.name, error)
 

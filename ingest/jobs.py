@@ -1,44 +1,23 @@
-"""One row per file on its way in: a state machine kept in SQLite, the same for every tab and process."""
+"""One task per file on its way in, and what a person sees of it; the same for every tab and process."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from rag.database.connection import Database, Row, now
+from ingest.files import StoredFile
 from rag.language.message import NOTHING, Message, message
-from rag.serialization import from_column, to_column
+from rag.tasks.store import ENDED, RESUMABLE, STATES, Task, TaskState, TaskStore
+
+KIND = "ingest"
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
-ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled", "interrupted")
-RETRIABLE: tuple[JobState, ...] = ("failed", "cancelled", "interrupted")
+RETRIABLE = RESUMABLE
 
-CANCELLED = message("Cancelled.")
 INTERRUPTED = message("Resift stopped while this file was being read: retry it.")
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY,
-    collection TEXT NOT NULL,
-    name TEXT NOT NULL,
-    document_id TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '',
-    pages INTEGER NOT NULL DEFAULT 0,
-    chunks_done INTEGER NOT NULL DEFAULT 0,
-    chunks_total INTEGER NOT NULL DEFAULT 0,
-    cancel INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs(state);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,165 +41,77 @@ class Job:
     def ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def file(self) -> StoredFile:
+        """The file as it is stored."""
+        return StoredFile(self.name, self.document_id, self.size)
+
 
 class Jobs:
-    """The queue of one data folder."""
+    """The files among the tasks of one data folder."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._database = Database(data_dir / "jobs.sqlite", [SCHEMA])
+    def __init__(self, store: TaskStore) -> None:
+        self._store = store
 
     def add(
         self,
         collection: str,
-        files: Sequence[tuple[str, str, int]],
-        state: JobState = "queued",
+        files: Iterable[StoredFile],
+        state: TaskState = "queued",
         reason: Message = NOTHING,
-    ) -> list[int]:
-        """Add files given as (name, document id, size), all or none, and return their job ids."""
-        at = now()
-        ids = []
-        with self._database.write() as db:
-            for name, document_id, size in files:
-                cursor = db.execute(
-                    "INSERT INTO jobs (collection, name, document_id, size, state, reason, created_at, updated_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (collection, name, document_id, size, state, to_column(reason), at, at),
-                )
-                assert cursor.lastrowid is not None
-                ids.append(cursor.lastrowid)
-        return ids
-
-    def claim(self, held: Collection[str] = ()) -> Job | None:
-        """Take the oldest queued job of a collection that is not held and set it parsing; None when there is none."""
-        with self._database.write() as db:
-            row = db.execute(
-                "UPDATE jobs SET state = 'parsing', reason = '', updated_at = ? WHERE id ="
-                " (SELECT id FROM jobs WHERE state = 'queued' AND collection NOT IN"
-                " (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1) RETURNING *",
-                (now(), json.dumps(list(held))),
-            ).fetchone()
-        return _job(row) if row else None
+        *,
+        ahead: bool = False,
+    ) -> list[Job]:
+        """Add files, all or none; those `ahead` come before the others that are queued."""
+        titled = [(file.name, {"collection": collection, **asdict(file)}) for file in files]
+        return [job_of(task) for task in self._store.add_all(KIND, titled, state, reason, ahead=ahead)]
 
     def get(self, job_id: int) -> Job | None:
         """Return a job, None when it was dismissed."""
-        with self._database.read() as db:
-            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return _job(row) if row else None
+        task = self._store.get(job_id)
+        return job_of(task) if task and task.kind == KIND else None
 
-    def entries(self, collection: str | None = None) -> list[Job]:
-        """List the jobs, of one collection or of all, oldest first."""
-        with self._database.read() as db:
-            rows = db.execute(
-                "SELECT * FROM jobs WHERE collection = coalesce(?, collection) ORDER BY id", (collection,)
-            ).fetchall()
-        return [_job(row) for row in rows]
-
-    def move(self, job_id: int, state: JobState, reason: Message = NOTHING) -> None:
-        """Put a job into a state."""
-        with self._database.write() as db:
-            db.execute(
-                "UPDATE jobs SET state = ?, reason = ?, updated_at = ? WHERE id = ?",
-                (state, to_column(reason), now(), job_id),
-            )
-
-    def progress(self, job_id: int, *, pages: int, done: int, total: int) -> None:
-        """Record how far a job is: pages read, chunks embedded, chunks in all."""
-        with self._database.write() as db:
-            db.execute(
-                "UPDATE jobs SET pages = ?, chunks_done = ?, chunks_total = ?, updated_at = ? WHERE id = ?",
-                (pages, done, total, now(), job_id),
-            )
+    def entries(self, collection: str | None = None, document_id: str | None = None) -> list[Job]:
+        """List the jobs, of one collection, or document in it, or of all, oldest first."""
+        return [job_of(task) for task in reversed(self._store.entries(KIND, **_spec(collection, document_id)))]
 
     def cancel(self, job_id: int) -> None:
         """Cancel a queued job at once, and ask a running one to stop."""
-        with self._database.write() as db:
-            db.execute(
-                "UPDATE jobs SET state = 'cancelled', reason = ?, updated_at = ? WHERE id = ? AND state = 'queued'",
-                (to_column(CANCELLED), now(), job_id),
-            )
-            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state IN (?, ?, ?)", (job_id, *RUNNING))
+        self._store.cancel(job_id)
 
-    def cancel_wanted(self, job_id: int) -> bool:
-        """Tell whether a running job was asked to stop; a dismissed one was."""
-        with self._database.read() as db:
-            row = db.execute("SELECT cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return row is None or bool(row["cancel"])
-
-    def retry(self, job_id: int) -> None:
-        """Queue a failed, cancelled or interrupted job again."""
-        with self._database.write() as db:
-            db.execute(
-                "UPDATE jobs SET state = 'queued', reason = '', cancel = 0, chunks_done = 0, chunks_total = 0,"
-                " updated_at = ? WHERE id = ? AND state IN (?, ?, ?)",
-                (now(), job_id, *RETRIABLE),
-            )
-
-    def forget(
-        self, *, job_id: int | None = None, collection: str | None = None, document_id: str | None = None
-    ) -> None:
-        """Remove the rows of a job, of a document in a collection, or of a whole collection."""
-        with self._database.write() as db:
-            db.execute(
-                "DELETE FROM jobs WHERE (id = ?1) OR (?1 IS NULL AND collection = ?2"
-                " AND document_id = coalesce(?3, document_id))",
-                (job_id, collection, document_id),
-            )
+    def retry(self, *job_ids: int) -> None:
+        """Queue failed, cancelled or interrupted jobs again."""
+        self._store.resume(*job_ids)
 
     def dismiss(self, job_id: int) -> bool:
-        """Remove the row of a job that has ended; tell whether there was one."""
-        with self._database.write() as db:
-            gone = db.execute("DELETE FROM jobs WHERE id = ? AND state IN (?, ?, ?, ?)", (job_id, *ENDED))
-            return gone.rowcount > 0
+        """Take a job that has ended off the list; tell whether there was one."""
+        return self._store.delete(job_id, ENDED)
 
-    def waits_for_copy(self, job: Job) -> bool:
-        """Tell whether another job needs the copy of the file under the name that a job has."""
-        with self._database.read() as db:
-            found = db.execute(
-                "SELECT 1 FROM jobs WHERE id <> ? AND collection = ? AND document_id = ? AND name = ?"
-                " AND state <> 'done'",
-                (job.id, job.collection, job.document_id, job.name),
-            ).fetchone()
-        return found is not None
-
-    def forget_ended(self, collection: str, document_id: str) -> bool:
-        """Remove the ended rows of a document in a collection; tell whether no row of it is left."""
-        with self._database.write() as db:
-            db.execute(
-                "DELETE FROM jobs WHERE collection = ? AND document_id = ? AND state IN (?, ?, ?, ?)",
-                (collection, document_id, *ENDED),
-            )
-            left = db.execute(
-                "SELECT 1 FROM jobs WHERE collection = ? AND document_id = ?", (collection, document_id)
-            ).fetchone()
-        return left is None
-
-    def interrupt_running(self) -> list[Job]:
-        """Mark the jobs that a stopped process left running, and return them."""
-        with self._database.write() as db:
-            rows = db.execute(
-                "UPDATE jobs SET state = 'interrupted', updated_at = ?,"
-                " reason = ? WHERE state IN (?, ?, ?) RETURNING *",
-                (now(), to_column(INTERRUPTED), *RUNNING),
-            ).fetchall()
-        return [_job(row) for row in rows]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+    def forget(self, collection: str, document_id: str | None = None, states: Collection[TaskState] = STATES) -> None:
+        """Take the jobs of a collection, or of a document in it, off the list: those that are in one of the states."""
+        self._store.delete_all(KIND, states, **_spec(collection, document_id))
 
 
-def _job(row: Row) -> Job:
+def _spec(collection: str | None, document_id: str | None) -> dict[str, str]:
+    asked = {"collection": collection, "document_id": document_id}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def job_of(task: Task) -> Job:
+    """Return what a person sees of a task; while it runs, its stage is its state."""
+    running = task.state == "running"
+    waiting = task.state == "queued"
     return Job(
-        id=row["id"],
-        collection=row["collection"],
-        name=row["name"],
-        document_id=row["document_id"],
-        size=row["size"],
-        state=row["state"],
-        reason=from_column(row["reason"]),
-        pages=row["pages"],
-        chunks_done=row["chunks_done"],
-        chunks_total=row["chunks_total"],
-        created_at=datetime.fromisoformat(row["created_at"]),
-        updated_at=datetime.fromisoformat(row["updated_at"]),
+        id=task.id,
+        collection=task.spec["collection"],
+        name=task.spec["name"],
+        document_id=task.spec["document_id"],
+        size=task.spec["size"],
+        state=cast(JobState, (task.stage or "parsing") if running else task.state),
+        reason=task.reason,
+        pages=(task.result or {}).get("pages", 0),
+        chunks_done=0 if waiting else task.done,
+        chunks_total=0 if waiting else task.total,
+        created_at=task.created_at,
+        updated_at=task.updated_at,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -13,18 +12,17 @@ from typing import BinaryIO
 from ingest.files import StoredFile
 from ingest.inbox import Inbox
 from ingest.ingestor import Ingestor
-from ingest.jobs import RUNNING, Job
-from rag.errors import CollectionError, ResiftError, UnavailableError
+from ingest.jobs import INTERRUPTED, KIND, RUNNING, Job, job_of
+from rag.errors import CollectionError, UnavailableError
 from rag.language.message import message
 from rag.retrieval.pipeline import Pipeline
+from rag.tasks.store import ENDED
+from rag.tasks.workers import Tasks
 from rag.types import DocumentEntry
 
-POLL_SECONDS = 0.5
 STOP_SECONDS = 60.0
 """How long a change to a collection waits for a job there to stop; between two checks it may embed one batch."""
 STOP_POLL_SECONDS = 0.02
-
-log = logging.getLogger(__name__)
 
 
 class Library:
@@ -45,48 +43,33 @@ class Library:
             rerankers=pipeline.rerankers,
             inbox=self.inbox,
         )
-        self._working = threading.Lock()
-        self._claiming = threading.Lock()
+        self.tasks = Tasks(
+            self.inbox.tasks,
+            {KIND: self._ingestor.run},
+            shared=True,
+            left=INTERRUPTED,
+            discard=lambda task: self._ingestor.discard(job_of(task)),
+        )
         self._changing = threading.Lock()
-        self._held_collections: set[str] = set()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._worker: threading.Thread | None = None
 
     def start(self) -> None:
         """Mark what an earlier process left unfinished, then ingest in a thread of this one."""
-        self.recover()
-        self._worker = threading.Thread(target=self._work, daemon=True, name="ingest")
-        self._worker.start()
-
-    def recover(self) -> None:
-        """Mark jobs that a stopped process left running as interrupted, and remove what they had staged."""
-        for job in self.jobs.interrupt_running():
-            self._ingestor.discard(job)
+        self.tasks.start()
 
     def close(self) -> None:
-        """End the worker after the job it is at, close the queue, and release the pipeline."""
-        self._stopping.set()
-        self._wake.set()
-        if self._worker is not None:
-            self._worker.join()
+        """End the worker, put the job it is at back into the queue, close the queue, and release the pipeline."""
+        self.tasks.close()
         self.inbox.close()
         self.pipeline.close()
 
     def run_next(self) -> bool:
-        """Carry the oldest queued job to its end in this thread; tell whether there was one."""
-        with self._working:
-            with self._claiming:
-                job = self.jobs.claim(self._held_collections)
-            if job is None:
-                return False
-            self._ingestor.run(job)
-            return True
+        """Carry the next queued job to its end in this thread; tell whether there was one."""
+        return self.tasks.run_next()
 
     def add(self, collection: str, name: str, source: BinaryIO) -> Job:
         """Store a file and queue it, as Inbox.accept does."""
         job = self.inbox.accept(collection, name, source)
-        self._wake.set()
+        self.tasks.wake()
         return job
 
     def collections(self) -> list[str]:
@@ -109,7 +92,7 @@ class Library:
                 self._store.open(collection).remove(document_id)
             self._tokens.remove(collection, document_id)
             with self.inbox.locks.changing(collection):
-                self.jobs.forget(collection=collection, document_id=document_id)
+                self.jobs.forget(collection, document_id)
                 self.files.remove(collection, document_id)
 
     def drop(self, collection: str) -> None:
@@ -118,7 +101,7 @@ class Library:
             self._store.drop(collection)
             self._tokens.remove_collection(collection)
             with self.inbox.locks.changing(collection):
-                self.jobs.forget(collection=collection)
+                self.jobs.forget(collection)
                 self.files.remove_collection(collection)
 
     def dismiss(self, job: Job) -> None:
@@ -127,16 +110,14 @@ class Library:
         with self._changing, self.inbox.locks.changing(job.collection):
             if not self.jobs.dismiss(job.id):
                 return
-            others = (other for other in self.jobs.entries(job.collection) if other.document_id == job.document_id)
-            if any(others) or any(entry.id == job.document_id for entry in self.documents(job.collection)):
-                return
-            self._ingestor.discard(job)
-            self.files.remove(job.collection, job.document_id)
+            published = [entry.name for entry in self.documents(job.collection) if entry.id == job.document_id]
+            if not published and not self.jobs.entries(job.collection, job.document_id):
+                self._ingestor.discard(job)
+            self.inbox.tidy(job.collection, job.document_id, published)
 
     def retry(self, job: Job) -> None:
         """Queue an ended job again."""
-        self.jobs.retry(job.id)
-        self._wake.set()
+        self.tasks.resume(job.id)
 
     def reindex(self, collection: str) -> int:
         """Make a collection anew with the embedder the settings ask for, from its stored files; return their number.
@@ -152,22 +133,23 @@ class Library:
             with self.inbox.locks.changing(collection):
                 files = self._files_of(collection)
                 for file in files:
-                    self.jobs.forget_ended(collection, file.document_id)
-                # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
+                    self.jobs.forget(collection, file.document_id, ENDED)
+                # Interrupted until the old index is gone, so that a crash in between leaves them to be retried. Ahead
+                # of what waits, which may be newer versions of them.
                 reason = message("Re-indexing was interrupted: retry this file.")
-                named = [(file.name, file.document_id, file.size) for file in files]
-                ids = self.jobs.add(collection, named, "interrupted", reason)
+                jobs = self.jobs.add(collection, files, "interrupted", reason, ahead=True)
+                for file in files:
+                    self.inbox.tidy(collection, file.document_id, [file.name])
             self._store.drop(collection)
             self._tokens.remove_collection(collection)
-            for job_id in ids:
-                self.jobs.retry(job_id)
+            self.jobs.retry(*(job.id for job in jobs))
         return len(files)
 
     def _files_of(self, collection: str) -> list[StoredFile]:
         try:
             entries = self._store.open(collection).documents()
         except CollectionError:
-            return self.files.entries(collection)
+            return self._files_of_documents(collection)
         missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]
         if missing:
             raise CollectionError(
@@ -178,12 +160,16 @@ class Library:
             )
         return [StoredFile(entry.name, entry.id, entry.size) for entry in entries]
 
+    def _files_of_documents(self, collection: str) -> list[StoredFile]:
+        """Return the stored files but those that only wait to become documents, or failed to."""
+        jobs = self.jobs.entries(collection)
+        waiting = {job.file for job in jobs} - {job.file for job in jobs if job.state == "done"}
+        return [file for file in self.files.entries(collection) if file not in waiting]
+
     @contextmanager
     def _held(self, collection: str, document_id: str | None = None) -> Iterator[None]:
         """Let no job of a collection begin, and none run there (or on one document); what was stopped is retried."""
-        with self._changing:
-            with self._claiming:
-                self._held_collections.add(collection)
+        with self._changing, self.tasks.holding(collection):
             stopped = self._running_jobs(collection, document_id)
             try:
                 for job in stopped:
@@ -197,31 +183,8 @@ class Library:
                     time.sleep(STOP_POLL_SECONDS)
                 yield
             finally:
-                for job in stopped:
-                    self.jobs.retry(job.id)
-                with self._claiming:
-                    self._held_collections.discard(collection)
-                self._wake.set()
+                self.jobs.retry(*(job.id for job in stopped))
 
     def _running_jobs(self, collection: str, document_id: str | None) -> list[Job]:
         jobs = self.jobs.entries(collection)
         return [job for job in jobs if job.state in RUNNING and document_id in (None, job.document_id)]
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if self.run_next():
-                    continue
-            except Exception:
-                # The queue itself failed, for instance on a full disk: say so, and go on as after a restart.
-                log.exception("The ingestion queue cannot be used")
-                self._stopping.wait(POLL_SECONDS)
-                self._try_to_recover()
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
-
-    def _try_to_recover(self) -> None:
-        try:
-            self.recover()
-        except ResiftError as error:
-            log.error("Jobs that were cut off could not be marked yet: %s", error)

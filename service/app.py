@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +26,6 @@ from rag.evaluation.sets.store import QuestionSets
 from rag.llm import import_client
 from rag.models.preparation import Preparations
 from rag.retrieval.pipeline import Pipeline, open_pipeline
-from rag.tasks.store import TaskStore
 from rag.tasks.workers import Tasks
 from service.writing import Writings
 
@@ -62,13 +62,11 @@ class App:
                 self.tasks.store.delete(task.id)
 
     def close(self) -> None:
-        """End the workers, close the files and give the data folder back."""
-        self.writings.close()
-        self.tasks.close()
-        self.library.close()
-        for part in (self.tasks.store, self.history, self.question_sets, self.votes):
-            part.close()
-        self.lock.release()
+        """End what is at work, close the files and give the data folder back, each whatever becomes of the others."""
+        with ExitStack() as closing:
+            closing.callback(self.lock.release)
+            for part in (self.votes, self.question_sets, self.history, self.library, self.tasks, self.writings):
+                closing.callback(part.close)
 
 
 def open_app(settings: Settings) -> App:
@@ -96,7 +94,7 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
     """Put the parts together, with nothing started yet."""
     settings = pipeline.settings
     question_sets = QuestionSets(settings.data_dir)
-    task_store = TaskStore(settings.data_dir)
+    task_store = library.inbox.tasks
     history = History(settings.data_dir)
     runs = Runs(pipeline, question_sets, task_store, partial(read_original, library, settings))
     return App(

@@ -42,4 +42,4 @@ def clear_done(app: App, collection: str) -> None:
     """Take the files of a collection off the list that are in it by now; their documents stay."""
     for job in app.library.jobs.entries(collection):
         if job.state == "done":
-            app.library.jobs.forget(job_id=job.id)
+            app.library.jobs.dismiss(job.id)

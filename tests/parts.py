@@ -24,7 +24,7 @@ def offline_settings(data_dir: Path, **changes: Any) -> Settings:
 def open_library(settings: Settings) -> Iterator[Library]:
     """Open a library without its worker thread: `run_next` does the work in the test's own."""
     library = Library(open_pipeline(settings))
-    library.recover()
+    library.tasks.recover()
     try:
         yield library
     finally:

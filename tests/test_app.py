@@ -1,18 +1,23 @@
-"""What is deleted takes along what is of no use without it, and leaves what people made."""
+"""What is deleted takes along what is of no use without it and leaves what people made, and what is closed stays so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag.database.lock import DataFolderLock
+from rag.errors import ResiftError, UnavailableError
 from rag.evaluation.sets.scores import ScoredPassage
-from service.app import CURVE, DRAFT, RUN, App, assemble
+from rag.types import SearchOptions
+from service.app import CURVE, DRAFT, RUN, App, assemble, open_app
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -48,3 +53,79 @@ def test_a_set_that_is_purged_takes_its_drafts_and_curves_along_and_leaves_its_r
     app.purge()
     left = {key for key, task_id in tasks.items() if app.tasks.store.get(task_id) is not None}
     assert left == tasks.keys() - {(DRAFT, gone.id), (CURVE, gone.id)}
+
+
+NOTE = "Let the pump cool down for twenty minutes."
+
+
+def test_a_second_app_opens_right_after_the_first_has_closed_whatever_asks_that_one_still(tmp_path: Path) -> None:
+    settings, options = offline_settings(tmp_path, rerank_model="bundled"), SearchOptions("notes")
+    first = open_app(settings)
+    first.library.add("notes", "pump.md", io.BytesIO(NOTE.encode()))
+    wait_until(lambda: first.library.documents("notes"))
+    over = threading.Event()
+    answers: list[list[str]] = [[] for _ in range(3)]
+
+    def keep_asking(said: list[str]) -> None:
+        while not over.is_set():
+            try:
+                said.append(first.pipeline.retrieve("When is the pump cool?", options).hits[0].chunk.text)
+            except ResiftError as error:
+                said.append(str(error))
+
+    threads = [threading.Thread(target=keep_asking, args=(said,)) for said in answers]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: all(answers))
+        first.close()
+        second = open_app(settings)
+        asked = [len(said) for said in answers]
+        wait_until(lambda: all(len(said) > before + 2 for said, before in zip(answers, asked, strict=True)))
+        assert {said[-1] for said in answers} == {
+            "The knowledge base was closed: reload the page, or start Resift again."
+        }
+        assert second.pipeline.retrieve("When is the pump cool?", options).hits[0].chunk.text == NOTE
+        second.library.add("notes", "valve.md", io.BytesIO(b"The valve is below the pump."))
+        wait_until(lambda: len(second.library.documents("notes")) == 2)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    second.close()
+
+
+def test_what_is_being_read_when_the_app_closes_is_read_by_the_next(tmp_path: Path) -> None:
+    long = "\n\n".join(f"# Part {number}\n\nThis part says something about pump {number}." for number in range(400))
+    first = open_app(offline_settings(tmp_path, rerank_model="bundled"))
+    job = first.library.add("notes", "long.md", io.BytesIO(long.encode()))
+    wait_until(lambda: (now := first.library.jobs.get(job.id)) is not None and now.chunks_done)
+    first.close()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("tasks-")] == []
+    second = open_app(offline_settings(tmp_path, rerank_model="bundled"))
+    wait_until(lambda: (now := second.library.jobs.get(job.id)) is not None and now.state == "done")
+    (entry,) = second.library.documents("notes")
+    assert entry.chunks == 400
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda app: app.library.add("notes", "a.txt", io.BytesIO(b"a")),
+        lambda app: app.library.documents("notes"),
+        lambda app: app.library.drop("notes"),
+        lambda app: app.pipeline.retrieve("Why?", SearchOptions("notes")),
+        lambda app: app.history.conversations(),
+        lambda app: app.question_sets.sets(),
+        lambda app: app.votes.votes(),
+        lambda app: app.tasks.add(RUN, "late", {"set_id": 1}),
+        lambda app: app.library.jobs.entries(),
+    ],
+)
+def test_what_is_closed_stays_closed_and_says_so(tmp_path: Path, use: Callable[[App], object]) -> None:
+    app = open_app(offline_settings(tmp_path, rerank_model="bundled"))
+    app.close()
+    with pytest.raises(UnavailableError, match=r"was closed.*: reload the page, or start Resift again"):
+        use(app)
+    app.close()

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingest.jobs import Job, Jobs, JobState
+from ingest.jobs import Job, Jobs
 from ingest.library import Library
 from rag.errors import CollectionError, FileRefusedError, SettingError, UnavailableError
 from rag.models.files import BUNDLED_NAME
+from rag.tasks.store import TaskStore
 from tests.parts import ingest, offline_settings, open_library
 from tests.qdrant_http import QdrantHttp
 from tests.waiting import wait_until
@@ -215,30 +218,30 @@ def test_a_damaged_collection_is_made_anew_from_its_stored_files(tmp_path: Path)
 
 
 def test_a_job_whose_end_could_not_be_written_is_marked_as_soon_as_that_works_again(tmp_path: Path) -> None:
-    class JobsOnAFullDisk(Jobs):
-        """Fails to record any state while the disk is full."""
+    class StoreOnAFullDisk(TaskStore):
+        """Fails to record any end while the disk is full."""
 
         full = threading.Event()
 
-        def move(self, job_id: int, state: JobState, reason: str = "") -> None:
+        def end(self, *told: Any) -> None:
             if self.full.is_set():
                 raise UnavailableError("The disk is full.")
-            super().move(job_id, state, reason)
+            super().end(*told)
 
-    with open_library(offline_settings(tmp_path)) as library:
-        jobs = JobsOnAFullDisk(tmp_path)
-        library.jobs = library.inbox.jobs = library._ingestor._jobs = jobs
-        jobs.full.set()
+    with open_library(offline_settings(tmp_path)) as library, closing(StoreOnAFullDisk(tmp_path)) as store:
+        library.tasks.store = store
+        store.full.set()
         library.start()
         job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-        wait_until(lambda: has_ended(jobs, job))
-        now = jobs.get(job.id)
+        wait_until(lambda: has_ended(library.jobs, job))
+        now = library.jobs.get(job.id)
         assert now is not None
         assert now.state == "interrupted"
-        jobs.full.clear()
+        store.full.clear()
         library.retry(now)
-        wait_until(lambda: has_ended(jobs, job))
+        wait_until(lambda: has_ended(library.jobs, job))
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
+        library.tasks.close()
 
 
 def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tmp_path: Path) -> None:
@@ -303,7 +306,6 @@ def test_reindexing_beside_the_worker_loses_no_document(tmp_path: Path) -> None:
         library.start()
         for _ in range(3):
             library.reindex("documents")
-            library._wake.set()
         wait_until(lambda: all(job.ended for job in library.jobs.entries()))
         assert [entry.name for entry in library.documents("documents")] == [f"{number}.txt" for number in range(6)]
 

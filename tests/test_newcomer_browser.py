@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ingest.jobs import Jobs
+from rag.tasks.store import TaskStore
 from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, chat_input, serve, visit
 from tests.files import pdf
 from tests.waiting import wait_until
@@ -29,8 +31,8 @@ def app(chromium: Browser, data: Path) -> Iterator[Running]:
 
 def wait_until_ingested(data: Path) -> None:
     """Wait for all files to be documents, while nobody looks at the page: it draws a growing library every second."""
-    jobs = Jobs(data)
-    wait_until(lambda: all(job.ended for job in jobs.entries()))
+    with closing(TaskStore(data)) as store:
+        wait_until(lambda: all(job.ended for job in Jobs(store).entries()))
 
 
 def open_collection(page: Page, name: str) -> None:

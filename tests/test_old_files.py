@@ -41,7 +41,6 @@ OLDEST = [
     pytest.param("votes", PAIRS, Votes, id="votes"),
     pytest.param("question_sets", SETS, QuestionSets, id="question sets"),
     pytest.param("tasks", TASKS, TaskStore, id="tasks"),
-    pytest.param("jobs", JOBS, Jobs, id="jobs"),
     pytest.param("token_vectors", TOKENS, tokens, id="token vectors"),
 ]
 
@@ -106,7 +105,7 @@ def test_an_old_file_whose_tables_change_is_copied_before(
     path = lay_out(tmp_path, name, script)
     before = content(path)
     open_store(tmp_path).close()
-    changed = name not in ("jobs", "token_vectors")
+    changed = name != "token_vectors"
     backup = path.with_name(f"{path.name}.layout-0.backup")
     assert backup.exists() is changed
     assert not changed or content(backup) == before
@@ -150,7 +149,7 @@ def test_conversations_that_were_trees_keep_their_versions_and_ratings(tmp_path:
 def test_old_votes_sets_tasks_and_jobs_are_read_and_go_on(tmp_path: Path) -> None:
     for name, script in (("votes", PAIRS), ("question_sets", SETS), ("tasks", TASKS), ("jobs", JOBS)):
         lay_out(tmp_path, name, script)
-    votes, sets, tasks, jobs = Votes(tmp_path), QuestionSets(tmp_path), TaskStore(tmp_path), Jobs(tmp_path)
+    votes, sets, tasks = Votes(tmp_path), QuestionSets(tmp_path), TaskStore(tmp_path)
     assert [(vote.pair_id, vote.question, vote.choice) for vote in votes.votes()] == [(4, "Why?", "right")]
     found = sets.get(2)
     assert found is not None
@@ -167,6 +166,6 @@ def test_old_votes_sets_tasks_and_jobs_are_read_and_go_on(tmp_path: Path) -> Non
     assert task.created_at == datetime(2026, 1, 1, tzinfo=UTC)
     assert list(tasks.rows(3).items()) == [("b", [1]), ("a", [2])]
     tasks.delete(3)
-    assert tasks.add("run", "next", {}).id == 4
-    (job,) = jobs.entries()
-    assert (job.id, job.state, job.name, job.size, str(job.reason)) == (1, "failed", "a.txt", 5, "Too large.")
+    (job,) = Jobs(tasks).entries()
+    assert (job.id, job.state, job.name, job.size, str(job.reason)) == (4, "failed", "a.txt", 5, "Too large.")
+    assert tasks.add("run", "next", {}).id == 5

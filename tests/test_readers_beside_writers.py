@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.jobs import Jobs
+from ingest.files import StoredFile
+from ingest.jobs import KIND, Jobs
 from rag.database.connection import Database
 from rag.database.history import History
 from rag.database.votes import Votes
@@ -187,15 +188,16 @@ def test_a_task_and_its_rows_are_read_while_they_are_kept_and_deleted(tmp_path: 
 
 
 def test_files_of_one_upload_are_listed_all_or_none(tmp_path: Path) -> None:
-    jobs = Jobs(tmp_path)
+    store = TaskStore(tmp_path)
+    jobs = Jobs(store)
 
     def write(number: int) -> None:
-        jobs.add("notes", [(f"{name}{number}", f"{name}{number}", 1) for name in "abc"])
-        claimed = jobs.claim()
+        jobs.add("notes", [StoredFile(f"{name}{number}", f"{name}{number}", 1) for name in "abc"])
+        claimed = store.claim([KIND])
         assert claimed is not None
-        jobs.move(claimed.id, "done")
+        store.end(claimed.id, "done")
         if number % 10 == 9:
-            jobs.forget(collection="notes")
+            jobs.forget("notes")
 
     read_beside(write, 100, lambda: assert_whole(len(jobs.entries("notes"))))
 

@@ -172,7 +172,7 @@ def test_two_files_of_one_name_in_one_call_are_both_kept(tmp_path: Path) -> None
 def test_a_job_that_somebody_takes_off_the_list_does_not_keep_the_command_waiting(tmp_path: Path) -> None:
     with ingesting_while_the_folder_is_held(tmp_path) as (child, inbox, _):
         (job,) = inbox.jobs.entries()
-        inbox.jobs.forget(job_id=job.id)
+        inbox.tasks.delete(job.id)
         printed, _ = child.communicate(timeout=60)
     assert child.returncode == 1
     assert json.loads(printed)[0]["state"] == "cancelled"

@@ -59,7 +59,7 @@ def upload_beside(library: Library, name: str, text: str, change: Callable[[], o
 
     The upload goes on when the change is over, or waits for its turn.
     """
-    locks = library.inbox.locks = library._ingestor._locks = WatchedLocks(library._pipeline.settings.data_dir)
+    locks = library.inbox.locks = WatchedLocks(library.pipeline.settings.data_dir)
     over_or_waiting = locks.another_came
     threads: list[threading.Thread] = []
 
@@ -74,7 +74,7 @@ def upload_beside(library: Library, name: str, text: str, change: Callable[[], o
         threads[0].start()
         assert over_or_waiting.wait(SECONDS)
 
-    library.inbox.files = SlowFiles(library._pipeline.settings.data_dir, begin)
+    library.inbox.files = SlowFiles(library.pipeline.settings.data_dir, begin)
     library.add("documents", name, io.BytesIO(text.encode()))
     threads[0].join(SECONDS)
     assert not threads[0].is_alive()
@@ -173,7 +173,7 @@ inbox.accept("documents", "heat.md", io.BytesIO(sys.argv[2].encode()))
 
 @pytest.mark.parametrize("what", ["delete", "dismiss"])
 def test_the_lock_holds_between_processes(library: Library, what: str) -> None:
-    data = library._pipeline.settings.data_dir
+    data = library.pipeline.settings.data_dir
     if what == "delete":
         ingest(library, "documents", "heat.md", HEAT)
         (entry,) = library.documents("documents")
@@ -216,7 +216,7 @@ def test_files_uploaded_and_deleted_at_once_are_whole_or_gone(library: Library) 
     together = threading.Barrier(3)
 
     def upload() -> None:
-        inbox = Inbox(library._pipeline.settings)
+        inbox = Inbox(library.pipeline.settings)
         for text in texts:
             together.wait(SECONDS)
             inbox.accept("documents", "note.md", io.BytesIO(text.encode()))

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,14 +52,14 @@ class Database:
                 folder=path.parent,
                 reason=error.strerror,
             ) from error
-        with self._failures_told(), self._taken(self._idle_writer, 1) as connection:
+        with _failures_told(self.path), self._taken(self._idle_writer, 1) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection, path, migrations)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection on which all that is read in the block is of one moment, whoever writes meanwhile."""
-        with self._failures_told(), self._taken(self._idle_readers, IDLE_READERS) as connection:
+        with _failures_told(self.path), self._taken(self._idle_readers, IDLE_READERS) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             yield connection
@@ -68,7 +68,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Commit at the end of the block, roll back if it raises; nobody else writes from its beginning on."""
-        with self._alone(), self._failures_told(), self._taken(self._idle_writer, 1) as connection:
+        with self._alone(), _failures_told(self.path), self._taken(self._idle_writer, 1) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -125,18 +125,26 @@ class Database:
             raise
         return connection
 
-    @contextmanager
-    def _failures_told(self) -> Iterator[None]:
-        """Tell of a full or damaged disk in a sentence."""
-        try:
-            yield
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise UnavailableError(
-                "The file {path} cannot be read or written ({reason}): check the disk's free space and its "
-                "permissions; if the file is damaged, move it away and start again.",
-                path=self.path,
-                reason=error,
-            ) from error
+
+def read_rows(path: Path, query: str) -> list[Row]:
+    """Return rows of a file of an earlier release, which is left as it is; raises UnavailableError."""
+    with _failures_told(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(query).fetchall()
+
+
+@contextmanager
+def _failures_told(path: Path) -> Iterator[None]:
+    """Tell of a full or damaged disk in a sentence."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise UnavailableError(
+            "The file {path} cannot be read or written ({reason}): check the disk's free space and its "
+            "permissions; if the file is damaged, move it away and start again.",
+            path=path,
+            reason=error,
+        ) from error
 
 
 def closed(path: Path) -> UnavailableError:

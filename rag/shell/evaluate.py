@@ -25,7 +25,7 @@ from rag.evaluation.runs.search import FUSED, SEARCHES
 from rag.evaluation.runs.task import KIND, Runs
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
-from rag.language.message import in_english, message, verbatim
+from rag.language.message import NOTHING, Message, in_english, message, verbatim
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.shell.options import add_data_option, check_number, settings_of
 from rag.tasks.store import Task, TaskStore
@@ -138,8 +138,8 @@ def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: Question
 
 def _carry_out(task: Task, runs: Runs, tasks: TaskStore) -> None:
     """Do what the page's worker does with a task, which cannot run as long as this process has the data folder."""
-    result = runs.carry_out(_SpokenWork(tasks, task))
-    tasks.end(task.id, "done", result=result)
+    work = _SpokenWork(tasks, task)
+    work.end("done", result=runs.carry_out(work))
 
 
 class _SpokenWork(Work):
@@ -149,10 +149,10 @@ class _SpokenWork(Work):
         super().__init__(tasks, task, threading.Event())
         self._said: dict[str, Progress] = {}
 
-    def progress(self, done: int, total: int, stage: str = "") -> None:
+    def progress(self, done: int, total: int, stage: str = "", note: Message = NOTHING) -> None:
         """Say and record how far the work is."""
         self._said.setdefault(stage, Progress(_say, f"{stage.capitalize()}")).done(done, total)
-        super().progress(done, total, stage)
+        super().progress(done, total, stage, note)
 
 
 def _say(sentence: str) -> None:

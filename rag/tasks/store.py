@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,10 @@ from rag.database.connection import Database, Row, now
 from rag.database.migrations import never_reuse_ids
 from rag.language.message import NOTHING, Message, message
 from rag.serialization import from_column, record_from_json, to_column, to_json
+from rag.tasks.takeover import take_over_jobs
 
 TaskState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+STATES: tuple[TaskState, ...] = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 ENDED: tuple[TaskState, ...] = ("done", "failed", "cancelled", "interrupted")
 RESUMABLE: tuple[TaskState, ...] = ("failed", "cancelled", "interrupted")
 
@@ -43,7 +45,13 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (task_id, key)
 );
 """
-MIGRATIONS = (SCHEMA, never_reuse_ids("tasks"))
+FINDING = """
+ALTER TABLE tasks ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tasks_by_state ON tasks(state);
+CREATE INDEX tasks_by_document
+    ON tasks(kind, json_extract(spec, '$.collection'), json_extract(spec, '$.document_id'));
+"""
+MIGRATIONS = (SCHEMA, never_reuse_ids("tasks"), FINDING, take_over_jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,16 @@ class Task:
         return self.state in ENDED
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a task is, in what it is of; `stage` names what is being done, `note` what is being waited for."""
+
+    done: int = 0
+    total: int = 0
+    stage: str = ""
+    note: Message = NOTHING
+
+
 class TaskStore:
     """The tasks of one data folder, with their rows."""
 
@@ -80,23 +98,44 @@ class TaskStore:
 
     def add(self, kind: str, title: str, spec: object) -> Task:
         """Queue a task; `spec` is a value of a kind that its runner reads back, or a JSON object."""
+        (task,) = self.add_all(kind, [(title, spec)])
+        return task
+
+    def add_all(
+        self,
+        kind: str,
+        titled: Iterable[tuple[str, object]],
+        state: TaskState = "queued",
+        reason: Message = NOTHING,
+        *,
+        ahead: bool = False,
+    ) -> list[Task]:
+        """Add tasks given as (title, spec), all or none; those `ahead` come before the others that are queued."""
         at = now()
         with self._database.write() as db:
-            row = db.execute(
-                "INSERT INTO tasks (kind, title, spec, state, created_at, updated_at)"
-                " VALUES (?, ?, ?, 'queued', ?, ?) RETURNING *",
-                (kind, title, to_json(spec), at, at),
-            ).fetchone()
-        return _task(row)
+            rows = [
+                db.execute(
+                    "INSERT INTO tasks (kind, title, spec, state, reason, ahead, created_at, updated_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                    (kind, title, to_json(spec), state, to_column(reason), ahead, at, at),
+                ).fetchone()
+                for title, spec in titled
+            ]
+        return [_task(row) for row in rows]
 
-    def claim(self, kinds: Collection[str]) -> Task | None:
-        """Take the oldest queued task of some kinds and set it running; None when there is none."""
-        marks = ", ".join("?" * len(kinds))
+    def claim(self, kinds: Collection[str], held: Collection[str] = ()) -> Task | None:
+        """Take the queued task of some kinds whose turn it is and set it running; None when there is none.
+
+        Those of the collections that are `held` wait.
+        """
         with self._database.write() as db:
             row = db.execute(
-                "UPDATE tasks SET state = 'running', reason = '', cancel = 0, updated_at = ? WHERE id ="  # noqa: S608
-                f" (SELECT id FROM tasks WHERE state = 'queued' AND kind IN ({marks}) ORDER BY id LIMIT 1) RETURNING *",
-                (now(), *kinds),
+                "UPDATE tasks SET state = 'running', reason = '', stage = '', done = 0, total = 0, cancel = 0,"
+                " updated_at = ? WHERE id ="
+                " (SELECT id FROM tasks WHERE state = 'queued' AND kind IN (SELECT value FROM json_each(?))"
+                " AND coalesce(json_extract(spec, '$.collection'), '') NOT IN (SELECT value FROM json_each(?))"
+                " ORDER BY ahead DESC, id LIMIT 1) RETURNING *",
+                (now(), to_json(list(kinds)), to_json(list(held))),
             ).fetchone()
         return _task(row) if row else None
 
@@ -106,10 +145,13 @@ class TaskStore:
             row = db.execute("SELECT * FROM tasks WHERE id = ?", (task_id,)).fetchone()
         return _task(row) if row else None
 
-    def entries(self, kind: str) -> list[Task]:
-        """List the tasks of a kind, the newest first."""
+    def entries(self, kind: str, **spec: str) -> list[Task]:
+        """List the tasks of a kind whose spec has all of these values, the newest first."""
         with self._database.read() as db:
-            rows = db.execute("SELECT * FROM tasks WHERE kind = ? ORDER BY id DESC", (kind,)).fetchall()
+            rows = db.execute(
+                f"SELECT * FROM tasks WHERE {_having(spec)} ORDER BY id DESC",  # noqa: S608
+                (kind, *spec.values()),
+            ).fetchall()
         return [_task(row) for row in rows]
 
     def rows(self, task_id: int, prefix: str = "") -> dict[str, Any]:
@@ -135,23 +177,30 @@ class TaskStore:
         with self._database.write() as db:
             db.executemany("DELETE FROM rows WHERE task_id = ? AND key = ?", [(task_id, key) for key in keys])
 
-    def progress(self, task_id: int, done: int, total: int, stage: str) -> None:
+    def progress(self, task_id: int, progress: Progress) -> None:
         """Record how far a task is."""
         with self._database.write() as db:
             db.execute(
-                "UPDATE tasks SET done = ?, total = ?, stage = ?, updated_at = ? WHERE id = ?",
-                (done, total, stage, now(), task_id),
+                "UPDATE tasks SET done = ?, total = ?, stage = ?, reason = ?, updated_at = ? WHERE id = ?",
+                (progress.done, progress.total, progress.stage, to_column(progress.note), now(), task_id),
             )
 
     def end(
-        self, task_id: int, state: TaskState, reason: Message = NOTHING, result: dict[str, Any] | None = None
+        self,
+        task_id: int,
+        state: TaskState,
+        reason: Message = NOTHING,
+        result: dict[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        """Put a task into its last state, with its result if it is done."""
+        """Put a task into its last state, with its result if it is done, and with how far it came."""
         text = None if result is None else to_json(result)
+        came = (progress.done, progress.total, progress.stage) if progress else (None, None, None)
         with self._database.write() as db:
             db.execute(
-                "UPDATE tasks SET state = ?, reason = ?, result = ?, updated_at = ? WHERE id = ?",
-                (state, to_column(reason), text, now(), task_id),
+                "UPDATE tasks SET state = ?, reason = ?, result = ?, done = coalesce(?, done),"
+                " total = coalesce(?, total), stage = coalesce(?, stage), updated_at = ? WHERE id = ?",
+                (state, to_column(reason), text, *came, now(), task_id),
             )
 
     def cancel(self, task_id: int) -> None:
@@ -169,13 +218,13 @@ class TaskStore:
             row = db.execute("SELECT cancel FROM tasks WHERE id = ?", (task_id,)).fetchone()
         return row is None or bool(row["cancel"])
 
-    def resume(self, task_id: int) -> None:
-        """Queue a task again that ended before its end; it goes on from the rows it has."""
+    def resume(self, *task_ids: int) -> None:
+        """Queue tasks again that ended before their end; each goes on from the rows it has."""
         with self._database.write() as db:
             db.execute(
                 "UPDATE tasks SET state = 'queued', reason = '', cancel = 0, updated_at = ?"
-                " WHERE id = ? AND state IN (?, ?, ?)",
-                (now(), task_id, *RESUMABLE),
+                " WHERE id IN (SELECT value FROM json_each(?)) AND state IN (?, ?, ?)",
+                (now(), to_json(task_ids), *RESUMABLE),
             )
 
     def rename(self, task_id: int, title: str) -> None:
@@ -183,22 +232,41 @@ class TaskStore:
         with self._database.write() as db:
             db.execute("UPDATE tasks SET title = ? WHERE id = ?", (title, task_id))
 
-    def delete(self, task_id: int) -> None:
-        """Delete a task with its rows; one that is running stops."""
+    def delete(self, task_id: int, states: Collection[TaskState] = STATES) -> bool:
+        """Delete a task with its rows if it is in one of the states, and tell whether it was; one that runs stops."""
         with self._database.write() as db:
-            db.execute("DELETE FROM tasks WHERE id = ?", (task_id,))
+            deleted = db.execute(
+                "DELETE FROM tasks WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
+                (task_id, to_json(list(states))),
+            )
+            return deleted.rowcount > 0
 
-    def interrupt_running(self) -> None:
-        """Mark the tasks that a stopped process left running."""
+    def delete_all(self, kind: str, states: Collection[TaskState] = STATES, **spec: str) -> None:
+        """Delete the tasks of a kind that are in one of the states and whose spec has all of these values."""
         with self._database.write() as db:
             db.execute(
-                "UPDATE tasks SET state = 'interrupted', reason = ?, updated_at = ? WHERE state = 'running'",
-                (to_column(STOPPED), now()),
+                f"DELETE FROM tasks WHERE {_having(spec)} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (kind, *spec.values(), to_json(list(states))),
             )
+
+    def interrupt_running(self, kinds: Collection[str], reason: Message = STOPPED) -> list[Task]:
+        """Mark the tasks of some kinds that a stopped process left running, and return them."""
+        with self._database.write() as db:
+            rows = db.execute(
+                "UPDATE tasks SET state = 'interrupted', reason = ?, updated_at = ?"
+                " WHERE state = 'running' AND kind IN (SELECT value FROM json_each(?)) RETURNING *",
+                (to_column(reason), now(), to_json(list(kinds))),
+            ).fetchall()
+        return [_task(row) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _having(spec: Mapping[str, str]) -> str:
+    """Return the condition for a kind and the values of a spec; the names are those of fields in this program."""
+    return " AND ".join(["kind = ?", *(f"json_extract(spec, '$.{name}') = ?" for name in spec)])
 
 
 def _task(row: Row) -> Task:

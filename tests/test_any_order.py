@@ -1,0 +1,212 @@
+"""Whatever the order of what people do with documents, it ends in what a plain dictionary says."""
+
+from __future__ import annotations
+
+import io
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ingest.jobs import RETRIABLE, Job
+from ingest.library import Library
+from ingest.parse.child import read_sections
+from rag.tasks.store import ENDED, TaskState
+from rag.tokens.store import TOKENS_FILE
+from rag.types import Document, document_id
+from tests.parts import offline_settings, open_library
+
+NAMES = ("a.txt", "b.txt", "c.txt")
+CONTENTS = tuple(f"Note {number} is about pump {number} and its valve." for number in range(4))
+UNREADABLE = " \n "
+"""Has no text, so that its job fails."""
+STEPS = 30
+
+
+@dataclass
+class Upload:
+    """A job as the dictionary sees it."""
+
+    id: int
+    name: str
+    content: str
+    ahead: bool = False
+    state: TaskState = "queued"
+
+
+@dataclass
+class Model:
+    """Documents as a dictionary from names to contents, and the queue that leads there."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    uploads: list[Upload] = field(default_factory=list)
+
+    def run_next(self) -> None:
+        """Carry out the first upload that waits: a content has one name, and a name one content."""
+        waiting = [one for one in self.uploads if one.state == "queued"]
+        upload = min(waiting, key=lambda one: (not one.ahead, one.id), default=None)
+        if upload is None:
+            return
+        upload.state = "failed" if upload.content == UNREADABLE else "done"
+        if upload.state == "failed" or self.documents.get(upload.name) == upload.content:
+            return
+        replaced = self.documents.pop(upload.name, None)
+        self.forget(replaced, ENDED)
+        if upload.content not in self.documents.values():
+            self.documents[upload.name] = upload.content
+
+    def forget(self, content: str | None, states: tuple[TaskState, ...]) -> None:
+        self.uploads = [one for one in self.uploads if one.content != content or one.state not in states]
+
+    def delete(self, content: str) -> None:
+        self.documents = {name: held for name, held in self.documents.items() if held != content}
+        self.uploads = [one for one in self.uploads if one.content != content]
+
+    def reindex(self) -> list[tuple[str, str]]:
+        """Take all documents out, and return them as they are to be read again, before what waits."""
+        anew = sorted(self.documents.items())
+        for _, content in anew:
+            self.forget(content, ENDED)
+        self.documents = {}
+        return anew
+
+
+def parse_here(path: Path, *, document_id: str, name: str, **limits: object) -> Document:
+    """Read a file as the child process does, in this one, which starts none."""
+    sections = tuple(read_sections(path, name))
+    return Document(id=document_id, name=name, format="text", size=path.stat().st_size, sections=sections)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with pytest.MonkeyPatch.context() as patch, open_library(offline_settings(tmp_path_factory.mktemp("data"))) as one:
+        patch.setattr("ingest.ingestor.parse_in_child", parse_here)
+        yield one
+
+
+class Person:
+    """Does things at random to a collection and to the dictionary alike; `said` is what was done, for a failure."""
+
+    def __init__(self, library: Library, collection: str, seed: int) -> None:
+        self.library = library
+        self.collection = collection
+        self.model = Model()
+        self.said: list[str] = []
+        self._random = random.Random(seed)
+
+    def step(self) -> None:
+        steps = {self.add: 6, self.run_next: 6, self.delete: 2, self.cancel: 2, self.retry: 2, self.dismiss: 2}
+        steps |= {self.reindex: 1, self.clear: 1}
+        (step,) = self._random.choices(list(steps), list(steps.values()))
+        self.said.append(step.__name__)
+        step()
+
+    def add(self) -> None:
+        name, content = self._random.choice(NAMES), self._random.choice((*CONTENTS, UNREADABLE))
+        self.said.append(f"{name} {CONTENTS.index(content) if content in CONTENTS else 'unreadable'}")
+        job = self.library.add(self.collection, name, io.BytesIO(content.encode()))
+        self.model.uploads.append(Upload(job.id, name, content))
+
+    def run_next(self) -> None:
+        self.library.run_next()
+        self.model.run_next()
+
+    def delete(self) -> None:
+        content = self._random.choice(CONTENTS)
+        self.said.append(str(CONTENTS.index(content)))
+        self.library.delete(self.collection, document_id(content.encode()))
+        self.model.delete(content)
+
+    def cancel(self) -> None:
+        if upload := self._one_of(("queued",)):
+            self.library.jobs.cancel(upload.id)
+            upload.state = "cancelled"
+
+    def retry(self) -> None:
+        if upload := self._one_of(RETRIABLE):
+            self.library.retry(self._job(upload))
+            upload.state = "queued"
+
+    def dismiss(self) -> None:
+        if upload := self._one_of(RETRIABLE):
+            self.library.dismiss(self._job(upload))
+            self.model.uploads.remove(upload)
+
+    def clear(self) -> None:
+        """Take what is done off the list."""
+        for job in self._jobs():
+            if job.state == "done":
+                self.library.jobs.dismiss(job.id)
+        self.model.uploads = [one for one in self.model.uploads if one.state != "done"]
+
+    def reindex(self) -> None:
+        before = {job.id for job in self._jobs()}
+        self.library.reindex(self.collection)
+        added = [job.id for job in self._jobs() if job.id not in before]
+        anew = self.model.reindex()
+        self.model.uploads += [Upload(job_id, *one, ahead=True) for job_id, one in zip(added, anew, strict=True)]
+
+    def run_all(self) -> None:
+        while self.library.run_next():
+            pass
+        while any(one.state == "queued" for one in self.model.uploads):
+            self.model.run_next()
+
+    def require_the_same(self) -> None:
+        """Compare what is listed, stored, indexed and queued with the dictionary."""
+        library, model = self.library, self.model
+        wanted = {name: document_id(content.encode()) for name, content in model.documents.items()}
+        documents = library.documents(self.collection)
+        assert {entry.name: entry.id for entry in documents} == wanted
+        jobs = [(job.name, job.document_id, job.state) for job in self._jobs()]
+        uploads = sorted(model.uploads, key=lambda one: one.id)
+        assert jobs == [(one.name, document_id(one.content.encode()), one.state) for one in uploads]
+        files = {(file.name, file.document_id) for file in library.files.entries(self.collection)}
+        waiting = {(name, identity) for name, identity, state in jobs if state != "done"}
+        assert files == {*wanted.items(), *waiting}
+        if documents:
+            index = library.pipeline.store.open(self.collection)
+            texts = {entry.name: "\n".join(chunk.text for chunk in index.chunks(entry.id)) for entry in documents}
+            assert texts == model.documents
+            assert index.count() == sum(entry.chunks for entry in documents)
+        with closing(sqlite3.connect(library.pipeline.settings.data_dir / TOKENS_FILE)) as db:
+            rows = db.execute("SELECT document_id FROM token_vectors WHERE collection = ?", (self.collection,))
+            assert {identity for (identity,) in rows} == set(wanted.values())
+
+    def _one_of(self, states: tuple[TaskState, ...]) -> Upload | None:
+        uploads = [one for one in self.model.uploads if one.state in states]
+        return self._random.choice(uploads) if uploads else None
+
+    def _job(self, upload: Upload) -> Job:
+        job = self.library.jobs.get(upload.id)
+        assert job is not None
+        return job
+
+    def _jobs(self) -> list[Job]:
+        return self.library.jobs.entries(self.collection)
+
+
+def live(library: Library, seed: int) -> None:
+    person = Person(library, f"any-order-{seed}", seed)
+    try:
+        for _ in range(STEPS):
+            person.step()
+        person.run_all()
+        person.require_the_same()
+    except Exception as error:
+        raise AssertionError(f"after {', '.join(person.said)}") from error
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_order_ends_in_what_a_dictionary_says(library: Library, seed: int) -> None:
+    live(library, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1200))
+def test_any_of_many_orders_ends_in_what_a_dictionary_says(library: Library, seed: int) -> None:
+    live(library, seed)
