@@ -251,7 +251,7 @@ class Answer:
 class Filter:
     """What a search is limited to: the documents with these ids, all where there are none.
 
-    Each store translates it in one place; another field is one more condition there.
+    rag.store.payload says which values of which fields that asks for, and each store puts this in its own terms.
     """
 
     documents: tuple[str, ...] = ()

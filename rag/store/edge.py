@@ -27,6 +27,12 @@ RESERVE_BYTES = 200 * 2**20
 FORGOTTEN_SHARE = 0.1
 """The share of deleted chunks that BM25's document frequencies may still count."""
 
+SCHEMAS = {
+    "keyword": edge.PayloadSchemaType.Keyword,
+    "integer": edge.PayloadSchemaType.Integer,
+    "bool": edge.PayloadSchemaType.Bool,
+}
+
 PUBLISHED = edge.IsEmptyCondition(stored.PENDING)
 """`pending` is absent. Matching its value is no way: the engine reads True as the integer 1, which matches nothing."""
 
@@ -277,13 +283,8 @@ def _create_shard(spec: CollectionSpec, folder: Path) -> None:
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=10**9),
     )
     shard = edge.EdgeShard.create(str(folder), config)
-    for field, schema in (
-        (stored.DOCUMENT_ID, edge.PayloadSchemaType.Keyword),
-        (stored.DOCUMENT, edge.PayloadSchemaType.Keyword),
-        (stored.CHUNK_INDEX, edge.PayloadSchemaType.Integer),
-        (stored.PENDING, edge.PayloadSchemaType.Bool),
-    ):
-        shard.update(edge.UpdateOperation.create_field_index(field, schema))
+    for field, kind in stored.INDEXED.items():
+        shard.update(edge.UpdateOperation.create_field_index(field, SCHEMAS[kind]))
     shard.close()
 
 
@@ -298,10 +299,8 @@ def _is(field: str, value: str | int) -> edge.FieldCondition:
 
 def _matching(within: Filter) -> list[Any]:
     """Translate a filter into what published chunks must fulfil."""
-    conditions: list[Any] = [PUBLISHED]
-    if within.documents:
-        conditions.append(edge.FieldCondition(stored.DOCUMENT_ID, match=edge.MatchAny(list(within.documents))))
-    return conditions
+    asked = stored.allowed_values(within).items()
+    return [PUBLISHED, *(edge.FieldCondition(field, match=edge.MatchAny(list(values))) for field, values in asked)]
 
 
 def _found(point: edge.ScoredPoint) -> Found:

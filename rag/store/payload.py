@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rag.errors import CollectionError, UnavailableError
 from rag.language.message import message
-from rag.types import Chunk, CollectionSpec, DocumentEntry
+from rag.types import Chunk, CollectionSpec, DocumentEntry, Filter
 
 Payload = dict[str, Any]
 Kept = TypeVar("Kept", CollectionSpec, DocumentEntry)
@@ -22,6 +22,20 @@ PENDING = "pending"
 """There (and true) while a chunk is staged; publishing takes the field away."""
 ENTRY = "entry"
 """The document's entry, with its first chunk only."""
+
+INDEXED: dict[str, Literal["keyword", "integer", "bool"]] = {
+    DOCUMENT_ID: "keyword",
+    DOCUMENT: "keyword",
+    CHUNK_INDEX: "integer",
+    PENDING: "bool",
+}
+"""The fields that are searched by, with the kind of their values."""
+
+
+def allowed_values(within: Filter) -> dict[str, tuple[str, ...]]:
+    """Return the fields that a filter limits, each with the values of which a chunk has to have one."""
+    asked = {DOCUMENT_ID: within.documents}
+    return {field: values for field, values in asked.items() if values}
 
 
 def chunk_to_payload(chunk: Chunk) -> Payload:

@@ -31,13 +31,6 @@ PAGE = 1000
 
 PENDING = models.FieldCondition(key=stored.PENDING, match=models.MatchValue(value=True))
 
-PAYLOAD_INDEXES = {
-    stored.DOCUMENT_ID: models.PayloadSchemaType.KEYWORD,
-    stored.DOCUMENT: models.PayloadSchemaType.KEYWORD,
-    stored.CHUNK_INDEX: models.PayloadSchemaType.INTEGER,
-    stored.PENDING: models.PayloadSchemaType.BOOL,
-}
-
 
 class ServerStore:
     """Collections on a Qdrant server, created with so many shards and replicas."""
@@ -81,8 +74,8 @@ class ServerStore:
             self._make(name, spec)
         index = self.open(spec.name)
         stored.require_same_spec(index.spec, spec)
-        for field, schema in PAYLOAD_INDEXES.items():
-            self._requests.write(self._client.create_payload_index, name, field, schema)
+        for field, kind in stored.INDEXED.items():
+            self._requests.write(self._client.create_payload_index, name, field, models.PayloadSchemaType(kind))
         return index
 
     def open(self, name: str) -> ServerIndex:
@@ -286,10 +279,10 @@ def _is(field: str, value: str | int) -> models.FieldCondition:
 
 def _matching(within: Filter) -> models.Filter:
     """Translate a filter into what published chunks must fulfil."""
-    conditions: list[models.Condition] = []
-    if within.documents:
-        documents = models.MatchAny(any=list(within.documents))
-        conditions.append(models.FieldCondition(key=stored.DOCUMENT_ID, match=documents))
+    conditions: list[models.Condition] = [
+        models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
+        for field, values in stored.allowed_values(within).items()
+    ]
     return models.Filter(must=conditions or None, must_not=[PENDING])
 
 
