@@ -12,7 +12,7 @@ from bench.harness import WORK, Benchmark, Figures, main, megabytes, table
 from bench.texts import CHUNKS_PER_DOCUMENT, random_documents
 from rag.config import Settings
 from rag.retrieval.pipeline import open_pipeline
-from rag.types import SearchOptions
+from rag.types import SearchOptions, Stage
 
 COLLECTION = "documents"
 WORDS = 200
@@ -68,7 +68,7 @@ def ask(_: int) -> Figures:
         stages.setdefault("extractive answer", []).append((answered - found) * 1000)
         # The passages' token vectors are stored by now, as ingestion would have done.
         again = {timing.stage: timing.ms for timing in pipeline.retrieve(question, SearchOptions(COLLECTION)).timings}
-        stages.setdefault("rerank, token vectors stored", []).append(again["rerank"])
+        stages.setdefault("rerank, token vectors stored", []).append(again[Stage.RERANK])
     pipeline.close()
     shutil.rmtree(FOLDER)
     return {"stages": stages}

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from rag.config import Settings
 from rag.errors import SettingError, UnavailableError
 from rag.language.message import Message, message
+from rag.retry import RETRY_PAUSE, pause_before_retry
 from rag.text.encodable import encodable
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ NO_KEY = "no-key"
 """Sent to servers that want no key; the library refuses an empty one."""
 
 CONNECT_TIMEOUT = 5.0
-RETRY_PAUSE = 0.5
 LONGEST_RETRY_PAUSE = 5.0
-"""Seconds before the one retry; a server that asks for a longer wait is not asked again."""
+"""Seconds; a server that asks for a longer wait is not asked again."""
+
 POLL_SECONDS = 0.2
 
 THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
@@ -257,13 +258,8 @@ def _pause_before_retry(error: APIError) -> float | None:
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        if error.status_code != 429 and error.status_code < 500:
-            return None
-        try:
-            wanted = float(error.response.headers.get("retry-after", RETRY_PAUSE))
-        except ValueError:
-            return None
-        return max(wanted, 0.0) if wanted <= LONGEST_RETRY_PAUSE else None
+        pause = pause_before_retry(error.status_code, error.response.headers.get("retry-after", ""))
+        return pause if pause is None or pause <= LONGEST_RETRY_PAUSE else None
     if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
         return RETRY_PAUSE
     return None

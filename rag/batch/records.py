@@ -122,7 +122,7 @@ def answer_of(number: int, question: str, retrieval: Retrieval, answer: Answer, 
         state=report.state,
         ms=ms,
         rerank_ms=took.get(Stage.RERANK) if report.state == "on" else None,
-        answer_ms=took.get("generate"),
+        answer_ms=took.get(Stage.GENERATE),
         notes=tuple(filter(None, (report.reason, *retrieval.warnings, *answer.warnings))),
     )
 

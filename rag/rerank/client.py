@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +15,7 @@ from rag.errors import RerankError
 from rag.language.message import Message, message
 from rag.rerank.base import Deadline
 from rag.rerank.services import RerankService
+from rag.retry import RETRY_PAUSE, pause_before_retry
 from rag.text.encodable import encodable
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 5.0
 KEEP_ALIVE_SECONDS = 60.0
-RETRY_PAUSE = 0.5
-"""Seconds before the one retry, unless the service asks for another pause."""
-
 LONGEST_WAIT = 3600.0
 MOST_BYTES = 64 * 1024 * 1024
 SHOWN_CHARACTERS = 200
@@ -69,7 +65,7 @@ class ServiceClient:
                 status, retry_after, body = self._send(self._payload(question, passages), deadline)
                 if status < HTTPStatus.MULTIPLE_CHOICES:
                     return self._read(body, len(passages))
-                reason, pause = self._explain(status, body), _pause(status, retry_after)
+                reason, pause = self._explain(status, body), pause_before_retry(status, retry_after)
             except TimeoutException as error:
                 if not isinstance(error, ConnectTimeout):
                     raise RerankError(self.too_slow(deadline)) from None
@@ -257,20 +253,6 @@ def _entry(result: object, score_field: str) -> tuple[int | None, float | None]:
     except OverflowError:
         return index, None
     return index, number if math.isfinite(number) else None
-
-
-def _pause(status: int, retry_after: str) -> float | None:
-    """Return the seconds after which asking again may help, None where it will not."""
-    if status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except (ValueError, OverflowError):
-        return RETRY_PAUSE
 
 
 def _message(body: bytes) -> str:

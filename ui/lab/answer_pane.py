@@ -6,7 +6,7 @@ import streamlit as st
 
 from rag.database.votes import Answered, Pair, Side
 from rag.lab.comparison import read_the_same, rerank_ms
-from rag.types import Answer, Citation, Retrieval
+from rag.types import Answer, Citation, Retrieval, Stage
 from ui.lab.orders import order_name
 from ui.language import gettext, mark
 from ui.plain import answer_text, label, label_sentence, place
@@ -85,8 +85,8 @@ def _times(retrieval: Retrieval, answer: Answer) -> str:
     stages = {timing.stage: timing.ms for timing in answer.timings}
     known = (
         (gettext("reranking"), rerank_ms(retrieval)),
-        (gettext("first words"), stages.get("first_token")),
+        (gettext("first words"), stages.get(Stage.FIRST_TOKEN)),
         # Quotations score sentences, and what one side has scored costs the other nothing: no time to compare.
-        (gettext("whole answer"), stages.get("generate") if answer.mode == "llm" else None),
+        (gettext("whole answer"), stages.get(Stage.GENERATE) if answer.mode == "llm" else None),
     )
     return " · ".join(f"{name} {format_duration(ms)}" for name, ms in known if ms is not None)

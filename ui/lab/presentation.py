@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from rag.lab.comparison import Move, moves, read_the_same, rerank_ms
-from rag.types import Answer, Retrieval
+from rag.types import Answer, Retrieval, Stage
 from service.scenes import Scene
 from ui.lab.duel import duel_verdict
 from ui.lab.orders import describe_move, order_name
@@ -21,7 +21,7 @@ LONGEST_SNIPPET = 160
 WRAPPED = re.compile(r"(?<=[^\n]{70})\n(?=[^\W\d])")
 """The end of a line that goes on in the next one: long, and followed by a word."""
 
-SEARCH_STAGES = ("embed question", "recall")
+SEARCH_STAGES = (Stage.EMBED, Stage.RECALL)
 
 EFFECTS: dict[str, tuple[str, str]] = {
     "rescued": (mark("Rescued"), mark("The passage that answers came among those that are read.")),
