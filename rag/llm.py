@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from queue import Empty, Queue
@@ -275,6 +276,22 @@ def _content(chunk: ChatCompletionChunk) -> tuple[str, str]:
 def without_thinking(reply: str) -> str:
     """Return a reply without what the model thought aloud before it, or in the midst of it."""
     return THINKING.sub("", reply)
+
+
+def json_objects(reply: str, key: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that have a key, whatever else stands in a reply; those thought aloud do not count."""
+    text, decoder = without_thinking(reply), json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        end = at + 1
+        try:
+            record, after = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            record = {}
+        if key in record:
+            yield record
+            end = after
+        at = text.find("{", end)
 
 
 def _host(base_url: str) -> str:

@@ -8,11 +8,11 @@ from typing import Literal
 
 from rag.evaluation.figures.scorecard import Overtime, Scorecard, overtime, scorecard
 from rag.evaluation.runs.configuration import Configuration, RunSpec, requests_for
-from rag.evaluation.runs.corpus import corpus_digest
 from rag.evaluation.runs.quality import MOST_CALLS
 from rag.evaluation.runs.rows import About, Row, read_about, read_rows
 from rag.evaluation.runs.task import KIND
 from rag.serialization import from_record
+from rag.store.base import content_digest
 from rag.tasks.store import Task
 from rag.types import RerankReport
 from service.app import App
@@ -117,4 +117,4 @@ def documents_now(app: App, about: About) -> DocumentsNow:
     entries = app.library.documents(about.collection)
     if not entries:
         return DocumentsNow("gone", 0)
-    return DocumentsNow("same" if corpus_digest(entries) == about.corpus else "changed", len(entries))
+    return DocumentsNow("same" if content_digest(entries) == about.corpus else "changed", len(entries))

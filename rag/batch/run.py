@@ -25,11 +25,11 @@ from rag.batch.records import (
     sources_of,
 )
 from rag.errors import CollectionError, InputError, ModelError, ResiftError, SettingError
-from rag.evaluation.runs.corpus import corpus_digest
 from rag.language.message import message
 from rag.models.transformer import OUT_OF_MEMORY
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
+from rag.store.base import content_digest
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Runner, Work
 from rag.types import SearchOptions
@@ -115,7 +115,7 @@ def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
     documents = sorted(index.documents(), key=lambda entry: entry.name)
     return {
         "documents": [[entry.name, entry.chunks] for entry in documents],
-        "digest": corpus_digest(documents),
+        "digest": content_digest(documents),
         "embedder": index.spec.embedder,
         "chunk_tokens": index.spec.chunk_tokens,
         "chunk_overlap": index.spec.chunk_overlap,

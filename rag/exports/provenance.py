@@ -13,7 +13,6 @@ from typing import Any
 from rag.config import Settings
 from rag.embed.providers import find_provider
 from rag.errors import ResiftError
-from rag.evaluation.runs.corpus import corpus_digest
 from rag.exports.privacy import Privacy, model_name
 from rag.identity import RerankerIdentity
 from rag.models.files import ModelFiles, bundled_model, find_model
@@ -22,6 +21,7 @@ from rag.models.loading import is_quantised
 from rag.models.precision import int8_files
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.retrieval.pipeline import Pipeline
+from rag.store.base import content_digest
 from rag.types import RerankReport
 from rag.versions import installed
 
@@ -93,7 +93,7 @@ def collection_record(pipeline: Pipeline, name: str, document_ids: Collection[st
         "documents": len(entries),
         "passages": sum(entry.chunks for entry in entries),
         "gone": len(set(document_ids) - {entry.id for entry in entries}),
-        "corpus_sha256": corpus_digest(entries),
+        "corpus_sha256": content_digest(entries),
         "embedder": embedder_model(pipeline, spec.embedder),
         "dimension": spec.dimension,
         "chunk_tokens": spec.chunk_tokens,

@@ -5,7 +5,6 @@ With sliding windows from the back, as in RankGPT (Sun et al., 2023), where they
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from rag.answer.prompt import json_line
 from rag.errors import RerankError, SettingError, UnavailableError
 from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
-from rag.llm import ChatMessage, ChatModel, polled, without_thinking
+from rag.llm import ChatMessage, ChatModel, json_objects, polled
 from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace
@@ -189,27 +188,11 @@ def _messages(question: str, texts: Sequence[str]) -> list[ChatMessage]:
 def _grades(reply: str, count: int) -> Grades:
     """Return the positions and grades that a reply holds, whatever stands around them, each passage once."""
     grades: dict[int, float] = {}
-    for record in _records(without_thinking(reply)):
+    for record in json_objects(reply, "passage"):
         number, grade = _number(record["passage"]), _number(record.get("relevance"))
         if number is not None and grade is not None and number in range(1, count + 1):
             grades.setdefault(int(number) - 1, min(max(grade, 0.0), float(HIGHEST_GRADE)))
     return tuple(grades.items())
-
-
-def _records(text: str) -> Iterator[dict[str, object]]:
-    """Yield the JSON objects in a text that name a passage."""
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    while at >= 0:
-        end = at + 1
-        try:
-            record, after = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            record = {}
-        if "passage" in record:
-            yield record
-            end = after
-        at = text.find("{", end)
 
 
 def _number(value: object) -> float | None:

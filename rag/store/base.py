@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,3 +88,8 @@ class VectorStore(Protocol):
 
     def close(self) -> None:
         """Write what is pending and release files and connections."""
+
+
+def content_digest(entries: Iterable[DocumentEntry]) -> str:
+    """Return the hash that stands for documents: the same one for the same contents, whatever they are called."""
+    return hashlib.sha256("\n".join(sorted(entry.id for entry in entries)).encode()).hexdigest()

@@ -20,8 +20,8 @@ from rag.evaluation.sets.targets import Target, judgments, same_document, units
 from rag.evaluation.sets.types import QuestionSet
 from rag.language.message import Message
 from rag.retrieval.pipeline import Pipeline
-from rag.store.base import Index
-from rag.types import Chunk, DocumentEntry
+from rag.store.base import Index, content_digest
+from rag.types import Chunk
 
 Opener = Callable[[Configuration, Indexed], tuple[Index, Embedder]]
 """Returns an index as a configuration wants it, made if need be, and its embedder."""
@@ -108,7 +108,7 @@ def dataset_corpus(pipeline: Pipeline, dataset: Dataset, beside: Pipeline, say: 
                 text=text,
                 judgments=dataset.judgments[identity],
                 rank=_documents,
-                labels=labels_of(text, dataset.judgments[identity]),
+                labels=_labels(text, dataset.judgments[identity]),
                 without=identity if identity in dataset.own else None,
             )
             for identity, text in dataset.questions.items()
@@ -148,7 +148,7 @@ def collection_corpus(
     return Corpus(
         name=labelled.name,
         collection=collection,
-        digest=corpus_digest(entries),
+        digest=content_digest(entries),
         documents=len(entries),
         questions=tuple(
             Question(
@@ -156,7 +156,7 @@ def collection_corpus(
                 text=one.question,
                 judgments=judgments(one.targets),
                 rank=partial(_units, targets=one.targets),
-                labels=labels_of(one.question, judgments(one.targets)),
+                labels=_labels(one.question, judgments(one.targets)),
                 reference=one.reference,
             )
             for one in labelled.measurable
@@ -166,12 +166,7 @@ def collection_corpus(
     )
 
 
-def corpus_digest(entries: Sequence[DocumentEntry]) -> str:
-    """Return the hash that stands for documents: the same one for the same contents, whatever they are called."""
-    return hashlib.sha256("\n".join(sorted(entry.id for entry in entries)).encode()).hexdigest()
-
-
-def labels_of(question: str, graded: Mapping[str, int]) -> str:
+def _labels(question: str, graded: Mapping[str, int]) -> str:
     """Return the hash that stands for a question and what is relevant to it."""
     parts = [question, *(f"{identity} {grade}" for identity, grade in sorted(graded.items()))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

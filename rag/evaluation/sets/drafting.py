@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +12,7 @@ from rag.answer.prompt import json_line
 from rag.errors import CollectionError, InputError, SettingError, UnavailableError
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import target_of
-from rag.llm import ChatMessage, ChatModel, polled, without_thinking
+from rag.llm import ChatMessage, ChatModel, json_objects, polled
 from rag.rerank.attempt import attempt, deadline_of
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
@@ -135,19 +134,11 @@ def draft_messages(chunk: Chunk) -> list[ChatMessage]:
 
 def read_draft(reply: str) -> Draft | None:
     """Return the draft in a reply, whatever stands around it; None where there is none that can be used."""
-    text = without_thinking(reply)
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    while at >= 0:
-        try:
-            record, _ = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            record = None
-        if isinstance(record, dict) and isinstance(record.get("question"), str):
-            question, answer = (_line(record.get(name)) for name in ("question", "answer"))
+    for record in json_objects(reply, "question"):
+        if isinstance(record["question"], str):
+            question, answer = _line(record["question"]), _line(record.get("answer"))
             usable = 0 < len(question) <= LONGEST_QUESTION and len(answer) <= LONGEST_ANSWER
             return Draft(question, answer) if usable else None
-        at = text.find("{", at + 1)
     return None
 
 
