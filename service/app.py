@@ -65,8 +65,11 @@ class App:
         """End what is at work, close the files and give the data folder back, each whatever becomes of the others."""
         with ExitStack() as closing:
             closing.callback(self.lock.release)
-            for part in (self.votes, self.question_sets, self.history, self.library, self.tasks, self.writings):
+            # From the last to the first: what is at work ends before what it works with.
+            for part in (self.votes, self.question_sets, self.history, self.library):
                 closing.callback(part.close)
+            for at_work in (self.tasks, self.downloads, self.writings):
+                closing.callback(at_work.close)
 
 
 def open_app(settings: Settings) -> App:

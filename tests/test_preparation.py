@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from rag.config import Settings
-from rag.errors import ModelError
+from rag.errors import ModelError, UnavailableError
 from rag.models.download import start_download
 from rag.models.files import DEFAULTS, find_model
 from rag.models.preparation import Preparation, Preparations
@@ -86,3 +87,14 @@ def test_a_licence_has_to_be_accepted_before_anything_is_asked(tmp_path: Path, b
 def test_what_can_be_no_name_is_refused_at_once(tmp_path: Path, bge_hub: HubServer) -> None:
     with pytest.raises(ModelError, match="No reranker is named"):
         start_download(Preparations(), "no such thing", online(tmp_path, bge_hub))
+
+
+def test_the_end_stops_what_is_under_way_and_nothing_begins_after_it(tmp_path: Path, bge_hub: HubServer) -> None:
+    downloads, settings = Preparations(), online(tmp_path, bge_hub)
+    bge_hub.hang("onnx/model.onnx", after=10)
+    start_download(downloads, BGE, settings)
+    downloads.close()
+    assert ended(downloads).state == "cancelled"
+    assert [thread.name for thread in threading.enumerate() if thread.name == f"prepare {BGE}"] == []
+    with pytest.raises(UnavailableError, match="The app was closed: reload the page"):
+        start_download(downloads, BGE, settings)

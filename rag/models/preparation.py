@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from rag.errors import CancelledError, ResiftError
+from rag.errors import CancelledError, ResiftError, UnavailableError
 from rag.language.message import NOTHING, Message, message
 
 PreparationState = Literal[
     "waiting", "downloading", "loading", "quantising", "comparing", "ready", "cancelled", "failed"
 ]
+
+CLOSE_SECONDS = 5.0
+"""How long the end waits for what is being done to a model; loading or quantising it may take longer."""
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +63,25 @@ class Preparations:
         self._lock = threading.Lock()
         self._entries: dict[str, Preparation] = {}
         self._stops: dict[str, threading.Event] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._closed = False
 
     def start(self, name: str, work: Callable[[Reporter], None], total: int = 0) -> None:
-        """Have work done on a model unless some is under way; what it raises is the reason why it stopped."""
+        """Have work done on a model unless some is under way; what it raises is the reason why it stopped.
+
+        Raises UnavailableError after the end.
+        """
         with self._lock:
+            if self._closed:
+                raise UnavailableError("The app was closed: reload the page, or start Resift again.")
             held = self._entries.get(name)
             if held is not None and held.moving:
                 return
             stop = self._stops[name] = threading.Event()
             self._entries[name] = Preparation(name, total=total)
-        threading.Thread(target=self._work, args=(name, work, stop), daemon=True, name=f"prepare {name}").start()
+            thread = threading.Thread(target=self._work, args=(name, work, stop), daemon=True, name=f"prepare {name}")
+            self._threads[name] = thread
+            thread.start()
 
     def cancel(self, name: str) -> None:
         """Stop a model's download, if one runs; what is on disk already is used by the next one."""
@@ -92,6 +105,17 @@ class Preparations:
         with self._lock:
             if name in self._entries and not self._entries[name].moving:
                 del self._entries[name]
+
+    def close(self) -> None:
+        """Stop all downloads, begin nothing any more, and wait CLOSE_SECONDS at most for what cannot be stopped."""
+        with self._lock:
+            self._closed = True
+            threads = list(self._threads.values())
+            for stop in self._stops.values():
+                stop.set()
+        ends = time.monotonic() + CLOSE_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, ends - time.monotonic()))
 
     def _work(self, name: str, work: Callable[[Reporter], None], stop: threading.Event) -> None:
         def change(**changes: Any) -> None:

@@ -82,6 +82,10 @@ class Readiness:
         """Stop the download of the wanted model; what is on disk already is used by the next one."""
         self._preparations.cancel(self.wanted_model)
 
+    def close(self) -> None:
+        """Stop what is under way, and begin nothing any more."""
+        self._preparations.close()
+
     def quantise(self, choice: str | None) -> None:
         """Make the int8 copy of a cross-encoder if RERANK_PRECISION=int8 wants one, in this thread.
 

@@ -210,7 +210,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Stop background work, and release the store and the file of token vectors."""
-        self.readiness.cancel()
+        self.readiness.close()
         self.rerankers.late_interaction.tokens.store.close()
         self.store.close()
 
