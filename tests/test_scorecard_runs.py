@@ -427,6 +427,8 @@ def test_the_shell_prints_the_numbers_of_the_page_and_keeps_its_run(
     )
     assert without_times(shell) == without_times(page)
     assert shell["queries"] == 3
+    asked = [list(one["configuration"]) for one in shell["configurations"]]
+    assert asked == [["reranker", "candidates", "embedder", "chunk_tokens", "chunk_overlap"]] * 2
     assert [task.state for task in TaskStore(settings.data_dir).entries(KIND)] == ["done"]
 
 

@@ -14,7 +14,7 @@ from rag.language.message import NOTHING, Message, joined, message
 from rag.models.batching import TOKENS_PER_BATCH, run_in_micro_batches
 from rag.models.files import ModelFiles
 from rag.models.transformer import Transformer, failure_of
-from rag.rerank.base import Deadline, Scored
+from rag.rerank.base import Deadline, Scored, left_out_for_time
 from rag.rerank.cache import ScoreCache
 from rag.rerank.pace import Pace
 from rag.types import Hit, RankedHit, RerankScore
@@ -76,7 +76,7 @@ class CrossEncoderReranker:
         logits = self._cached(question, asked, [hit.chunk.passage for hit in hits], deadline)
         left = logits.count(None)
         scores = tuple(None if logit is None else RerankScore(logit, sigmoid(logit)) for logit in logits)
-        left_out = _left_out(left, len(hits), deadline) if left else NOTHING
+        left_out = left_out_for_time(left, len(hits), deadline)
         return Scored(scores, note=joined(_cut_short(len(asked.ids), whole), left_out))
 
     def relevance(self, question: str, texts: Sequence[str]) -> list[float]:
@@ -260,13 +260,3 @@ def _cut_short(read: int, whole: int) -> Message:
     if read == whole:
         return NOTHING
     return message("The reranker read the first {read} of the question's {whole:,} tokens.", read=read, whole=whole)
-
-
-def _left_out(left: int, total: int, deadline: Deadline) -> Message:
-    return message(
-        "{left} of {total} passages were left out: the budget of {budget:,.0f} ms (RERANK_BUDGET_MS) was spent on the "
-        "more promising ones.",
-        left=left,
-        total=total,
-        budget=deadline.budget * 1000,
-    )
