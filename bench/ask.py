@@ -35,7 +35,7 @@ def build(count: int) -> Figures:
     shutil.rmtree(FOLDER, ignore_errors=True)
     pipeline = open_pipeline(settings())
     spec = new_spec(COLLECTION, LocalEmbedder(bundled_model()))
-    index = pipeline.store.create(spec)
+    index = pipeline.store.create_collection(spec)
     for document in random_documents(count, WORDS, spec.dimension):
         index.stage(document.chunks, document.dense, document.bm25)
         index.publish(document.entry)

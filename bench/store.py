@@ -102,7 +102,7 @@ class Embedded:
         from rag.store.edge import EdgeStore
 
         self._store = EdgeStore(folder)
-        self._index = self._store.create(CollectionSpec(COLLECTION, "random", DIMENSION, WORDS, 0))
+        self._index = self._store.create_collection(CollectionSpec(COLLECTION, "random", DIMENSION, WORDS, 0))
 
     def add(self, document: SyntheticDocument) -> None:
         self._index.stage(document.chunks, document.dense, document.bm25)

@@ -48,7 +48,7 @@ def main() -> None:
 def _index(pipeline: Pipeline, corpus: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Put the corpus into a collection, as ingestion does; return the document ids by name."""
     embedder = pipeline.shelf.embedder_for_new_collection()
-    index = pipeline.store.create(new_spec("set", embedder))
+    index = pipeline.store.create_collection(new_spec("set", embedder))
     ids = {}
     for name, record in corpus.items():
         identity = ids[name] = document_id(name.encode())

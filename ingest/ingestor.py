@@ -75,7 +75,7 @@ class Ingestor:
         """Remove the staged chunks, unless the document is published: then only the job went wrong."""
         try:
             if job.collection in self._store.names():
-                index = self._store.open(job.collection)
+                index = self._store.open_collection(job.collection)
                 if all(entry.id != job.document_id for entry in index.find(job.document_id, job.name)):
                     index.remove(job.document_id)
                     self._tokens.store.remove(job.collection, job.document_id)
@@ -107,7 +107,7 @@ class Ingestor:
 
     def _open(self, job: Job, work: Work) -> tuple[Index, Embedder]:
         if job.collection in self._store.names():
-            index = self._store.open(job.collection)
+            index = self._store.open_collection(job.collection)
             return index, self._shelf.embedder_of(index.spec)
 
         def report(done: int, total: int) -> None:
@@ -117,16 +117,16 @@ class Ingestor:
             work.progress(0, 0, "parsing", fetching)
 
         embedder = self._shelf.embedder_for_new_collection(report)
-        return self._store.create(new_spec(job.collection, embedder)), embedder
+        return self._store.create_collection(new_spec(job.collection, embedder)), embedder
 
     def _published(self, job: Job) -> dict[str, DocumentEntry]:
         """Return the documents of the same content or the same name, by id."""
-        index = self._store.open(job.collection)
+        index = self._store.open_collection(job.collection)
         self._shelf.embedder_of(index.spec)  # refuses a collection of another model before any work is done
         return {entry.id: entry for entry in index.find(job.document_id, job.name)}
 
     def _finish_unchanged(self, job: Job, work: Work, published: dict[str, DocumentEntry]) -> int:
-        entry, index = published[job.document_id], self._store.open(job.collection)
+        entry, index = published[job.document_id], self._store.open_collection(job.collection)
         # Once more, should a crash have come before the older versions were removed.
         index.publish(entry)
         reasons = [message("Unchanged: the same content is already there.")]

@@ -78,7 +78,7 @@ class Library:
 
     def documents(self, collection: str) -> list[DocumentEntry]:
         """List a collection's documents; one that is not made yet has none."""
-        return self._store.open(collection).documents() if collection in self._store.names() else []
+        return self._store.open_collection(collection).documents() if collection in self._store.names() else []
 
     def stored_file(self, collection: str, entry: DocumentEntry) -> Path | None:
         """Return the file a document was made from; None when it was ingested on another machine."""
@@ -89,16 +89,16 @@ class Library:
         """Delete a document: its chunks and vectors, its stored file, its jobs."""
         with self._held(collection, document_id):
             if collection in self._store.names():
-                self._store.open(collection).remove(document_id)
+                self._store.open_collection(collection).remove(document_id)
             self._tokens.remove(collection, document_id)
             with self.inbox.locks.changing(collection):
                 self.jobs.forget(collection, document_id)
                 self.files.remove(collection, document_id)
 
-    def drop(self, collection: str) -> None:
+    def drop_collection(self, collection: str) -> None:
         """Delete a collection with all its documents, files and jobs."""
         with self._held(collection):
-            self._store.drop(collection)
+            self._store.drop_collection(collection)
             self._tokens.remove_collection(collection)
             with self.inbox.locks.changing(collection):
                 self.jobs.forget(collection)
@@ -140,14 +140,14 @@ class Library:
                 jobs = self.jobs.add(collection, files, "interrupted", reason, ahead=True)
                 for file in files:
                     self.inbox.tidy(collection, file.document_id, [file.name])
-            self._store.drop(collection)
+            self._store.drop_collection(collection)
             self._tokens.remove_collection(collection)
             self.jobs.retry(*(job.id for job in jobs))
         return len(files)
 
     def _files_of(self, collection: str) -> list[StoredFile]:
         try:
-            entries = self._store.open(collection).documents()
+            entries = self._store.open_collection(collection).documents()
         except CollectionError:
             return self._files_of_documents(collection)
         missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]

@@ -49,7 +49,7 @@ class App:
 
     def drop_collection(self, collection: str) -> None:
         """Delete a collection, with what is kept of its questions only so that nothing is done twice."""
-        self.library.drop(collection)
+        self.library.drop_collection(collection)
         self.question_sets.scores.forget(collection)
         self.votes.forget_unvoted(collection)
 

@@ -34,7 +34,7 @@ def plan_curve(app: App, chosen: QuestionSet, reranker: str) -> CurvePlan:
 
     Raises CollectionError for a collection that cannot be opened, and as choosing a reranker does.
     """
-    passages = app.pipeline.store.open(chosen.collection).count()
+    passages = app.pipeline.store.open_collection(chosen.collection).count()
     spec = CurveSpec(chosen.id, chosen.name, chosen.collection, reranker, steps_for(app.settings, passages))
     return CurvePlan(spec, predicted_ms(app.pipeline, spec, len(chosen.measurable)))
 

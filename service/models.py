@@ -52,7 +52,7 @@ def use_of_models(app: App) -> Use:
     try:
         for name in app.pipeline.store.names():
             with suppress(CollectionError):
-                collections.setdefault(app.pipeline.store.open(name).spec.embedder, []).append(name)
+                collections.setdefault(app.pipeline.store.open_collection(name).spec.embedder, []).append(name)
     except ResiftError as error:
         failures.append(error.message)
     try:

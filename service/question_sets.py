@@ -83,4 +83,4 @@ def leave_set(upload: SetUpload) -> None:
 def stale_in(app: App, collection: str, targets: Iterable[Target]) -> dict[str, Fault]:
     """Return what is wrong with the targets that a collection no longer has, by their ids."""
     there = bool(app.library.documents(collection))
-    return stale_targets(targets, app.pipeline.store.open(collection) if there else None)
+    return stale_targets(targets, app.pipeline.store.open_collection(collection) if there else None)

@@ -110,7 +110,7 @@ def test_an_empty_collection_says_what_to_do_first(app: App) -> None:
     try:
         assert "There are no documents in it yet" in said(open_page(app, collection="empty"))
     finally:
-        app.library.drop("empty")
+        app.library.drop_collection("empty")
 
 
 def test_the_address_of_a_deleted_conversation_says_that_it_is_gone(app: App) -> None:

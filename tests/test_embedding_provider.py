@@ -65,7 +65,7 @@ def test_a_collection_is_ingested_and_asked_with_a_service(tmp_path: Path) -> No
         assert ingest(library, "notes", "puzzle.md", text).state == "done"
         assert ingest(library, "notes", "heat.md", "Ease the heat, then rest at the sea.").state == "done"
         pipeline = library.pipeline
-        spec = pipeline.store.open("notes").spec
+        spec = pipeline.store.open_collection("notes").spec
         assert (spec.embedder, spec.dimension, spec.chunk_tokens) == (CHOICE, 26, 400)
         chunks = [entry.chunks for entry in library.documents("notes")]
         assert chunks == [1, 2], "700 words and marks in chunks of 400 that overlap by 50"

@@ -45,7 +45,7 @@ def test_a_file_becomes_a_document_with_its_counts(library: Library) -> None:
 
 def test_a_new_collection_is_pinned_to_the_bundled_model_where_no_hub_is(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
-    spec = library.pipeline.store.open("documents").spec
+    spec = library.pipeline.store.open_collection("documents").spec
     assert (spec.embedder, spec.dimension, spec.chunk_tokens, spec.chunk_overlap) == (BUNDLED_NAME, 384, 200, 30)
 
 
@@ -67,7 +67,7 @@ def test_the_same_name_with_new_bytes_replaces_the_document_and_its_file(library
     assert str(job.reason) == "Replaced the earlier version."
     assert new.id != old.id
     assert library.stored_file("documents", old) is None
-    texts = [chunk.text for chunk in library.pipeline.store.open("documents").chunks(new.id)]
+    texts = [chunk.text for chunk in library.pipeline.store.open_collection("documents").chunks(new.id)]
     assert texts == ["Sugary drinks raise blood sugar quickly."]
 
 
@@ -86,7 +86,9 @@ def test_going_back_to_an_earlier_version_while_the_newer_one_waits_ends_with_th
     assert last.state == "done"
     (entry,) = library.documents("documents")
     assert library.stored_file("documents", entry) is not None
-    assert [chunk.text for chunk in library.pipeline.store.open("documents").chunks(entry.id)] == [HEAT.splitlines()[2]]
+    assert [chunk.text for chunk in library.pipeline.store.open_collection("documents").chunks(entry.id)] == [
+        HEAT.splitlines()[2]
+    ]
 
 
 def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None:
@@ -94,7 +96,7 @@ def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None
     (entry,) = library.documents("documents")
     library.delete("documents", entry.id)
     assert library.documents("documents") == []
-    assert library.pipeline.store.open("documents").count() == 0
+    assert library.pipeline.store.open_collection("documents").count() == 0
     assert library.stored_file("documents", entry) is None
     assert library.jobs.entries() == []
 
@@ -103,7 +105,7 @@ def test_collections_are_apart(library: Library) -> None:
     ingest(library, "heat", "notes.md", HEAT)
     ingest(library, "diet", "notes.md", SUGAR)
     assert library.collections() == ["diet", "heat"]
-    library.drop("diet")
+    library.drop_collection("diet")
     assert library.collections() == ["heat"]
     assert [entry.name for entry in library.documents("heat")] == ["notes.md"]
 
@@ -195,7 +197,7 @@ def test_deleting_a_document_does_not_wait_for_another_that_is_being_read(librar
     assert running is not None
     assert not running.ended
     assert library.documents("documents") == []
-    library.drop("documents")  # cancels the job and waits for its end
+    library.drop_collection("documents")  # cancels the job and waits for its end
     worker.join(10)
     assert not worker.is_alive()
     assert library.collections() == []
@@ -345,7 +347,7 @@ def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path,
         library.reindex("documents")
         while library.run_next():
             pass
-        assert library.pipeline.store.open("documents").spec.dimension == 32
+        assert library.pipeline.store.open_collection("documents").spec.dimension == 32
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
@@ -399,7 +401,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         states = {job.name: job.state for job in library.jobs.entries()}
         assert states == {"first.txt": "done", "second.md": "interrupted", "third.txt": "queued"}
         assert [entry.name for entry in library.documents("documents")] == ["first.txt"]
-        assert library.pipeline.store.open("documents").count() == 1
+        assert library.pipeline.store.open_collection("documents").count() == 1
         (interrupted,) = [job for job in library.jobs.entries() if job.state == "interrupted"]
         library.retry(interrupted)
         while library.run_next():

@@ -243,7 +243,7 @@ def test_a_collection_made_with_another_embedder_is_refused_with_the_way_out(
         offline_settings(pipeline.settings.data_dir / "other", embed_model=str(embedder_folder))
     ) as other:
         ingest(other, "tiny", "heat.md", NOTES["heat.md"])
-        spec = other._store.open("tiny").spec
+        spec = other._store.open_collection("tiny").spec
     with pytest.raises(CollectionError, match=r"set EMBED_MODEL to that folder"):
         pipeline.shelf.embedder_of(spec)
 

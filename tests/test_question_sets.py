@@ -219,13 +219,13 @@ def test_the_number_of_a_set_that_is_gone_is_not_given_again(sets: QuestionSets,
 def test_stale_answers_are_told_from_those_that_a_new_version_still_has(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         ingest(library, "notes", "care.md", BOTH)
-        index = library.pipeline.store.open("notes")
+        index = library.pipeline.store.open_collection("notes")
         entry = index.documents()[0]
         heat, whole = Target("care.md", entry.id, HEAT), Target("care.md", entry.id)
         pump, gone = Target("care.md", entry.id, PUMP), Target("gone.md", "")
         assert stale_targets([heat, whole, pump, gone], index) == {gone.id: "no document"}
         ingest(library, "notes", "care.md", f"{HEAT} It may take an hour.")
-        index = library.pipeline.store.open("notes")
+        index = library.pipeline.store.open_collection("notes")
         assert stale_targets([heat, whole, pump], index) == {whole.id: "replaced", pump.id: "no passage"}
         assert stale_targets([heat], None) == {heat.id: "no document"}
 

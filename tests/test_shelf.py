@@ -60,7 +60,7 @@ def test_auto_takes_bge_from_the_hub_and_opens_the_collection_offline_afterwards
 ) -> None:
     with open_library(online(tmp_path, embedder_hub.endpoint, rerank_model="bundled")) as library:
         ingest(library, "notes", "heat.txt", "A hot phone slows itself down.")
-        assert library.pipeline.store.open("notes").spec.embedder == BGE_SMALL
+        assert library.pipeline.store.open_collection("notes").spec.embedder == BGE_SMALL
     asked = len(embedder_hub.requests)
     with open_library(offline_settings(tmp_path / "data", rerank_model="bundled")) as library:
         retrieval = library.pipeline.retrieve("hot phone", SearchOptions("notes"))

@@ -74,24 +74,24 @@ def spec(store: VectorStore) -> Iterator[CollectionSpec]:
     """A spec under a name of its own, since a real server may hold other collections."""
     spec = replace(SPEC, name=f"test-{uuid.uuid4().hex[:12]}")
     yield spec
-    store.drop(spec.name)
+    store.drop_collection(spec.name)
 
 
 @pytest.fixture
 def index(store: VectorStore, spec: CollectionSpec) -> Index:
-    return store.create(spec)
+    return store.create_collection(spec)
 
 
 def test_a_created_collection_is_listed_and_opens_with_its_spec(store: VectorStore, spec: CollectionSpec) -> None:
     assert spec.name not in store.names()
-    store.create(spec)
+    store.create_collection(spec)
     assert spec.name in store.names()
-    assert store.open(spec.name).spec == spec
+    assert store.open_collection(spec.name).spec == spec
 
 
 def test_creating_a_collection_again_keeps_its_documents(store: VectorStore, spec: CollectionSpec) -> None:
-    add(store.create(spec), "apple")
-    assert names(store.create(spec)) == ["fruit.md"]
+    add(store.create_collection(spec), "apple")
+    assert names(store.create_collection(spec)) == ["fruit.md"]
 
 
 @pytest.mark.parametrize(
@@ -107,28 +107,32 @@ def test_creating_a_collection_again_keeps_its_documents(store: VectorStore, spe
 def test_another_spec_is_refused_naming_what_differs(
     store: VectorStore, spec: CollectionSpec, other: dict[str, str | int], sentence: str
 ) -> None:
-    store.create(spec)
+    store.create_collection(spec)
     with pytest.raises(CollectionError, match=sentence):
-        store.create(replace(spec, **other))  # type: ignore[arg-type]
+        store.create_collection(replace(spec, **other))  # type: ignore[arg-type]
 
 
 def test_opening_what_is_not_there_names_what_is(store: VectorStore, spec: CollectionSpec) -> None:
-    store.create(spec)
+    store.create_collection(spec)
     with pytest.raises(CollectionError, match=f"There is no collection 'nowhere': choose one of .*{spec.name}"):
-        store.open("nowhere")
+        store.open_collection("nowhere")
 
 
 def test_a_dropped_collection_is_gone_and_can_be_created_empty(store: VectorStore, spec: CollectionSpec) -> None:
-    add(store.create(spec), "apple")
-    store.drop(spec.name)
-    store.drop(spec.name)
+    add(store.create_collection(spec), "apple")
+    store.drop_collection(spec.name)
+    store.drop_collection(spec.name)
     assert spec.name not in store.names()
-    assert store.create(spec).count() == 0
+    assert store.create_collection(spec).count() == 0
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "Capital"])
 def test_a_name_that_is_no_name_is_refused(store: VectorStore, name: str) -> None:
-    for attempt in (store.open, store.drop, lambda name: store.create(replace(SPEC, name=name))):
+    for attempt in (
+        store.open_collection,
+        store.drop_collection,
+        lambda name: store.create_collection(replace(SPEC, name=name)),
+    ):
         with pytest.raises(SettingError, match="cannot name a collection"):
             attempt(name)
 
@@ -358,9 +362,9 @@ def test_a_closed_store_stays_closed_and_says_so(store: VectorStore) -> None:
     store.close()
     uses: list[Callable[[], object]] = [
         store.names,
-        lambda: store.create(SPEC),
-        lambda: store.open(SPEC.name),
-        lambda: store.drop(SPEC.name),
+        lambda: store.create_collection(SPEC),
+        lambda: store.open_collection(SPEC.name),
+        lambda: store.drop_collection(SPEC.name),
     ]
     for use in uses:
         with pytest.raises(UnavailableError, match="The knowledge base was closed: reload the page"):
@@ -379,7 +383,7 @@ def test_the_stores_agree_on_dense_scores(tmp_path: Path) -> None:
     directions = tuple(((float(x), float(y)), {FIG: 1.0}) for x, y in numbers)
     found = []
     for opened in (EdgeStore(tmp_path), ServerStore(QdrantClient(":memory:"), "memory")):
-        index: Index = opened.create(SPEC)
+        index: Index = opened.create_collection(SPEC)
         add(index, "apple", directions)
         found.append({hit.chunk.id: hit.score for hit in index.search_dense(east(), 50)})
         opened.close()

@@ -44,30 +44,34 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_documents_are_there_after_closing_and_opening_again(store: EdgeStore, folder: Path) -> None:
-    add(store.create(SPEC), "apple")
+    add(store.create_collection(SPEC), "apple")
     store.close()
     again = EdgeStore(folder.parent)
-    assert again.open(SPEC.name).documents() == [entry("apple")]
+    assert again.open_collection(SPEC.name).documents() == [entry("apple")]
     again.close()
 
 
 def test_a_collection_is_opened_once_and_shared(store: EdgeStore) -> None:
-    assert store.open(store.create(SPEC).spec.name) is store.open(SPEC.name)
+    assert store.open_collection(store.create_collection(SPEC).spec.name) is store.open_collection(SPEC.name)
 
 
 def test_a_second_process_is_told_who_has_the_index(store: EdgeStore, folder: Path) -> None:
-    store.create(SPEC)
-    for attempt in ("store.open('garden')", "store.create(SPEC)", "store.drop('garden')"):
+    store.create_collection(SPEC)
+    for attempt in (
+        "store.open_collection('garden')",
+        "store.create_collection(SPEC)",
+        "store.drop_collection('garden')",
+    ):
         done = run(attempt, folder)
         sentence = f"Another Resift process is using {folder.parent}: stop it, or point DATA_DIR somewhere else."
         assert done.stderr.splitlines()[-1] == f"rag.errors.UnavailableError: {sentence}"
-    assert store.open(SPEC.name).count() == 0
+    assert store.open_collection(SPEC.name).count() == 0
 
 
 def test_what_was_published_survives_a_kill_and_what_was_staged_stays_hidden(store: EdgeStore, folder: Path) -> None:
     done = run(
         """
-index = store.create(SPEC)
+index = store.create_collection(SPEC)
 add(index, "gone", name="gone.md")
 add(index, "apple")
 index.remove("gone")
@@ -77,7 +81,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         folder,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    index = store.open(SPEC.name)
+    index = store.open_collection(SPEC.name)
     assert index.documents() == [entry("apple")]
     assert {hit.chunk.document_id for hit in index.search_dense(east(), 10)} == {"apple"}
     index.remove("berry")
@@ -87,26 +91,26 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_killed_upload_can_be_finished_from_what_was_staged(store: EdgeStore, folder: Path) -> None:
-    run("stage(store.create(SPEC), 'apple'); os.kill(os.getpid(), signal.SIGKILL)", folder)
-    index = store.open(SPEC.name)
+    run("stage(store.create_collection(SPEC), 'apple'); os.kill(os.getpid(), signal.SIGKILL)", folder)
+    index = store.open_collection(SPEC.name)
     index.publish(entry("apple"))
     assert index.count() == 3
 
 
 def test_a_half_made_collection_is_not_listed_and_is_made_anew(store: EdgeStore, folder: Path) -> None:
-    add(store.create(SPEC), "apple")
+    add(store.create_collection(SPEC), "apple")
     store.close()
     store = EdgeStore(folder.parent)
     (folder / MANIFEST).unlink()
     assert store.names() == []
     with pytest.raises(CollectionError, match="There is no collection 'garden': upload a document"):
-        store.open(SPEC.name)
-    assert store.create(SPEC).count() == 0
+        store.open_collection(SPEC.name)
+    assert store.create_collection(SPEC).count() == 0
     store.close()
 
 
 def test_other_folders_and_files_in_the_index_are_not_collections(store: EdgeStore, folder: Path) -> None:
-    store.create(SPEC)
+    store.create_collection(SPEC)
     (folder.parent / "lost+found").mkdir()
     (folder.parent / "note.txt").write_text("mine")
     assert store.names() == [SPEC.name]
@@ -134,30 +138,30 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_collection_is_refused_and_can_be_dropped(store: EdgeStore, folder: Path, damage: str) -> None:
-    add(store.create(SPEC), "apple")
+    add(store.create_collection(SPEC), "apple")
     store.close()
     store = EdgeStore(folder.parent)
     DAMAGES[damage](folder)
     sentence = f"The files of the collection 'garden' are damaged: move the folder {folder} away"
-    for opened in (lambda: store.open(SPEC.name), lambda: store.create(SPEC)):
+    for opened in (lambda: store.open_collection(SPEC.name), lambda: store.create_collection(SPEC)):
         with pytest.raises(CollectionError, match=sentence):
             opened().search_dense(east(), 5)
-    store.drop(SPEC.name)
-    assert store.create(SPEC).count() == 0
+    store.drop_collection(SPEC.name)
+    assert store.create_collection(SPEC).count() == 0
     store.close()
 
 
 def test_an_index_folder_that_is_a_file_is_refused(store: EdgeStore, folder: Path) -> None:
     folder.parent.write_text("a file")
     with pytest.raises(UnavailableError, match=r"cannot be read or written \(.*\): check .* DATA_DIR"):
-        store.create(SPEC)
+        store.create_collection(SPEC)
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_written(store: EdgeStore, folder: Path) -> None:
-    add(store.create(SPEC), "apple")
+    add(store.create_collection(SPEC), "apple")
     store.close()
     wary = EdgeStore(folder.parent, reserve_bytes=2**62)
-    index = wary.open(SPEC.name)
+    index = wary.open_collection(SPEC.name)
     with pytest.raises(UnavailableError, match=r"MB are free on the disk of .* free some space, or point DATA_DIR"):
         stage(index, "berry")
     assert names(index) == ["fruit.md"]
@@ -167,27 +171,27 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(store: EdgeSt
 
 
 def test_a_collection_that_is_closed_says_so(store: EdgeStore) -> None:
-    index = store.create(SPEC)
-    store.drop(SPEC.name)
+    index = store.create_collection(SPEC)
+    store.drop_collection(SPEC.name)
     with pytest.raises(CollectionError, match="'garden' was closed or deleted meanwhile: open it again"):
         index.count()
 
 
 def test_a_thread_that_comes_after_the_end_does_not_lock_the_next_store_out(store: EdgeStore, folder: Path) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     add(index, "apple")
     store.close()
     with pytest.raises(UnavailableError, match="The knowledge base was closed"):
-        store.open(SPEC.name)
+        store.open_collection(SPEC.name)
     with pytest.raises(CollectionError, match="was closed or deleted meanwhile"):
         index.remove("apple")
     again = EdgeStore(folder.parent)
-    assert again.open(SPEC.name).documents() == [entry("apple")]
+    assert again.open_collection(SPEC.name).documents() == [entry("apple")]
     again.close()
 
 
 def test_removed_documents_no_longer_weigh_on_bm25(store: EdgeStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     add(index, "apple")
     alone = index.search_bm25(terms({FIG: 1.0, PEAR: 1.0}), 5)
     for number in range(5):
@@ -197,7 +201,7 @@ def test_removed_documents_no_longer_weigh_on_bm25(store: EdgeStore) -> None:
 
 
 def test_threads_that_write_and_search_see_whole_documents_only(store: EdgeStore) -> None:
-    index: Index = store.create(SPEC)
+    index: Index = store.create_collection(SPEC)
     add(index, "apple-0", name="apple.md")
     finished = threading.Event()
 

@@ -35,7 +35,7 @@ def store(server: QdrantHttp) -> Iterator[ServerStore]:
 def test_a_collection_is_created_with_the_shards_replicas_and_indexes_asked_for(
     server: QdrantHttp, store: ServerStore
 ) -> None:
-    store.create(SPEC)
+    store.create_collection(SPEC)
     created = server.created[PREFIX + SPEC.name]
     assert (created.shard_number, created.replication_factor) == (3, 2)
     assert created.sparse_vectors == {"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)}
@@ -44,23 +44,23 @@ def test_a_collection_is_created_with_the_shards_replicas_and_indexes_asked_for(
 
 def test_collections_of_other_programs_are_not_listed_or_touched(server: QdrantHttp, store: ServerStore) -> None:
     server.client.create_collection(SPEC.name, vectors_config=models.VectorParams(size=4, distance=models.Distance.DOT))
-    store.create(SPEC)
+    store.create_collection(SPEC)
     assert store.names() == [SPEC.name]
-    store.drop(SPEC.name)
+    store.drop_collection(SPEC.name)
     assert server.client.collection_exists(SPEC.name)
 
 
 def test_a_collection_without_a_spec_is_refused(server: QdrantHttp, store: ServerStore) -> None:
-    store.create(SPEC)
+    store.create_collection(SPEC)
     name = PREFIX + SPEC.name
     server.client.delete_collection(name)
     server.client.create_collection(name, vectors_config={})
     with pytest.raises(CollectionError, match="'resift-garden' on the Qdrant server was not made by Resift"):
-        store.open(SPEC.name)
+        store.open_collection(SPEC.name)
 
 
 def test_long_listings_are_read_page_by_page(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     add(index, "apple", ((EAST, {FIG: 1.0}),) * 1001)
     server.requests.clear()
     assert [found.index for found in index.chunks("apple")] == list(range(1001))
@@ -68,7 +68,7 @@ def test_long_listings_are_read_page_by_page(server: QdrantHttp, store: ServerSt
 
 
 def test_a_write_is_sent_again_until_the_server_is_well(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     server.requests.clear()
     server.failures = [503, 429]
     stage(index, "apple")
@@ -79,7 +79,7 @@ def test_a_write_is_sent_again_until_the_server_is_well(server: QdrantHttp, stor
 
 
 def test_a_server_that_stays_ill_is_given_up_after_four_tries(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     server.requests.clear()
     server.failures = [503] * 9
     with pytest.raises(
@@ -90,7 +90,7 @@ def test_a_server_that_stays_ill_is_given_up_after_four_tries(server: QdrantHttp
 
 
 def test_a_request_that_is_wrong_is_not_sent_again(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     server.requests.clear()
     server.failures = [400]
     with pytest.raises(UnavailableError, match=r"refused a request \(400 out of service\)"):
@@ -100,13 +100,13 @@ def test_a_request_that_is_wrong_is_not_sent_again(server: QdrantHttp, store: Se
 
 def test_creating_survives_a_lost_reply(server: QdrantHttp, store: ServerStore) -> None:
     server.lost_replies = 1
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     assert server.requests.count("PUT /collections/resift-garden") == 2
     assert index.count() == 0
 
 
 def test_writing_survives_a_lost_reply(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     server.lost_replies = 1
     stage(index, "apple")
     index.publish(entry("apple"))
@@ -117,7 +117,7 @@ def test_writing_survives_a_lost_reply(server: QdrantHttp, store: ServerStore) -
 def test_a_refused_key_is_named_and_not_shown(server: QdrantHttp, status: int) -> None:
     server.api_key = "right"
     right = ServerStore.connect(server.url, "right")
-    right.create(SPEC)
+    right.create_collection(SPEC)
     wrong = ServerStore.connect(server.url, "wrong-secret")
     server.failures = [status]
     with pytest.raises(UnavailableError, match=rf"refuses access \({status}\): set QDRANT_API_KEY") as refused:
@@ -143,7 +143,7 @@ def test_a_server_that_goes_away_is_said_with_its_address_only() -> None:
 
 
 def test_an_upload_that_the_server_left_can_be_repeated(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
+    index = store.create_collection(SPEC)
     server.failures = [503] * 4
     with pytest.raises(UnavailableError):
         stage(index, "apple")
@@ -169,8 +169,8 @@ def test_an_address_where_something_else_answers_is_said(tmp_path: Path, page: s
 
 
 def test_a_collection_that_was_deleted_meanwhile_is_said(server: QdrantHttp, store: ServerStore) -> None:
-    index = store.create(SPEC)
-    store.drop(SPEC.name)
+    index = store.create_collection(SPEC)
+    store.drop_collection(SPEC.name)
     with pytest.raises(CollectionError, match=r"is not on the Qdrant server at .* any more"):
         index.search_dense(east(), 5)
 

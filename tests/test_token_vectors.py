@@ -268,7 +268,7 @@ def test_token_vectors_go_with_their_document_and_collection(library: Library, t
     heat = {entry.name: entry.id for entry in library.documents("one")}["heat.md"]
     library.delete("one", heat)
     assert len(rows(tmp_path)) == 3
-    library.drop("two")
+    library.drop_collection("two")
     assert [collection for collection, _ in rows(tmp_path)] == ["one"]
 
 

@@ -108,7 +108,7 @@ def test_deleting_the_same_content_beside_its_upload(library: Library) -> None:
 
 def test_deleting_the_collection_beside_an_upload(library: Library) -> None:
     ingest(library, "documents", "diet.md", SUGAR)
-    upload_beside(library, "heat.md", HEAT, lambda: library.drop("documents"))
+    upload_beside(library, "heat.md", HEAT, lambda: library.drop_collection("documents"))
     require_whole(library, HEAT)
 
 

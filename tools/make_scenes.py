@@ -121,7 +121,7 @@ def main() -> None:
         try:
             ingest(library, settings.collection)
             scenes = [record_scene(pipeline, script, questions[script.question], settings) for script in SCRIPTS]
-            embedder = pipeline.store.open(settings.collection).spec.embedder
+            embedder = pipeline.store.open_collection(settings.collection).spec.embedder
         finally:
             library.close()
     record = rounded(

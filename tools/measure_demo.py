@@ -66,7 +66,7 @@ def main() -> None:
         try:
             ingest(library, settings.collection)
             measured = {question.id: measure(pipeline, question, settings) for question in questions}
-            embedder = pipeline.store.open(settings.collection).spec.embedder
+            embedder = pipeline.store.open_collection(settings.collection).spec.embedder
             _, reranker = pipeline.rerankers.reranker()
         finally:
             library.close()

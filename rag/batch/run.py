@@ -111,7 +111,7 @@ def predict(pipeline: Pipeline, store: TaskStore, spec: BatchSpec) -> Prediction
 
 def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
     """Return what a batch is asked of and with, as a JSON object; raises CollectionError as a search would."""
-    index = pipeline.store.open(spec.collection)
+    index = pipeline.store.open_collection(spec.collection)
     documents = sorted(index.documents(), key=lambda entry: entry.name)
     return {
         "documents": [[entry.name, entry.chunks] for entry in documents],

@@ -83,7 +83,7 @@ def collection_record(pipeline: Pipeline, name: str, document_ids: Collection[st
     record: Record = dict.fromkeys((*keys, "problem"))
     record = {"name": name, **record}
     try:
-        index = pipeline.store.open(name)
+        index = pipeline.store.open_collection(name)
         entries = index.documents()
         spec = index.spec
     except ResiftError as error:

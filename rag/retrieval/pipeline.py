@@ -93,7 +93,7 @@ class Pipeline:
                 length=len(question),
                 most=MAX_QUESTION_CHARACTERS,
             )
-        index = self.store.open(options.collection)
+        index = self.store.open_collection(options.collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
         candidates = options.candidates or self.settings.rerank_candidates
         watch = Stopwatch()
@@ -179,7 +179,7 @@ class Pipeline:
         samples: list[tuple[str, tuple[Hit, ...]]] = []
         for name in self.store.names():
             try:
-                samples = self._samples_of(self.store.open(name))
+                samples = self._samples_of(self.store.open_collection(name))
             except ResiftError as error:
                 log.info("Nothing can be compared on the collection %s: %s", name, error)
             if len(samples) == SAMPLES and all(len(hits) >= COMPARED for _, hits in samples):

@@ -74,16 +74,16 @@ class VectorStore(Protocol):
     def names(self) -> list[str]:
         """Return the names of the collections, sorted."""
 
-    def create(self, spec: CollectionSpec) -> Index:
+    def create_collection(self, spec: CollectionSpec) -> Index:
         """Create a collection; one that is there already with the same spec is opened.
 
         Raises CollectionError when it is there with another spec.
         """
 
-    def open(self, name: str) -> Index:
+    def open_collection(self, name: str) -> Index:
         """Open a collection; raises CollectionError when there is none of that name or its files are damaged."""
 
-    def drop(self, name: str) -> None:
+    def drop_collection(self, name: str) -> None:
         """Delete a collection with all it holds; dropping what is not there is no error."""
 
     def close(self) -> None:

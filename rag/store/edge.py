@@ -62,7 +62,7 @@ class EdgeStore:
             found = [path for path in self._folder.iterdir() if COLLECTION_NAME.fullmatch(path.name)]
             return sorted(path.name for path in found if (path / MANIFEST).exists())
 
-    def create(self, spec: CollectionSpec) -> EdgeIndex:
+    def create_collection(self, spec: CollectionSpec) -> EdgeIndex:
         """Create a collection, or open the one that is there with the same spec."""
         folder = self._path(spec.name)
         with self._using(folder):
@@ -78,13 +78,13 @@ class EdgeStore:
             write_manifest(folder, spec, chunks=0)
             return self._open(folder)
 
-    def open(self, name: str) -> EdgeIndex:
+    def open_collection(self, name: str) -> EdgeIndex:
         """Open a collection; one that is open already is returned as it is."""
         folder = self._path(name)
         with self._using(folder):
             return self._open(folder)
 
-    def drop(self, name: str) -> None:
+    def drop_collection(self, name: str) -> None:
         """Delete a collection with all it holds; raises UnavailableError when another process has it open."""
         folder = self._path(name)
         with self._using(folder):

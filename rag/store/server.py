@@ -67,18 +67,18 @@ class ServerStore:
         names = [entry.name.removeprefix(PREFIX) for entry in found if entry.name.startswith(PREFIX)]
         return sorted(name for name in names if COLLECTION_NAME.fullmatch(name))
 
-    def create(self, spec: CollectionSpec) -> ServerIndex:
+    def create_collection(self, spec: CollectionSpec) -> ServerIndex:
         """Create a collection, or open the one that is there with the same spec."""
         name = PREFIX + check_collection_name(spec.name)
         if not self._exists(name):
             self._make(name, spec)
-        index = self.open(spec.name)
+        index = self.open_collection(spec.name)
         stored.require_same_spec(index.spec, spec)
         for field, kind in stored.INDEXED.items():
             self._requests.write(self._client.create_payload_index, name, field, models.PayloadSchemaType(kind))
         return index
 
-    def open(self, name: str) -> ServerIndex:
+    def open_collection(self, name: str) -> ServerIndex:
         """Open a collection by the spec that is kept with it."""
         full_name = PREFIX + check_collection_name(name)
         if not self._exists(full_name):
@@ -94,7 +94,7 @@ class ServerStore:
             ) from error
         return ServerIndex(self._client, self._requests, full_name, spec)
 
-    def drop(self, name: str) -> None:
+    def drop_collection(self, name: str) -> None:
         """Delete a collection with all it holds."""
         self._requests.write(self._client.delete_collection, PREFIX + check_collection_name(name))
 

@@ -94,7 +94,7 @@ def _show_documents(app: App, collection: str) -> None:
     if not documents:
         st.info(gettext("No documents here yet: add files above."), icon=":material/inbox:")
         return
-    spec = app.pipeline.store.open(collection).spec
+    spec = app.pipeline.store.open_collection(collection).spec
     chunks = sum(entry.chunks for entry in documents)
     st.header(
         gettext(

@@ -123,7 +123,7 @@ def collection_corpus(
 ) -> Corpus:
     """Return the documents of a set's collection, measured as they are unless `read` reads them for an index beside."""
     collection = labelled.collection
-    own = pipeline.store.open(collection)
+    own = pipeline.store.open_collection(collection)
     entries = own.documents()
     named = _embedders(pipeline)
 

@@ -98,7 +98,9 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
                 name=spec.set_name,
             )
         corpus = collection_corpus(pipeline, chosen)
-        pipeline.shelf.embedder_of(pipeline.store.open(corpus.collection).spec, lambda done, total: work.check())
+        pipeline.shelf.embedder_of(
+            pipeline.store.open_collection(corpus.collection).spec, lambda done, total: work.check()
+        )
         steps = [Configuration(spec.reranker, number) for number in spec.steps]
         ways = make_ready(pipeline, corpus, [Configuration(NO_RERANKER, spec.steps[0]), *steps])
         if ways[-1].reranker is None:

@@ -68,9 +68,9 @@ def index_dataset(
             say(f"The index that an earlier run made of {dataset.name} with {spec.embedder} is used again.")
             return index
         say(f"The index that an earlier run made of {dataset.name} is not whole: it is built anew.")
-        store.drop(spec.name)
+        store.drop_collection(spec.name)
     say(f"Indexing {dataset.documents:,} documents of {dataset.name} with {spec.embedder}.")
-    index = store.create(spec)
+    index = store.create_collection(spec)
     written = 0
     progress = Progress(say, "Documents indexed")
     for batch, documents in _batches(dataset, index.spec, embedder):
@@ -110,7 +110,7 @@ def index_collection(
 
     What an earlier run indexed stays, what the collection no longer has is removed, what is missing is added.
     """
-    index = pipeline.store.create(replace(spec, name=PREFIX + _name(collection, spec)))
+    index = pipeline.store.create_collection(replace(spec, name=PREFIX + _name(collection, spec)))
     there = {entry.id for entry in index.documents()}
     for document_id in there - {entry.id for entry in entries}:
         index.remove(document_id)
@@ -140,7 +140,7 @@ def _stage(
 def _whole(dataset: Dataset, spec: CollectionSpec, store: VectorStore) -> Index | None:
     """Return the index that is there if it was published; None where that was cut short or its files are damaged."""
     try:
-        index = store.open(spec.name)
+        index = store.open_collection(spec.name)
         found = [(entry.id, entry.chunks) for entry in index.documents()]
         return index if found == [(dataset.digest, index.count())] else None
     except CollectionError:

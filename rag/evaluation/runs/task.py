@@ -132,7 +132,7 @@ class Runs:
             used |= {ran.index for ran in about.ran} if about else set()
         for name in beside.store.names():
             if name.startswith(PREFIX) and name not in used:
-                beside.store.drop(name)
+                beside.store.drop_collection(name)
                 beside.rerankers.late_interaction.tokens.store.remove_collection(name)
 
 

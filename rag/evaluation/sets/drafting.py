@@ -81,7 +81,7 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
             raise SettingError("Drafting asks the language model, and none is set: set LLM_MODEL, and start again.")
         if question_sets.get(spec.set_id) is None:
             raise InputError("The question set was deleted: restore it, or draft into another.")
-        index = pipeline.store.open(spec.collection)
+        index = pipeline.store.open_collection(spec.collection)
         rows = dict(work.rows)
         failures = 0
         for chunk in _sample(index, spec.number * PASSAGES_PER_QUESTION, seed=work.task.id):
