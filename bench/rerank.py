@@ -22,7 +22,8 @@ from bench.rounds import Score, measure
 from bench.texts import random_question, random_texts
 from rag.config import Settings
 from rag.models.files import ModelFiles, folder_model, load_tokenizer
-from rag.models.precision import agreement_of, int8_files, make_int8
+from rag.models.int8 import int8_files, make_int8
+from rag.rerank.agreement import agreement_of
 from rag.types import Chunk, Hit
 from tools.random_model import PRESETS, Architecture
 

@@ -15,7 +15,7 @@ from rag.errors import CollectionError, InputError, RerankError
 from rag.identity import RerankerIdentity
 from rag.lab.comparison import Agreement, Comparison, agreement, compare, moves, rerank_ms
 from rag.models.files import BUNDLED_FOLDER
-from rag.models.kendall import kendall_tau
+from rag.rerank.agreement import kendall_tau
 from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline
 from rag.types import RerankReport, SearchOptions

@@ -18,13 +18,9 @@ from rag.config import Settings
 from rag.errors import ModelError
 from rag.identity import RerankerIdentity
 from rag.models.files import ModelFiles, folder_model
-from rag.models.loading import is_quantised
-from rag.models.precision import (
-    AGREEMENT,
+from rag.models.int8 import (
     MODEL_FILE,
     UNSIGNED,
-    Agreement,
-    agreement_of,
     discard,
     external_data,
     fits_this_processor,
@@ -32,11 +28,11 @@ from rag.models.precision import (
     make_int8,
     multiplies_signed_bytes,
     needed_space,
-    read_agreement,
-    write_agreement,
 )
+from rag.models.loading import is_quantised
+from rag.rerank.agreement import AGREEMENT, Agreement, agreement_of, read_agreement, write_agreement
 from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerank.int8 import NOT_COMPARED
+from rag.rerank.precision import NOT_COMPARED
 from rag.rerank.readiness import Readiness
 from rag.types import Hit, SearchOptions
 from tests.parts import hit, ingest, offline_settings, open_library
@@ -230,7 +226,7 @@ def test_quantising_ends_when_nobody_waits_for_it(tmp_path: Path, files: ModelFi
     reading, writing = os.pipe()
     os.close(reading)
     (tmp_path / "int8").mkdir()
-    command = [sys.executable, "-m", "rag.models.precision", str(files.folder / files.model_file), str(tmp_path)]
+    command = [sys.executable, "-m", "rag.models.int8", str(files.folder / files.model_file), str(tmp_path)]
     try:
         child = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     finally:

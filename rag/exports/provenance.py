@@ -16,13 +16,11 @@ from rag.errors import ResiftError
 from rag.exports.privacy import Privacy, model_name
 from rag.identity import RerankerIdentity
 from rag.models.files import ModelFiles, bundled_model, find_model
+from rag.models.int8 import int8_files
 from rag.models.inventory import BUNDLED
 from rag.models.loading import is_quantised
-from rag.models.precision import int8_files
-from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.retrieval.pipeline import Pipeline
 from rag.store.base import content_digest
-from rag.types import RerankReport
 from rag.versions import installed
 
 Record = dict[str, Any]
@@ -123,8 +121,8 @@ def _reranker(pipeline: Pipeline, identity: RerankerIdentity) -> Record:
 
 def _reranker_files(pipeline: Pipeline, identity: RerankerIdentity) -> ModelFiles | None:
     """Return the files of a model that ran, None where they cannot be told any more."""
-    held = pipeline.rerankers.judge(RerankReport(identity, "on"))
-    if isinstance(held, CrossEncoderReranker) and held.identity == identity:
+    held = pipeline.rerankers.loaded_cross_encoder(identity)
+    if held is not None and held.identity == identity:
         return held.files
     try:
         files = find_model("reranker", identity.model, pipeline.settings)

@@ -10,7 +10,7 @@ from rag.errors import InputError, ResiftError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined, message
 from rag.models.download import Progress
-from rag.models.kendall import kendall_tau
+from rag.rerank.agreement import kendall_tau
 from rag.retrieval.pipeline import Pipeline
 from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage
 

@@ -300,7 +300,7 @@ def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:
 
 
 def _is_made_here(files: ModelFiles) -> bool:
-    """Tell an int8 copy (rag/models/precision.py): its folder bears the model's whole name, as no other folder does."""
+    """Tell an int8 copy (rag/models/int8.py): its folder bears the model's whole name, as no other folder does."""
     return files.folder.name.startswith(files.name.replace("/", "--"))
 
 

@@ -21,7 +21,7 @@ from rag.models.files import (
     cached_model,
     hub_model,
 )
-from rag.models.precision import FOLDER as INT8_FOLDER
+from rag.models.int8 import FOLDER as INT8_FOLDER
 from rag.models.transfer import download_lock, unfinished_mark
 
 Presence = Literal["bundled", "here", "unfinished", "absent"]

@@ -10,21 +10,12 @@ from rag.errors import DamagedModelError, ResiftError
 from rag.language.message import message
 from rag.models.download import download_model
 from rag.models.files import ModelFiles, find_model, hub_model
-from rag.models.precision import (
-    COMPARED,
-    ENOUGH_QUESTIONS,
-    agreement_of,
-    discard,
-    fits_this_processor,
-    int8_files,
-    make_int8,
-    read_agreement,
-    write_agreement,
-)
+from rag.models.int8 import discard, fits_this_processor, int8_files, make_int8
 from rag.models.preparation import Preparation, Preparations, Reporter
+from rag.rerank.agreement import COMPARED, ENOUGH_QUESTIONS, agreement_of, read_agreement, write_agreement
 from rag.rerank.choice import RerankerChoice
 from rag.rerank.cross_encoder import CrossEncoderReranker
-from rag.rerank.int8 import NOT_COMPARED, why_not_int8
+from rag.rerank.precision import NOT_COMPARED, why_not_int8
 from rag.rerank.shelf import Rerankers
 from rag.types import Hit
 

@@ -15,16 +15,16 @@ from rag.language.message import NOTHING, Message, joined, message
 from rag.llm import ChatModel
 from rag.models import catalogue
 from rag.models.files import ModelFiles, bundled_model, find_model
-from rag.models.precision import discard, int8_files
+from rag.models.int8 import discard, int8_files
 from rag.models.preparation import Preparations
 from rag.rerank.base import Judge, Reranker
 from rag.rerank.blend import BlendReranker
 from rag.rerank.choice import RerankerChoice
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.funnel import FunnelReranker
-from rag.rerank.int8 import NOT_MADE, files_to_run, why_not_int8
 from rag.rerank.late_interaction import ColbertReranker, LateInteractionReranker
 from rag.rerank.listwise import ListwiseReranker, listwise_reranker
+from rag.rerank.precision import NOT_MADE, files_to_run, why_not_int8
 from rag.rerank.remote import RemoteReranker, service_reranker
 from rag.tokens.colbert import ColbertEncoder
 from rag.tokens.passages import PassageTokens

@@ -18,8 +18,8 @@ from rag.language.message import Message, joined, message
 from rag.llm import ChatModel, make_chat
 from rag.models.download import Progress
 from rag.models.files import BUNDLED_NAME
-from rag.models.precision import COMPARED
 from rag.models.preparation import Preparations
+from rag.rerank.agreement import COMPARED
 from rag.rerank.attempt import attempt, deadline_of
 from rag.rerank.base import Deadline, Reranker, Scored, rank
 from rag.rerank.late_interaction import LateInteractionReranker

@@ -1,11 +1,10 @@
 """A cross-encoder in int8: made on this machine from its fp32 files, in a process of its own, and compared with them.
 
-`python -m rag.models.precision MODEL FOLDER` is that process.
+`python -m rag.models.int8 MODEL FOLDER` is that process.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -14,36 +13,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations
 from pathlib import Path
 
 from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import message
 from rag.models.files import TOKENIZER_FILES, ModelFiles
-from rag.models.kendall import kendall_tau
 
 FOLDER = "int8"
 MODEL_FILE = "model.onnx"
-AGREEMENT = "agreement.json"
 UNSIGNED = "unsigned"
 """Marks a model whose weights are unsigned, for processors that do not add up products of signed ones exactly."""
 
 MAKING = "making-"
 """Begins the names of the folders that int8 models are made in."""
-
-COMPARED = 10
-"""The places at the head of the fp32 order that the int8 order is compared in."""
-
-AGREES_FROM = 0.95
-"""Kendall's tau from which int8 is used in place of fp32."""
-
-ENOUGH_QUESTIONS, ENOUGH_PASSAGES = 3, 3 * COMPARED
-"""What has to be compared before an agreement counts."""
 
 NEEDED_SPACE = 1.1
 """Free space wanted, as a multiple of the fp32 files: int8 takes a quarter, and what is not quantised stays."""
@@ -52,25 +39,6 @@ POLL_SECONDS = 0.5
 
 QUANTISED = ["MatMul", "Gemm"]
 """The operators that take the time. Embedding tables stay in fp32: they cost memory and no time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How like the orders of int8 and fp32 are: the mean of Kendall's tau over questions, in -1..1."""
-
-    tau: float
-    questions: int
-    passages: int
-
-    @property
-    def sufficient(self) -> bool:
-        """Whether int8 may stand in for fp32."""
-        return self.tau >= AGREES_FROM
-
-    @property
-    def enough(self) -> bool:
-        """Whether it was measured on enough questions and passages to count."""
-        return self.questions >= ENOUGH_QUESTIONS and self.passages >= ENOUGH_PASSAGES
 
 
 def int8_files(files: ModelFiles, settings: Settings) -> ModelFiles | None:
@@ -120,60 +88,6 @@ def discard(made: ModelFiles) -> None:
     shutil.rmtree(made.folder, ignore_errors=True)
 
 
-def read_agreement(made: ModelFiles) -> Agreement | None:
-    """Return what was measured for an int8 model; None when it has not been compared, or on too little to count."""
-    try:
-        found = json.loads((made.folder / AGREEMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    match found:
-        case {"tau": float() as tau, "questions": int() as questions, "passages": int() as passages, **others}:
-            agreement = Agreement(tau, questions, passages)
-            return agreement if agreement.enough and -1 <= tau <= 1 and not others else None
-    return None
-
-
-def write_agreement(made: ModelFiles, agreement: Agreement) -> None:
-    """Keep what was measured beside the int8 model; raises ModelError where that cannot be written to."""
-    new = made.folder / f"{AGREEMENT}.new"
-    try:
-        new.write_text(json.dumps(asdict(agreement)), encoding="utf-8")
-        new.replace(made.folder / AGREEMENT)
-    except OSError as error:
-        raise ModelError(
-            "How {name} in int8 compares with fp32 cannot be kept: {folder} cannot be written to ({reason}). "
-            "Make it writable, or set RERANK_PRECISION to int8 or fp32.",
-            name=made.name,
-            folder=made.folder,
-            reason=error.strerror,
-        ) from error
-
-
-def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]]) -> Agreement:
-    """Compare the scores of each question's passages; questions with fewer than two passages do not count."""
-    pairs = [(one, other) for one, other in zip(fp32, int8, strict=True) if len(one) > 1]
-    taus = [_tau(one, other) for one, other in pairs]
-    return Agreement(
-        tau=sum(taus) / len(taus) if taus else 0.0,
-        questions=len(taus),
-        passages=sum(len(one) for one, _ in pairs),
-    )
-
-
-def _tau(reference: Sequence[float], other: Sequence[float]) -> float:
-    """Return Kendall's tau-b within the first places of the reference order."""
-    head = sorted(range(len(reference)), key=lambda place: -reference[place])[:COMPARED]
-    first, second = [reference[place] for place in head], [other[place] for place in head]
-    tau = kendall_tau(first, second)
-    if tau is None:  # then they agree only if neither puts anything in order
-        return 1.0 if _in_order(first) == _in_order(second) else 0.0
-    return tau
-
-
-def _in_order(scores: Sequence[float]) -> bool:
-    return any(one < two or one > two for one, two in combinations(scores, 2))
-
-
 def _place(files: ModelFiles, settings: Settings) -> Path:
     if files.folder.parent == settings.models_folder / FOLDER:
         return files.folder
@@ -198,7 +112,7 @@ def _make(files: ModelFiles, place: Path) -> None:
 
 
 def _run_child(files: ModelFiles, folder: Path) -> None:
-    command = [sys.executable, "-m", "rag.models.precision", str(files.folder / files.model_file), str(folder)]
+    command = [sys.executable, "-m", "rag.models.int8", str(files.folder / files.model_file), str(folder)]
     finished = subprocess.run(  # noqa: S603 - this program
         command, capture_output=True, encoding="utf-8", errors="replace", check=False
     )

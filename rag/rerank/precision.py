@@ -5,8 +5,9 @@ from __future__ import annotations
 from rag.config import Settings
 from rag.language.message import NOTHING, Message, message
 from rag.models.files import ModelFiles
+from rag.models.int8 import int8_files
 from rag.models.loading import is_quantised
-from rag.models.precision import AGREES_FROM, Agreement, int8_files, read_agreement
+from rag.rerank.agreement import AGREES_FROM, Agreement, read_agreement
 
 NOT_MADE = message("no int8 copy has been made yet, which the running app does")
 NOT_COMPARED = message("It runs in fp32 until there are documents enough to compare int8 on.")
