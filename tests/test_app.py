@@ -129,3 +129,17 @@ def test_what_is_closed_stays_closed_and_says_so(tmp_path: Path, use: Callable[[
     with pytest.raises(UnavailableError, match=r"was closed.*: reload the page, or start Resift again"):
         use(app)
     app.close()
+
+
+def test_no_file_is_open_after_the_end(tmp_path: Path) -> None:
+    app = open_app(offline_settings(tmp_path, rerank_model="bundled"))
+    app.library.add("notes", "pump.md", io.BytesIO(NOTE.encode()))
+    wait_until(lambda: app.library.documents("notes"))
+    app.votes.begin(make_retrieval([1, 2], 1), make_retrieval([2, 1], 1), "m")
+    app.question_sets.create("care", "notes")
+    app.feedback.rate(app.history.ask(app.history.start("How?", "notes"), "How?"), "", "up")
+    kept = {path.stem for path in tmp_path.rglob("*.sqlite")}
+    assert kept == {"history", "question_sets", "tasks", "token_vectors", "votes"}
+    app.close()
+    # SQLite removes its log together with the last connection to a file.
+    assert [path.name for path in tmp_path.rglob("*.sqlite-wal")] == []
