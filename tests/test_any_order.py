@@ -169,7 +169,7 @@ class Person:
         waiting = {(name, identity) for name, identity, state in jobs if state != "done"}
         assert files == {*wanted.items(), *waiting}
         if documents:
-            index = library.pipeline.store.open(self.collection)
+            index = library.pipeline.store.open_collection(self.collection)
             texts = {entry.name: "\n".join(chunk.text for chunk in index.chunks(entry.id)) for entry in documents}
             assert texts == model.documents
             assert index.count() == sum(entry.chunks for entry in documents)

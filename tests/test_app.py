@@ -114,7 +114,7 @@ def test_what_is_being_read_when_the_app_closes_is_read_by_the_next(tmp_path: Pa
     [
         lambda app: app.library.add("notes", "a.txt", io.BytesIO(b"a")),
         lambda app: app.library.documents("notes"),
-        lambda app: app.library.drop("notes"),
+        lambda app: app.library.drop_collection("notes"),
         lambda app: app.pipeline.retrieve("Why?", SearchOptions("notes")),
         lambda app: app.history.conversations(),
         lambda app: app.question_sets.sets(),
