@@ -43,7 +43,8 @@ from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, compare
 from rag.language.message import in_english, verbatim
 from rag.models.download import download_model
-from rag.models.files import DEFAULTS, bundled_model, hub_model
+from rag.models.files import DEFAULTS, bundled_model
+from rag.models.names import hub_model
 from rag.text.tables import write_csv
 from rag.types import Answer, Citation, StageTiming
 from service.app import assemble

@@ -30,7 +30,7 @@ from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, read_about, read_ro
 from rag.evaluation.sets.drafting import DraftSpec
 from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import NOTHING, Message, message, verbatim
-from rag.models.files import HubModel
+from rag.models.names import HubModel
 from rag.serialization import from_json, from_record, to_json, to_record
 from rag.store.payload import entry_from_payload, entry_to_payload, spec_from_payload
 from rag.types import (

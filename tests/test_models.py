@@ -27,13 +27,13 @@ from rag.models.files import (
     cached_model,
     find_model,
     folder_model,
-    hub_model,
     load_tokenizer,
     name_of_copy,
     unusable,
 )
 from rag.models.hub import ask_hub, locate_model
 from rag.models.loading import LoadedOnce
+from rag.models.names import hub_model
 from rag.models.transfer import download_lock
 from tests.models import API, HubServer
 from tests.parts import offline_settings

@@ -13,7 +13,8 @@ from rag.config import Settings
 from rag.embed.chunk import new_spec
 from rag.embed.shelf import ModelShelf
 from rag.errors import CancelledError, CollectionError, ModelError
-from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model, hub_model
+from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model
+from rag.models.names import hub_model
 from rag.types import CollectionSpec, SearchOptions
 from tests.models import API, HubServer
 from tests.parts import ingest, offline_settings, open_library

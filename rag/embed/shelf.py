@@ -13,16 +13,8 @@ from rag.embed.providers import Connect, find_provider
 from rag.errors import CollectionError, ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.download import Progress, download_model
-from rag.models.files import (
-    BUNDLED_NAME,
-    DEFAULTS,
-    HubModel,
-    ModelFiles,
-    bundled_model,
-    cached_model,
-    find_model,
-    hub_model,
-)
+from rag.models.files import BUNDLED_NAME, DEFAULTS, ModelFiles, bundled_model, cached_model, find_model
+from rag.models.names import HubModel, hub_model
 from rag.types import CollectionSpec
 
 FAILURE_KEPT_SECONDS = 60.0

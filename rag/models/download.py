@@ -14,8 +14,9 @@ from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.catalogue import allows_commercial_use, find
-from rag.models.files import HubModel, ModelFiles, cached_model, hub_model
+from rag.models.files import ModelFiles, cached_model
 from rag.models.hub import locate_model, ways_out
+from rag.models.names import HubModel, hub_model
 from rag.models.preparation import Preparations, Reporter
 from rag.serialization import from_record, to_json
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,18 +16,16 @@ from rag.errors import DamagedModelError, ModelError
 from rag.language.message import joined, message
 from rag.models import catalogue
 from rag.models.catalogue import ModelRecord
+from rag.models.names import TOKENIZER_FILES, VARIABLES, HubModel, ModelKind, fastembed_models, hub_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-ModelKind = Literal["embedder", "reranker"]
 ModelSource = Literal["bundled", "folder", "cache"]
 
 BUNDLED_NAME = "all-MiniLM-L6-v2-int8"
 BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "all-minilm-l6-v2"
 DEFAULTS: dict[ModelKind, str] = {"embedder": "BAAI/bge-small-en-v1.5", "reranker": "BAAI/bge-reranker-base"}
-VARIABLES: dict[ModelKind, str] = {"embedder": "EMBED_MODEL", "reranker": "RERANK_MODEL"}
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 OPTIONAL_FILES = ("config.json", "special_tokens_map.json")
 FULL_PRECISION = ("model.onnx", "onnx/model.onnx", "model_optimized.onnx", "onnx/model_optimized.onnx")
 ONNX_FILES = (
@@ -37,10 +34,6 @@ ONNX_FILES = (
     *(f"{folder}model_{suffix}.onnx" for folder in ("", "onnx/") for suffix in ("int8", "quantized", "uint8")),
 )
 """Where models keep their ONNX file, the best first."""
-
-FOLDERS_WORK = message("A folder with an ONNX file and its tokenizer works too.")
-
-HUB_NAME = re.compile(r"[A-Za-z0-9](?:[\w.]|-(?!-))*/[A-Za-z0-9](?:[\w.]|-(?!-))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +78,6 @@ class ModelFiles:
         if self.source == "folder":
             return catalogue.find_copy(self.name.rpartition("@")[0])
         return catalogue.find(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class HubModel:
-    """A model with the files it needs from the hub.
-
-    `model_file` is "" until it has been looked for at the hub; `size` is in bytes, 0 where it is not known before, and
-    `licence` is "" where it is not known.
-    """
-
-    name: str
-    kind: ModelKind
-    repository: str
-    model_file: str
-    additional_files: tuple[str, ...] = ()
-    size: int = 0
-    licence: str = ""
-
-    @property
-    def cache_folder(self) -> str:
-        """The name of the model's own folder in the cache, as huggingface_hub gives it."""
-        return f"models--{self.repository.replace('/', '--')}"
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The files without which the model is not complete, the model file last."""
-        return (*TOKENIZER_FILES, *self.additional_files, self.model_file)
 
 
 def bundled_model() -> ModelFiles:
@@ -235,45 +201,12 @@ def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
     return ModelFiles(model.name, model.kind, "cache", config.parent, model_file) if model_file else None
 
 
-@lru_cache(maxsize=64)
-def hub_model(kind: ModelKind, name: str) -> HubModel:
-    """Return what is known of a model by its name: of the catalogue, of fastembed, or any "organisation/model".
-
-    Raises ModelError with near names for what cannot be the name of such a model.
-    """
-    record = catalogue.find(name)
-    if record is not None:
-        if (record.kind == "embedder") != (kind == "embedder"):
-            raise ModelError(
-                "{name} is no {kind}: it is meant for {variable}.",
-                name=record.name,
-                kind=kind,
-                variable=VARIABLES[_other(kind)],
-            )
-        return HubModel(
-            name=record.name,
-            kind=kind,
-            repository=record.repository,
-            model_file=record.model_file,
-            additional_files=record.additional_files,
-            size=record.size,
-            licence=record.licence,
-        )
-    if kind == "embedder":
-        return _fastembed_model(name)
-    if not HUB_NAME.fullmatch(name) or ".." in name:
-        raise ModelError(
-            joined(message("No reranker is named {name!r}.", name=name), *catalogue.did_you_mean(name), FOLDERS_WORK)
-        )
-    return HubModel(name, kind, repository=name, model_file="")
-
-
 def name_of_copy(files: ModelFiles) -> str:
     """Return the hub name of the embedder whose name or cache folder a model's folder bears, else the model's own."""
     if files.source != "folder":
         return files.name
     folder = files.name.rpartition("@")[0].lower()
-    for model in _fastembed_models():
+    for model in fastembed_models():
         if folder in (model.name.rpartition("/")[2].lower(), model.cache_folder.lower()):
             return model.name
     return files.name
@@ -318,35 +251,3 @@ def load_tokenizer(files: ModelFiles) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _other(kind: ModelKind) -> ModelKind:
-    return "reranker" if kind == "embedder" else "embedder"
-
-
-def _fastembed_model(name: str) -> HubModel:
-    """Return an embedder by the name that fastembed has for it, which is what it is loaded by."""
-    models = _fastembed_models()
-    for model in models:
-        if model.name.lower() == name.lower():
-            return model
-    near = catalogue.did_you_mean(name, [model.name for model in models])
-    raise ModelError(joined(message("No embedder is named {name!r}.", name=name), *near, FOLDERS_WORK))
-
-
-def _fastembed_models() -> list[HubModel]:
-    from fastembed import TextEmbedding
-
-    return [
-        HubModel(
-            name=record["model"],
-            kind="embedder",
-            repository=record["sources"]["hf"],
-            model_file=record["model_file"],
-            additional_files=tuple(record.get("additional_files") or ()),
-            size=int(float(record.get("size_in_GB") or 0.0) * 1e9),
-            licence=str(record.get("license") or ""),
-        )
-        for record in TextEmbedding.list_supported_models()
-        if record["sources"].get("hf")
-    ]

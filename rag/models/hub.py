@@ -17,7 +17,8 @@ from rag.config import Settings, without_secrets
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models import catalogue
-from rag.models.files import VARIABLES, HubModel, choose_onnx_file
+from rag.models.files import choose_onnx_file
+from rag.models.names import VARIABLES, HubModel
 
 PROBE_SECONDS = 3.0
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import message
-from rag.models.files import TOKENIZER_FILES, ModelFiles
+from rag.models.files import ModelFiles
+from rag.models.names import TOKENIZER_FILES
 
 FOLDER = "int8"
 MODEL_FILE = "model.onnx"

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 from rag.config import without_secrets
 from rag.errors import ModelError
-from rag.models.files import OPTIONAL_FILES, HubModel
+from rag.models.files import OPTIONAL_FILES
 from rag.models.hub import open_at_hub
+from rag.models.names import HubModel
 from rag.serialization import from_json, to_record
 
 if TYPE_CHECKING:

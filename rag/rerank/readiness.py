@@ -9,8 +9,9 @@ from rag.config import Settings
 from rag.errors import DamagedModelError, ResiftError
 from rag.language.message import message
 from rag.models.download import download_model
-from rag.models.files import ModelFiles, find_model, hub_model
+from rag.models.files import ModelFiles, find_model
 from rag.models.int8 import discard, fits_this_processor, int8_files, make_int8
+from rag.models.names import hub_model
 from rag.models.preparation import Preparation, Preparations, Reporter
 from rag.rerank.agreement import COMPARED, ENOUGH_QUESTIONS, agreement_of, read_agreement, write_agreement
 from rag.rerank.choice import RerankerChoice
