@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -43,8 +44,7 @@ def case(architecture: str, files: Callable[[str], ModelFiles], count: int) -> F
 
     random = np.random.default_rng(5)
     hits = as_hits(random_texts(random, [WORDS] * count))
-    with tempfile.TemporaryDirectory() as folder:
-        store = TokenStore(Path(folder) / "tokens.sqlite")
+    with tempfile.TemporaryDirectory() as folder, closing(TokenStore(Path(folder) / "tokens.sqlite")) as store:
         first = LateInteractionReranker(LocalEmbedder(bundled_model()), Bm25Encoder(), store)
         first.tokens.prepare([hit.chunk for hit in hits], "collection")
         second = CrossEncoderReranker(files(architecture))

@@ -169,6 +169,21 @@ def test_what_is_dropped_without_being_closed_leaves_no_connection_open(tmp_path
     assert not is_open(reader)
 
 
+def test_a_full_disk_is_said_and_writing_goes_on_when_there_is_room(database: Database) -> None:
+    add(database, "before")
+
+    def fill() -> None:
+        with database.write() as db:
+            db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+            db.execute("INSERT INTO notes (text) VALUES (?)", ("long" * 10_000,))
+
+    with pytest.raises(UnavailableError, match=r"notes\.sqlite cannot be .* full.*: check the disk's free space"):
+        fill()
+    add(database, "after")
+    with database.read() as db:
+        assert texts(db) == ["before", "after"]
+
+
 def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     with pytest.raises(UnavailableError, match=r"cannot be made .* point DATA_DIR"):
