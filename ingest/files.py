@@ -66,12 +66,16 @@ class Files:
             Path(scratch).unlink(missing_ok=True)
 
     def place(self, collection: str, received: Received) -> StoredFile:
-        """Put a file that was copied in among those of a collection; raises UnavailableError."""
+        """Put a file that was copied in among those of a collection, for good; raises UnavailableError."""
         file = received.file
         target = self.path(collection, file.document_id, file.name)
         with _disk_errors(file.name, target.parent):
+            known = target.parent.exists()
             target.parent.mkdir(parents=True, exist_ok=True)
             received.scratch.replace(target)
+            # The file's bytes are on the disk already; after a power cut, its name must be there too.
+            for folder in (target.parent, *([] if known else target.parents[1:3])):
+                _write_through(folder)
         return file
 
     def path(self, collection: str, document_id: str, name: str) -> Path:
@@ -132,6 +136,17 @@ def safe_name(name: str) -> str:
     end_bytes = NAME_BYTES - START_BYTES - len(f"…{left_out}…".encode())
     start, end = data[:START_BYTES].decode(errors="ignore"), data[-end_bytes:].decode(errors="ignore")
     return f"{start}…{left_out}…{end}"
+
+
+def _write_through(folder: Path) -> None:
+    """Have the names in a folder written to the disk, where the system lets a program ask for that."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

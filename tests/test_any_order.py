@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from ingest.jobs import RETRIABLE, Job
+from ingest.jobs import RETRIABLE, RUNNING, Job, JobState
 from ingest.library import Library
 from ingest.parse.child import read_sections
 from rag.tasks.store import ENDED, TaskState
 from rag.tokens.store import TOKENS_FILE
 from rag.types import Document, document_id
 from tests.parts import offline_settings, open_library
+from tests.waiting import wait_until
 
 NAMES = ("a.txt", "b.txt", "c.txt")
 CONTENTS = tuple(f"Note {number} is about pump {number} and its valve." for number in range(4))
@@ -86,6 +88,20 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     with pytest.MonkeyPatch.context() as patch, open_library(offline_settings(tmp_path_factory.mktemp("data"))) as one:
         patch.setattr("ingest.ingestor.parse_in_child", parse_here)
         yield one
+
+
+def require_whole(library: Library, collection: str) -> None:
+    """Compare the files, chunks and token vectors of a collection with the documents that it lists."""
+    documents, jobs = library.documents(collection), library.jobs.entries(collection)
+    waiting = {(job.name, job.document_id) for job in jobs if job.state != "done"}
+    files = {(file.name, file.document_id) for file in library.files.entries(collection)}
+    assert files == {*((entry.name, entry.id) for entry in documents), *waiting}
+    if documents:
+        index = library.pipeline.store.open_collection(collection)
+        assert index.count() == sum(entry.chunks for entry in documents)
+    with closing(sqlite3.connect(library.pipeline.settings.data_dir / TOKENS_FILE)) as db:
+        rows = db.execute("SELECT document_id FROM token_vectors WHERE collection = ?", (collection,))
+        assert {identity for (identity,) in rows} == {entry.id for entry in documents}
 
 
 class Person:
@@ -165,17 +181,10 @@ class Person:
         jobs = [(job.name, job.document_id, job.state) for job in self._jobs()]
         uploads = sorted(model.uploads, key=lambda one: one.id)
         assert jobs == [(one.name, document_id(one.content.encode()), one.state) for one in uploads]
-        files = {(file.name, file.document_id) for file in library.files.entries(self.collection)}
-        waiting = {(name, identity) for name, identity, state in jobs if state != "done"}
-        assert files == {*wanted.items(), *waiting}
-        if documents:
-            index = library.pipeline.store.open_collection(self.collection)
-            texts = {entry.name: "\n".join(chunk.text for chunk in index.chunks(entry.id)) for entry in documents}
-            assert texts == model.documents
-            assert index.count() == sum(entry.chunks for entry in documents)
-        with closing(sqlite3.connect(library.pipeline.settings.data_dir / TOKENS_FILE)) as db:
-            rows = db.execute("SELECT document_id FROM token_vectors WHERE collection = ?", (self.collection,))
-            assert {identity for (identity,) in rows} == set(wanted.values())
+        require_whole(library, self.collection)
+        for name, identity in wanted.items():
+            chunks = library.pipeline.store.open_collection(self.collection).chunks(identity)
+            assert "\n".join(chunk.text for chunk in chunks) == model.documents[name]
 
     def _one_of(self, states: tuple[TaskState, ...]) -> Upload | None:
         uploads = [one for one in self.model.uploads if one.state in states]
@@ -210,3 +219,82 @@ def test_any_order_ends_in_what_a_dictionary_says(library: Library, seed: int) -
 @pytest.mark.parametrize("seed", range(1000, 1200))
 def test_any_of_many_orders_ends_in_what_a_dictionary_says(library: Library, seed: int) -> None:
     live(library, seed)
+
+
+class Visitor:
+    """One of several who do things at random to a collection at once, while files are being read."""
+
+    def __init__(self, library: Library, collection: str, seed: int) -> None:
+        self.library = library
+        self.collection = collection
+        self._random = random.Random(seed)
+
+    def step(self) -> None:
+        steps = {self.add: 8, self.delete: 2, self.cancel: 2, self.retry: 2, self.dismiss: 2, self.reindex: 1}
+        (step,) = self._random.choices(list(steps), list(steps.values()))
+        step()
+
+    def add(self) -> None:
+        content = self._random.choice((*CONTENTS, UNREADABLE))
+        self.library.add(self.collection, self._random.choice(NAMES), io.BytesIO(content.encode()))
+
+    def delete(self) -> None:
+        self.library.delete(self.collection, document_id(self._random.choice(CONTENTS).encode()))
+
+    def cancel(self) -> None:
+        for job in self._one_of(("queued", *RUNNING)):
+            self.library.jobs.cancel(job.id)
+
+    def retry(self) -> None:
+        for job in self._one_of(RETRIABLE):
+            self.library.retry(job)
+
+    def dismiss(self) -> None:
+        for job in self._one_of(RETRIABLE):
+            self.library.dismiss(job)
+
+    def reindex(self) -> None:
+        self.library.reindex(self.collection)
+
+    def _one_of(self, states: Collection[JobState]) -> list[Job]:
+        jobs = [job for job in self.library.jobs.entries(self.collection) if job.state in states]
+        return self._random.sample(jobs, min(1, len(jobs)))
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with pytest.MonkeyPatch.context() as patch, open_library(offline_settings(tmp_path_factory.mktemp("data"))) as one:
+        patch.setattr("ingest.ingestor.parse_in_child", parse_here)
+        one.start()
+        yield one
+
+
+def live_together(library: Library, seed: int) -> None:
+    collection = f"at-once-{seed}"
+    visitors = [Visitor(library, collection, 10 * seed + number) for number in range(3)]
+
+    def visit(visitor: Visitor) -> None:
+        for _ in range(STEPS // 3):
+            visitor.step()
+
+    with ThreadPoolExecutor(len(visitors)) as threads:
+        for visited in [threads.submit(visit, visitor) for visitor in visitors]:
+            visited.result()
+    wait_until(lambda: all(job.ended for job in library.jobs.entries(collection)))
+    assert {job.document_id for job in library.jobs.entries(collection) if job.state == "failed"} <= {
+        document_id(UNREADABLE.encode())
+    }
+    require_whole(library, collection)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_several_do_at_once_leaves_files_chunks_and_vectors_of_the_documents_only(
+    working: Library, seed: int
+) -> None:
+    live_together(working, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1060))
+def test_what_several_do_at_once_many_times_leaves_nothing_else_either(working: Library, seed: int) -> None:
+    live_together(working, seed)
