@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 from rag.exports.comparison import Vote, comparison_record
 from rag.exports.provenance import Record
-from rag.exports.texts import BLIND
 from rag.lab.comparison import Comparison
-from rag.language.message import Message
+from rag.language.message import Message, message
 from rag.types import Answer, Retrieval
 from service.app import App
 from service.pairs import find_pair
+
+BLIND = message(
+    "The answers are left out: which is which has not been shown yet, and a file that names them would end the blind "
+    "vote."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def test_the_document_has_each_record_as_it_is():
         record.name: [
             record.kind,
             readable_size(record.size),
-            record.languages,
+            str(record.languages),
             record.licence if record.commercial else f"{record.licence} (non-commercial)",
             str(record.max_tokens),
         ]

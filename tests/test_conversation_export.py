@@ -12,10 +12,10 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rag.exports.conversation import conversation_html, conversation_markdown
+from rag.language.catalogue import words
 from rag.language.message import verbatim
 from rag.types import Answer, Conversation, Retrieval, Turn
 from tests.retrievals import make_answer, make_retrieval
-from ui.engine_texts import translate
 
 HOSTILE = "<script>harm()</script> **bold** [a](javascript:harm()) `code` # $x$ &lt; http://harm.example a@harm.example"
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -130,7 +130,7 @@ def test_what_is_not_to_be_given_away_is_taken_out_of_the_programs_sentences_onl
 
 
 def test_a_conversation_is_written_in_the_language_of_the_page() -> None:
-    say = partial(translate, code="zh")
+    say = partial(words, code="zh")
     held = conversation(answer=answered("Fruit. [1]", 1, complete=False))
     page, markdown = conversation_html(held, say, "zh"), conversation_markdown(held, say)
     assert '<html lang="zh">' in page

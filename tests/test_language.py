@@ -1,47 +1,65 @@
-"""Every text of the page is in every catalogue, and nothing else is."""
+"""Every text that is said to people is in every catalogue, and nothing else is."""
 
 from __future__ import annotations
 
 import ast
+import builtins
 import json
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rag.exports.texts import TEXTS
 from rag.language.catalogue import FOLDER, LANGUAGES
-from tests.engine_texts import engine_texts
 
 ROOT = Path(__file__).parents[1]
-LOOKUPS = {"gettext": 0, "mark": 0, "ngettext": 1, "message": 1, "InputError": 0}
-"""The functions that look a text up, with the place of the argument that a catalogue has it under."""
+SHELL = (ROOT / "rag" / "shell", ROOT / "rag" / "__main__.py", ROOT / "ingest" / "__main__.py")
+"""What only the shell says is English."""
+
+MAKERS = (ROOT / "rag" / "errors.py", ROOT / "ui" / "language.py")
+"""What makes messages of the texts that it is given."""
+
+LOOKED_UP = ("message", "gettext", "ngettext", "mark")
+TEMPLATE_TEXT = re.compile(r'\b_\("([^"]+)"\)')
 
 
 def sources() -> Iterator[Path]:
-    yield from (ROOT / "app.py", ROOT / "rag" / "identity.py", ROOT / "ingest" / "parse" / "formats.py")
-    for folder in ("service", "ui"):
-        yield from sorted((ROOT / folder).rglob("*.py"))
+    yield ROOT / "app.py"
+    for folder in ("rag", "ingest", "service", "ui"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not any(path.is_relative_to(shell) for shell in SHELL):
+                yield path
 
 
-def looked_up(path: Path) -> Iterator[tuple[int, ast.expr]]:
-    """Yield the line and the argument of each call that looks a text up."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if isinstance(node, ast.Call) and name in LOOKUPS:
-            yield node.lineno, node.args[min(LOOKUPS[name], len(node.args) - 1)]
+def makes_error(name: str) -> bool:
+    """Tell whether this is the name of an error of this program's own."""
+    return name.endswith("Error") and not hasattr(builtins, name)
 
 
-def texts() -> set[str]:
-    shown = {
-        argument.value
-        for path in sources()
-        for _, argument in looked_up(path)
-        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-    }
-    return shown | set(TEXTS) | engine_texts()
+@cache
+def said() -> dict[str, str]:
+    """Return each text with a place where it is said; one that counts things goes by its plural, as in a catalogue."""
+    found = {}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = called(node)
+            if isinstance(node, ast.Call) and (name in LOOKED_UP or makes_error(name)):
+                texts = [one.value for one in node.args[:2] if isinstance(one, ast.Constant)]
+                found |= dict.fromkeys(map(str, texts[-1:]), f"{path.relative_to(ROOT)}:{node.lineno}")
+    for template in (ROOT / "rag" / "exports" / "pages").glob("*.jinja"):
+        texts = TEMPLATE_TEXT.findall(template.read_text(encoding="utf-8"))
+        found |= dict.fromkeys(texts, str(template.relative_to(ROOT)))
+    return found
+
+
+def called(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return getattr(node.func, "id", "") or getattr(node.func, "attr", "")
 
 
 def fields(text: str) -> set[str]:
@@ -56,14 +74,30 @@ def catalogue(code: str) -> dict[str, str]:
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 
 
-@pytest.mark.parametrize("code", TRANSLATED)
-def test_a_catalogue_has_every_text_of_the_page(code: str) -> None:
-    assert sorted(texts() - catalogue(code).keys()) == []
+def test_a_message_is_made_of_a_text_that_stands_there() -> None:
+    made_of_others = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources()
+        if path not in MAKERS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and called(node) == "message"
+        and not all(isinstance(text, ast.Constant) for text in node.args)
+    ]
+    assert made_of_others == []
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
-def test_a_catalogue_has_no_text_that_the_page_does_not(code: str) -> None:
-    assert sorted(catalogue(code).keys() - texts()) == []
+def test_a_catalogue_has_every_text(code: str) -> None:
+    known = catalogue(code)
+    assert {text: place for text, place in said().items() if text not in known} == {}
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_a_catalogue_has_no_text_that_is_said_nowhere_and_is_sorted(code: str) -> None:
+    known = catalogue(code)
+    assert sorted(known.keys() - said().keys()) == []
+    assert list(known) == sorted(known)
 
 
 @pytest.mark.parametrize("code", TRANSLATED)

@@ -218,7 +218,7 @@ def test_external_data_outside_the_folder_of_the_model_is_refused(tmp_path: Path
     locations = [entry for tensor in model.graph.initializer for entry in tensor.external_data]
     next(entry for entry in locations if entry.key == "location").value = "../weights.bin"
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ValueError, match=r"\.\./weights\.bin, which is not in its folder"):
+    with pytest.raises(ModelError, match=r"\.\./weights\.bin, which is not in its folder"):
         external_data(tmp_path / "model.onnx")
 
 

@@ -40,6 +40,11 @@ def say(said: Message | Iterable[Message]) -> str:
     return words(said, language())
 
 
+def clause(said: Message) -> str:
+    """Put a message into words without its full stop, for within another sentence."""
+    return say(said).rstrip(".。 ")
+
+
 def sentences(texts: Iterable[str]) -> str:
     """Set sentences one after another; Chinese has no space between them."""
     return ("" if language() in WITHOUT_SPACES else " ").join(texts)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from rag.answer.prompt import NOT_FOUND_SENTENCE
-from ui.engine_texts import translate
-from ui.language import gettext, ngettext
+from rag.answer.prompt import NOT_FOUND
+from rag.errors import ResiftError
+from rag.language.message import Message
+from ui.language import gettext, ngettext, say
 
 MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}]|(?<=www)\.|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 """What begins or ends something in Markdown as Streamlit reads it, in a line of text."""
@@ -19,14 +20,14 @@ def label(text: str) -> str:
     return escaped.replace("\\:", "\\:\u200b")
 
 
-def label_sentence(text: object) -> str:
-    """Escape what rag or ingest say, an error for example, in the person's language."""
-    return label(translate(str(text)))
+def label_sentence(said: Message | ResiftError) -> str:
+    """Escape what is said below the page, an error for example, in the person's language."""
+    return label(say(said.message if isinstance(said, ResiftError) else said))
 
 
 def answer_text(text: str) -> str:
     """Return an answer as it was written; that there is none is said in the person's language."""
-    return gettext(NOT_FOUND_SENTENCE) if text == NOT_FOUND_SENTENCE else text
+    return say(NOT_FOUND) if text == NOT_FOUND.id else text
 
 
 def count_passages(number: int) -> str:

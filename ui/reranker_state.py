@@ -6,7 +6,6 @@ import streamlit as st
 
 from rag.models.preparation import Preparation
 from service.app import App
-from ui.engine_texts import translate
 from ui.fragment import fragment
 from ui.language import gettext, mark, say
 from ui.plain import label, label_sentence
@@ -42,12 +41,12 @@ def _draw(app: App, was_moving: bool) -> None:
         st.caption(named if reranker else gettext("Reranking is off"), help=precision and label_sentence(precision))
         return
     with st.popover(gettext("Reranker: {name}", name=name), icon=":material/info:", type="tertiary"):
-        st.text(translate(report.reason))
+        st.text(say(report.reason))
         stands_in = report.identity.kind == "late interaction" and app.pipeline.readiness.wanted_model
         if not stands_in:
             return
         if preparation is not None:
-            st.text(translate(str(preparation.reason)))
+            st.text(say(preparation.reason))
         if st.button(gettext("Try to fetch it again"), icon=":material/refresh:"):
             app.pipeline.make_ready()
             st.rerun()

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
 import streamlit as st
 
 from rag.exports.naming import file_name
-from rag.exports.page import Translate
 from rag.exports.provenance import Record
 from rag.language.message import in_english
-from ui.engine_texts import translate
 from ui.language import gettext, language
 
 ICONS = {"html": ":material/article:", "json": ":material/data_object:", "csv": ":material/table:"}
@@ -23,7 +20,7 @@ def show_takeaway(
     key: str,
     about: str,
     record: Callable[[], Record],
-    report: Callable[[Record, Translate, str], bytes],
+    report: Callable[[Record, str], bytes],
     table: Callable[[Record], bytes],
 ) -> None:
     """Draw the downloads of one record; nothing is made before one is pressed.
@@ -31,7 +28,6 @@ def show_takeaway(
     Files are made in a thread that knows no session, so the language is looked up here.
     """
     code = language()
-    say = partial(translate, code=code)
     # In UTC, as the time in the file is.
     today = datetime.now(UTC).date()
 
@@ -44,7 +40,7 @@ def show_takeaway(
                 "html",
                 gettext("Report (HTML)"),
                 "text/html",
-                lambda: report(record(), say, code),
+                lambda: report(record(), code),
             ),
             ("json", gettext("Data (JSON)"), "application/json", lambda: _to_json(record())),
             ("csv", gettext("Table (CSV)"), "text/csv", lambda: table(record())),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.types import Answer, Retrieval, Stage
-from ui.engine_texts import clause
-from ui.language import gettext, ngettext
+from ui.language import clause, gettext, ngettext
 
 
 def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:

@@ -14,13 +14,13 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from ingest.parse.cleaning import clean, split_long
 from ingest.parse.content import check_content
 from ingest.parse.formats import format_of
 from rag.errors import FileRefusedError
-from rag.serialization import to_record
 from rag.types import Section
 
 if sys.platform != "win32":
@@ -76,7 +76,7 @@ def main(job: str) -> int:
                 for section in read_sections(path, name):
                     output.write(json.dumps([section.text, section.page, section.heading], ensure_ascii=False) + "\n")
             except FileRefusedError as error:
-                output.write(json.dumps({"refused": to_record(error.message)}))
+                output.write(json.dumps({"refused": asdict(error.message)}))
     except Exception as error:
         if isinstance(error, MemoryError) or _peak_memory_mb() > NEARLY_ALL * arguments["memory_mb"]:
             return errno.ENOMEM

@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 
 from rag.answer.citations import strip_marks
+from rag.language.message import message
 from rag.llm import ChatMessage
 from rag.text.script import is_chinese
 from rag.types import RankedHit, Turn
 
-NOT_FOUND_SENTENCE = "The answer is not in your documents."
+NOT_FOUND = message("The answer is not in your documents.")
 NOT_FOUND_SENTENCE_CHINESE = "您的文档中没有这个问题的答案。"
 
 RULES = """\
@@ -44,7 +45,7 @@ def build_messages(question: str, kept: Sequence[RankedHit], history: Sequence[T
 
 def not_found_sentence(question: str) -> str:
     """Return what is said, in Chinese or else English, when the documents do not answer."""
-    return NOT_FOUND_SENTENCE_CHINESE if is_chinese(question) else NOT_FOUND_SENTENCE
+    return NOT_FOUND_SENTENCE_CHINESE if is_chinese(question) else NOT_FOUND.id
 
 
 def _source(number: int, ranked: RankedHit) -> str:

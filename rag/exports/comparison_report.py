@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag.exports.chart import Line, bump_chart
-from rag.exports.page import Translate, place, render, reranker_label
+from rag.exports.page import place, render, reranker_label
 from rag.exports.provenance import Record
+from rag.language.catalogue import words
+from rag.language.message import message
+from rag.language.terms import term
 
 Ranks = dict[str, int | None]
 """A passage's rank in a list, by chunk; None where the list did not recall it."""
 
 
-def comparison_report(record: Record, translate: Translate = str, language: str = "en") -> bytes:
+def comparison_report(record: Record, language: str = "en") -> bytes:
     """Return the report of a comparison_record or question_record as UTF-8."""
     names = {order["name"]: reranker_label(order["name"], language) for order in record["orders"]}
     lists = _rank_lists(record, names)
-    paths = {move["chunk_id"]: _path(move, translate) for move in record["moves"]}
+    paths = {move["chunk_id"]: _path(move, language) for move in record["moves"]}
     return render(
         "comparison.html.jinja",
-        translate,
         language,
         record=record,
         duel=record["compared"]["before"] != record["compared"]["after"],
@@ -29,7 +31,7 @@ def comparison_report(record: Record, translate: Translate = str, language: str 
         paths=paths,
         passages={passage["chunk_id"]: passage for passage in record["passages"]},
         ranked={order["name"]: {one["chunk_id"]: one for one in order["ranking"]} for order in record["orders"]},
-        chart=_chart(record, lists, paths, translate) if record["passages"] else "",
+        chart=_chart(record, lists, paths, language) if record["passages"] else "",
     )
 
 
@@ -54,7 +56,7 @@ def _rank_lists(record: Record, names: Mapping[str, str]) -> list[tuple[str, Ran
     return lists
 
 
-def _chart(record: Record, lists: list[tuple[str, Ranks]], paths: Mapping[str, str], translate: Translate) -> str:
+def _chart(record: Record, lists: list[tuple[str, Ranks]], paths: Mapping[str, str], language: str) -> str:
     passages = {passage["chunk_id"]: passage for passage in record["passages"]}
     lines = []
     for move in record["moves"]:
@@ -63,16 +65,16 @@ def _chart(record: Record, lists: list[tuple[str, Ranks]], paths: Mapping[str, s
         ranks = tuple(ranks[chunk_id] for _, ranks in lists)
         lines.append(Line(ranks, move["change"], f"{path} · {named}", f"{named}: {path}"))
     return bump_chart(
-        [translate(name) for name, _ in lists],
+        [words(term(name), language) for name, _ in lists],
         lines,
         record["top"],
-        title=translate("The rank of every passage in every list"),
-        description=translate("The table of all orders has the same numbers."),
-        missing=translate("not recalled"),
+        title=words(message("The rank of every passage in every list"), language),
+        description=words(message("The table of all orders has the same numbers."), language),
+        missing=words(message("not recalled"), language),
     )
 
 
-def _path(move: Mapping[str, Any], translate: Translate) -> str:
+def _path(move: Mapping[str, Any], language: str) -> str:
     """Write where a passage came from and went: "17 → 2 entered"."""
     path = f"{move['before']} → {move['after']}"
-    return f"{path} {translate(move['change'])}" if move["change"] in ("entered", "left") else path
+    return f"{path} {words(term(move['change']), language)}" if move["change"] in ("entered", "left") else path

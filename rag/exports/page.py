@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.identity import RerankerIdentity
 from rag.language.catalogue import words
+from rag.language.message import Message
 from rag.text.place import place_of
 
 if TYPE_CHECKING:
@@ -16,15 +17,19 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "pages"
 
-Translate = Callable[[str], str]
-"""Returns a text of rag.exports.texts in the reader's language, with its {names} left in place."""
 
+def render(template: str, language: str, **values: Any) -> bytes:
+    """Return a page of a template as UTF-8; every value is escaped but what the template itself marks as safe.
 
-def render(template: str, translate: Translate, language: str, **values: Any) -> bytes:
-    """Return a page of a template as UTF-8; every value is escaped but what the template itself marks as safe."""
+    In templates, _ puts a text, a word of the program or a message into the language.
+    """
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
     page = _environment().get_template(template)
-    return page.render(_=translate, language=language, style=style, **values).encode()
+
+    def said(text: str | Message) -> str:
+        return words(Message(text) if isinstance(text, str) else text, language)
+
+    return page.render(_=said, language=language, style=style, **values).encode()
 
 
 def reranker_label(name: str, language: str) -> str:

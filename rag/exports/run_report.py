@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from rag.evaluation.runs.metrics import MAIN
-from rag.exports.page import Translate, render, reranker_label
+from rag.exports.page import render, reranker_label
 from rag.exports.provenance import Record
 from rag.exports.scatter import Point, scatter_chart
+from rag.language.catalogue import words
+from rag.language.message import Message, message, verbatim
 
 
-def run_report(record: Record, translate: Translate = str, language: str = "en") -> bytes:
+def run_report(record: Record, language: str = "en") -> bytes:
     """Return the report of a run_record as UTF-8."""
+    say = partial(words, code=language)
     result = record["result"]
     configurations = result["configurations"]
     names = [
-        " · ".join([reranker_label(one["reranker"], language), *_differences(one, configurations, translate)])
+        " · ".join([reranker_label(one["reranker"], language), *map(say, _differences(one, configurations))])
         for one in configurations
     ]
     points = [
@@ -27,23 +31,22 @@ def run_report(record: Record, translate: Translate = str, language: str = "en")
     ]
     return render(
         "run.html.jinja",
-        translate,
         language,
         record=record,
         result=result,
         names=names,
         measures=list(configurations[0]["metrics"]),
-        notes=[*result["warnings"], *_notes(names, configurations, translate)],
+        notes=[*result["warnings"], *_notes(names, configurations)],
         chart=scatter_chart(
             points,
-            title=translate("Quality and time"),
-            x_title=translate("Median time of a question"),
+            title=say(message("Quality and time")),
+            x_title=say(message("Median time of a question")),
             y_title="nDCG@10",
         ),
     )
 
 
-def _differences(one: Record, configurations: Sequence[Record], translate: Translate) -> Iterator[str]:
+def _differences(one: Record, configurations: Sequence[Record]) -> Iterator[Message]:
     """Yield what a configuration has, besides its reranker, that not all others have."""
 
     def differs(value: Any, among: Sequence[Any]) -> bool:
@@ -52,18 +55,16 @@ def _differences(one: Record, configurations: Sequence[Record], translate: Trans
     reranking = [other for other in configurations if other["reranker"] != "none"]
     candidates = one["configuration"]["candidates"]
     if one in reranking and differs(candidates, [other["configuration"]["candidates"] for other in reranking]):
-        yield translate("candidates: {number}").format(number=candidates)
+        yield message("candidates: {number}", number=candidates)
     if differs(one["chunk_tokens"], [other["chunk_tokens"] for other in configurations]):
-        yield translate("tokens: {number}").format(number=one["chunk_tokens"])
+        yield message("tokens: {number}", number=one["chunk_tokens"])
     if differs(one["embedder"], [other["embedder"] for other in configurations]):
-        yield one["embedder"]
+        yield verbatim(one["embedder"])
 
 
-def _notes(names: Sequence[str], configurations: Sequence[Record], translate: Translate) -> Iterator[str]:
+def _notes(names: Sequence[str], configurations: Sequence[Record]) -> Iterator[Message]:
     for name, one in zip(names, configurations, strict=True):
         if one["reason"]:
-            yield f"{name}: {translate(one['reason'])}"
+            yield message("{name}: {note}", name=name, note=one["reason"])
         for said, count in (*one["fell_back"].items(), *one["notes"].items()):
-            yield translate("{name}, on {number} questions: {note}").format(
-                name=name, number=count, note=translate(said)
-            )
+            yield message("{name}, on {number} questions: {note}", name=name, number=count, note=said)

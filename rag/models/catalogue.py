@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rag.language.message import Message, message
+from rag.language.message import NOTHING, Message, message
 
 RecordKind = Literal["cross-encoder", "late interaction", "embedder"]
 
@@ -33,11 +33,11 @@ class ModelRecord:
     repository: str
     model_file: str
     size: int
-    languages: str
+    languages: Message
     licence: str
     max_tokens: int
     additional_files: tuple[str, ...] = ()
-    note: str = ""
+    note: Message = NOTHING
 
     @property
     def commercial(self) -> bool:
@@ -69,10 +69,10 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="BAAI/bge-reranker-base",
         model_file=ONNX,
         size=1_130_000_000,
-        languages="English, Chinese",
+        languages=message("English, Chinese"),
         licence="mit",
         max_tokens=512,
-        note="what RERANK_MODEL=auto fetches",
+        note=message("what RERANK_MODEL=auto fetches"),
     ),
     ModelRecord(
         name="BAAI/bge-reranker-large",
@@ -81,7 +81,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         model_file=ONNX,
         additional_files=("onnx/model.onnx_data",),
         size=2_260_000_000,
-        languages="English, Chinese",
+        languages=message("English, Chinese"),
         licence="mit",
         max_tokens=512,
     ),
@@ -92,7 +92,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         model_file=ONNX,
         additional_files=("onnx/model.onnx_data",),
         size=2_290_000_000,
-        languages="100+ languages",
+        languages=message("100+ languages"),
         licence="apache-2.0",
         max_tokens=8192,
     ),
@@ -102,10 +102,10 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="onnx-community/bge-reranker-v2-m3-ONNX",
         model_file="onnx/model_int8.onnx",
         size=590_000_000,
-        languages="100+ languages",
+        languages=message("100+ languages"),
         licence="apache-2.0",
         max_tokens=8192,
-        note="a quarter of the size of v2-m3",
+        note=message("a quarter of the size of v2-m3"),
     ),
     ModelRecord(
         name="jinaai/jina-reranker-v1-tiny-en",
@@ -113,7 +113,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="jinaai/jina-reranker-v1-tiny-en",
         model_file=ONNX,
         size=134_000_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=8192,
     ),
@@ -123,7 +123,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="jinaai/jina-reranker-v1-turbo-en",
         model_file=ONNX,
         size=153_000_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=8192,
     ),
@@ -133,7 +133,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="jinaai/jina-reranker-v2-base-multilingual",
         model_file=ONNX,
         size=1_130_000_000,
-        languages="100+ languages",
+        languages=message("100+ languages"),
         licence="cc-by-nc-4.0",
         max_tokens=1024,
     ),
@@ -143,7 +143,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Xenova/ms-marco-MiniLM-L-6-v2",
         model_file=ONNX,
         size=92_000_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=512,
     ),
@@ -153,7 +153,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Xenova/ms-marco-MiniLM-L-12-v2",
         model_file=ONNX,
         size=135_000_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=512,
     ),
@@ -163,10 +163,10 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Xenova/ms-marco-TinyBERT-L-2-v2",
         model_file=ONNX,
         size=18_400_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=512,
-        note="the smallest and quickest",
+        note=message("the smallest and quickest"),
     ),
     ModelRecord(
         name="maidalun1020/bce-reranker-base_v1",
@@ -174,10 +174,10 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="maidalun1020/bce-reranker-base_v1",
         model_file="",
         size=1_130_000_000,
-        languages="English, Chinese, Japanese, Korean",
+        languages=message("English, Chinese, Japanese, Korean"),
         licence="apache-2.0",
         max_tokens=512,
-        note="its authors publish PyTorch weights: export them to ONNX and give the folder",
+        note=message("its authors publish PyTorch weights: export them to ONNX and give the folder"),
     ),
     ModelRecord(
         name="answerdotai/answerai-colbert-small-v1",
@@ -185,7 +185,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="answerdotai/answerai-colbert-small-v1",
         model_file="vespa_colbert.onnx",
         size=134_000_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=512,
     ),
@@ -195,7 +195,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="colbert-ir/colbertv2.0",
         model_file="model.onnx",
         size=437_000_000,
-        languages="English",
+        languages=message("English"),
         licence="mit",
         max_tokens=512,
     ),
@@ -205,7 +205,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="lightonai/LateOn",
         model_file="model.onnx",
         size=616_000_000,
-        languages="English",
+        languages=message("English"),
         licence="apache-2.0",
         max_tokens=300,
     ),
@@ -215,7 +215,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="lightonai/mLateOn",
         model_file="model.onnx",
         size=1_250_000_000,
-        languages="many languages, code",
+        languages=message("many languages, code"),
         licence="apache-2.0",
         max_tokens=8192,
     ),
@@ -226,7 +226,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         model_file=ONNX,
         additional_files=("onnx/model.onnx_data",),
         size=2_260_000_000,
-        languages="89 languages",
+        languages=message("89 languages"),
         licence="cc-by-nc-4.0",
         max_tokens=8192,
     ),
@@ -236,10 +236,10 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Qdrant/bge-small-en-v1.5-onnx-Q",
         model_file="model_optimized.onnx",
         size=67_000_000,
-        languages="English",
+        languages=message("English"),
         licence="mit",
         max_tokens=512,
-        note="what EMBED_MODEL=auto fetches",
+        note=message("what EMBED_MODEL=auto fetches"),
     ),
     ModelRecord(
         name="BAAI/bge-base-en-v1.5",
@@ -247,7 +247,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Qdrant/bge-base-en-v1.5-onnx-Q",
         model_file="model_optimized.onnx",
         size=210_000_000,
-        languages="English",
+        languages=message("English"),
         licence="mit",
         max_tokens=512,
     ),
@@ -257,7 +257,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Qdrant/bge-large-en-v1.5-onnx",
         model_file="model.onnx",
         size=1_340_000_000,
-        languages="English",
+        languages=message("English"),
         licence="mit",
         max_tokens=512,
     ),
@@ -267,7 +267,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         repository="Qdrant/bge-small-zh-v1.5",
         model_file="model_optimized.onnx",
         size=90_000_000,
-        languages="Chinese",
+        languages=message("Chinese"),
         licence="mit",
         max_tokens=512,
     ),
@@ -278,7 +278,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         model_file="model.onnx",
         additional_files=("model.onnx_data",),
         size=2_260_000_000,
-        languages="100 languages",
+        languages=message("100 languages"),
         licence="mit",
         max_tokens=512,
     ),

@@ -51,8 +51,8 @@ def download_model(
     if files is None or "folder" not in outcome:
         if "refusal" in outcome:
             raise ModelError(from_record(Message, outcome["refusal"]))
-        reason = outcome["error"].rstrip(".") if "error" in outcome else message("the download broke off")
-        failed = message("{name} was not downloaded: {reason}.", name=model.name, reason=reason)
+        reason = from_record(Message, outcome.get("error", "")) or message("the download broke off")
+        failed = message("{name} was not downloaded: {reason:clause}.", name=model.name, reason=reason)
         raise ModelError(joined(failed, ways_out(model, settings, pinned=pinned)))
     return files
 

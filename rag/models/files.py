@@ -16,7 +16,7 @@ from rag.errors import DamagedModelError, ModelError
 from rag.language.message import joined, message
 from rag.models import catalogue
 from rag.models.catalogue import ModelRecord
-from rag.models.names import TOKENIZER_FILES, VARIABLES, HubModel, ModelKind, fastembed_models, hub_model
+from rag.models.names import KINDS, TOKENIZER_FILES, VARIABLES, HubModel, ModelKind, fastembed_models, hub_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -225,7 +225,7 @@ def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:
     reason = " ".join(str(error).split()).rstrip(".")
     return DamagedModelError(
         "The {kind} in {folder} cannot be loaded ({reason}): {way}",
-        kind=files.kind,
+        kind=KINDS[files.kind],
         folder=files.folder,
         reason=reason,
         way=way,

@@ -24,6 +24,7 @@ from rag.errors import ModelError
 from rag.language.message import message
 from rag.models.files import ModelFiles
 from rag.models.names import TOKENIZER_FILES
+from rag.serialization import from_column, to_column
 
 FOLDER = "int8"
 MODEL_FILE = "model.onnx"
@@ -119,9 +120,11 @@ def _run_child(files: ModelFiles, folder: Path) -> None:
     )
     if finished.returncode or not (folder / FOLDER / MODEL_FILE).is_file():
         said = finished.stderr.strip().splitlines()
-        reason = said[-1].rstrip(".") if said else message("the machine ran out of memory")
+        reason = from_column(said[-1]) if said else message("the machine ran out of memory")
         raise ModelError(
-            "{name} could not be made faster (int8): {reason}. It goes on in fp32.", name=files.name, reason=reason
+            "{name} could not be made faster (int8): {reason:clause}. It goes on in fp32.",
+            name=files.name,
+            reason=reason,
         )
 
 
@@ -184,7 +187,7 @@ def multiplies_signed_bytes() -> bool:
 
 
 def external_data(source: Path) -> set[str]:
-    """Return the names of the files beside a model that hold its weights; raises ValueError for one elsewhere."""
+    """Return the names of the files beside a model that hold its weights; raises ModelError for one elsewhere."""
     import onnx
     from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
 
@@ -192,7 +195,7 @@ def external_data(source: Path) -> set[str]:
     names = {ExternalDataInfo(tensor).location for tensor in _get_all_tensors(model) if uses_external_data(tensor)}
     for name in names:
         if Path(name).anchor or ".." in Path(name).parts:
-            raise ValueError(f"its weights are in {name}, which is not in its folder")
+            raise ModelError("its weights are in {name}, which is not in its folder", name=name)
     return names
 
 
@@ -205,7 +208,11 @@ def needed_space(source: Path, data: Collection[str]) -> int:
 def _check_disk(source: Path, data: Collection[str], folder: Path) -> None:
     needed = needed_space(source, data)
     if shutil.disk_usage(folder).free < needed:
-        sys.exit(f"it wants {needed / 1e9:.1f} GB free in {folder.parent}: make room, or set RERANK_PRECISION=fp32")
+        raise ModelError(
+            "it wants {needed:.1f} GB free in {folder}: make room, or set RERANK_PRECISION=fp32",
+            needed=needed / 1e9,
+            folder=folder.parent,
+        )
 
 
 def _link(source: Path, link: Path) -> None:
@@ -227,4 +234,7 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    _child(Path(sys.argv[1]), Path(sys.argv[2]))
+    try:
+        _child(Path(sys.argv[1]), Path(sys.argv[2]))
+    except ModelError as refusal:
+        sys.exit(to_column(refusal.message))

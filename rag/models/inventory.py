@@ -25,10 +25,10 @@ BUNDLED = ModelRecord(
     repository="",
     model_file="model.onnx",
     size=23_700_000,
-    languages="English",
+    languages=message("English"),
     licence="apache-2.0",
     max_tokens=256,
-    note="ships with Resift: the embedder, and the late interaction, until better ones are here",
+    note=message("ships with Resift: the embedder, and the late interaction, until better ones are here"),
 )
 
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Literal
 
 from rag.errors import ModelError
-from rag.language.message import joined, message
+from rag.language.message import Message, joined, message
 from rag.models import catalogue
 
 ModelKind = Literal["embedder", "reranker"]
+KINDS: dict[ModelKind, Message] = {"embedder": message("embedder"), "reranker": message("reranker")}
 VARIABLES: dict[ModelKind, str] = {"embedder": "EMBED_MODEL", "reranker": "RERANK_MODEL"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -59,7 +60,7 @@ def hub_model(kind: ModelKind, name: str) -> HubModel:
             raise ModelError(
                 "{name} is no {kind}: it is meant for {variable}.",
                 name=record.name,
-                kind=kind,
+                kind=KINDS[kind],
                 variable=VARIABLES[_other(kind)],
             )
         return HubModel(

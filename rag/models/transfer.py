@@ -1,8 +1,9 @@
 """Fetch a model's files from the hub into the cache, with resume and checksums; the process that a download runs in.
 
-It prints one JSON object a line: {"total": bytes}, {"done": bytes}, and last {"folder": path}, {"error": why} or
-{"refusal": a message, as a record}. It writes the layout of huggingface_hub's cache, which itself begins every broken
-download anew; a file enters that layout only when its checksum is the hub's, the model file after all others.
+It prints one JSON object a line: {"total": bytes}, {"done": bytes}, and last {"folder": path}, {"error": why}, or
+{"refusal": why}, which is all there is to say; each why is a message or what a library said. It writes the layout of
+huggingface_hub's cache, which itself begins every broken download anew; a file enters that layout only when its
+checksum is the hub's, the model file after all others.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.config import without_secrets
-from rag.errors import ModelError
+from rag.errors import ModelError, UnavailableError
 from rag.models.files import OPTIONAL_FILES
 from rag.models.hub import open_at_hub
 from rag.models.names import HubModel
@@ -60,7 +61,7 @@ class _HubFile:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.digest):  # it also names a file here
-            raise ValueError(f"the hub gave no checksum of {self.path}")
+            raise UnavailableError("the hub gave no checksum of {path}", path=self.path)
 
     def is_intact(self, local: Path) -> bool:
         """Compare a local file's checksum with the hub's."""
@@ -81,6 +82,9 @@ def _child(model: HubModel, cache: Path, afresh: bool) -> None:
         folder = _fetch(model, cache, files, afresh)
     except ModelError as error:
         _say({"refusal": to_record(error.message)})
+        raise SystemExit(1) from error
+    except UnavailableError as error:
+        _say({"error": to_record(error.message)})
         raise SystemExit(1) from error
     except Exception as error:  # huggingface_hub raises types of many kinds
         _say({"error": _without_logins((str(error).splitlines() or [type(error).__name__])[0])})
@@ -190,7 +194,7 @@ def _fetch_rest(repository: str, revision: str, file: _HubFile, part: Path) -> N
         try:
             with open_at_hub(address, SILENCE_SECONDS, headers) as reply:
                 _write(reply, part)
-            reason: Exception = OSError("the connection was closed too early")
+            reason: Exception = UnavailableError("the connection was closed too early")
         except urllib.error.HTTPError as error:
             if error.code not in PASSING_STATUSES:
                 raise

@@ -14,6 +14,7 @@ from rag.errors import ModelError
 from rag.language.message import Message, message
 from rag.models.files import ModelFiles, load_tokenizer
 from rag.models.loading import CPU, LoadedOnce, execution_providers, is_quantised
+from rag.models.names import KINDS
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -118,7 +119,7 @@ class Transformer:
                 "{kind} that reads input_ids and attention_mask.",
                 folder=self.files.folder,
                 inputs=", ".join(unknown),
-                kind=self.files.kind,
+                kind=KINDS[self.files.kind],
             )
         return session
 

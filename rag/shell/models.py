@@ -64,7 +64,7 @@ def _row(entry: ModelEntry) -> tuple[str, ...]:
     if record is None:
         return entry.name, "-", size if entry.total else "-", "-", "-", "-", entry.state
     licence = record.licence if record.commercial else f"{record.licence} *"
-    return entry.name, record.kind, size, record.languages, licence, f"{record.max_tokens}", entry.state
+    return entry.name, record.kind, size, str(record.languages), licence, f"{record.max_tokens}", entry.state
 
 
 def _listing_record(entries: list[ModelEntry], settings: Settings) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _listing_record(entries: list[ModelEntry], settings: Settings) -> dict[str, 
                 "kind": entry.record.kind if entry.record else None,
                 "repository": entry.record.repository or None if entry.record else entry.name,
                 "bytes": entry.total,
-                "languages": entry.record.languages if entry.record else None,
+                "languages": str(entry.record.languages) if entry.record else None,
                 "licence": entry.record.licence if entry.record else None,
                 "commercial": entry.record.commercial if entry.record else None,
                 "max_tokens": entry.record.max_tokens if entry.record else None,

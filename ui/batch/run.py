@@ -10,8 +10,7 @@ from rag.batch.records import BatchAnswer, BatchSource, read_sources
 from rag.tasks.store import RESUMABLE, TaskState
 from service.app import App
 from service.batches import BatchState, batch_state, batch_workbook
-from ui.engine_texts import translate
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, mark, ngettext, say
 from ui.plain import answer_text, label, label_sentence, place
 from ui.verdict import format_duration
 
@@ -126,7 +125,7 @@ def _show_table(task_id: int, answers: Mapping[int, BatchAnswer]) -> int | None:
         {
             gettext("No."): answer.number,
             gettext("Question"): answer.question,
-            gettext("Answer"): translate(answer.error) or " ".join(answer_text(answer.text).split())[:ANSWER_SHOWN],
+            gettext("Answer"): say(answer.error) or " ".join(answer_text(answer.text).split())[:ANSWER_SHOWN],
             gettext("Supported"): None if answer.error else answer.supported,
             relevance: answer.relevance,
             gettext("Sources"): ", ".join(answer.documents),

@@ -14,10 +14,10 @@ from rag.exports.naming import file_name
 from rag.exports.privacy import Privacy
 from rag.exports.provenance import Record
 from rag.exports.table import comparison_csv
+from rag.language.catalogue import words
 from rag.language.message import Message
 from rag.types import Answer, Conversation, Retrieval
 from service.app import App
-from ui.engine_texts import translate
 from ui.language import gettext, language
 from ui.takeaway import show_takeaway
 from ui.verdict import verdict
@@ -31,7 +31,7 @@ def show_export(app: App, conversation: Conversation) -> None:
     privacy, code, day = Privacy(app.settings), language(), datetime.now(UTC).date()
 
     def say(said: Message) -> str:
-        return translate(privacy(said), code)
+        return words(privacy(said), code)
 
     with st.popover(gettext("Export"), icon=":material/download:", type="tertiary", key="export"):
         st.caption(gettext("The questions and answers as they are shown, with the sources of each."))

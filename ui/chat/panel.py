@@ -8,7 +8,6 @@ from typing import Any
 from ingest.parse import parts_of
 from rag.types import Answer, RankedHit, Retrieval
 from ui.component import component
-from ui.engine_texts import translate
 from ui.language import gettext, mark, ngettext, say
 from ui.verdict import cited, describe_kept, verdict
 
@@ -63,7 +62,7 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
     orders["after"] = gettext("After")
     return {
         "summary": verdict(retrieval, answer),
-        "note": translate(report.reason) if reranked else "",
+        "note": say(report.reason) if reranked else "",
         "reranked": reranked,
         "orders": orders,
         "captions": captions,

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from rag.database.feedback import ANSWER
+from rag.language.terms import term
 from rag.types import Answer, Citation, Retrieval, Turn
 from service.app import App
 from service.writing import TurnKeeper
@@ -15,9 +16,8 @@ from ui.chat.export import show_question_takeaway
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
-from ui.engine_texts import translate
 from ui.fragment import fragment
-from ui.language import gettext
+from ui.language import gettext, say
 from ui.plain import answer_text, label, label_sentence, place
 
 WAIT = "500ms"
@@ -170,6 +170,6 @@ def _show_timings(retrieval: Retrieval, answer: Answer | None, key: str) -> None
     timings = [*retrieval.timings, *(answer.timings if answer else ())]
     with st.popover(gettext("Timings"), icon=":material/timer:", type="tertiary", key=f"{key}-timings"):
         for timing in timings:
-            st.text(f"{translate(timing.stage)}: {timing.ms:,.0f} ms")
+            st.text(f"{say(term(timing.stage))}: {timing.ms:,.0f} ms")
         by = (answer.model or gettext("quotation")) if answer else gettext("nobody")
         st.text(gettext("Answered by: {name}", name=by))

@@ -13,7 +13,6 @@ from rag.types import Retrieval
 from service.app import App
 from service.demo import COLLECTION as DEMO
 from service.demo import suggestions
-from ui.engine_texts import clause
 from ui.fragment import fragment
 from ui.lab.address import take_address, write_address
 from ui.lab.answers import show_answers
@@ -26,7 +25,7 @@ from ui.lab.parts import Part
 from ui.lab.presenter import present_button, scenes_button, show_presenter
 from ui.lab.scores import show_scores
 from ui.lab.takeaway import show_comparison_takeaway
-from ui.language import gettext, language, mark, ngettext
+from ui.language import clause, gettext, language, mark, ngettext
 from ui.plain import label, label_sentence
 
 STYLE = Path(__file__).parent / "page.css"

@@ -65,7 +65,7 @@ def _show_why(app: App, after: Retrieval, hit: Hit) -> None:
         explanation = explain(app, after, hit)
         removals = _removals_if_wanted(app, after, hit)
     except ResiftError as error:
-        _show_plainly(hit.chunk, str(error))
+        _show_plainly(hit.chunk, error)
         return
     rank = next(one.rank for one in after.ranked if one.hit.chunk.id == hit.chunk.id)
     reranker = after.reranker.identity
@@ -152,7 +152,7 @@ def _removals_if_wanted(app: App, after: Retrieval, hit: Hit) -> Removals | None
         return read_without_sentences(app, after, hit)
 
 
-def _show_plainly(chunk: Chunk, reason: str) -> None:
+def _show_plainly(chunk: Chunk, reason: ResiftError) -> None:
     if chunk.heading:
         st.caption(label(chunk.heading))
     st.text(chunk.text)

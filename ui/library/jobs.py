@@ -7,8 +7,7 @@ import streamlit as st
 from ingest.jobs import RETRIABLE, Job
 from service.app import App
 from service.documents import cancel_queued, clear_done
-from ui.engine_texts import translate
-from ui.language import gettext, mark, ngettext, sentences
+from ui.language import gettext, mark, ngettext, say, sentences
 from ui.plain import count_passages, label_sentence
 
 STATES = {
@@ -48,7 +47,7 @@ def show_jobs(app: App, collection: str) -> None:
                 clear_done(app, collection)
                 st.rerun(scope="fragment")
             for job in reversed(done):
-                told = sentences([_stop(count_passages(job.chunks_done)), translate(job.reason)])
+                told = sentences([_stop(count_passages(job.chunks_done)), say(job.reason)])
                 st.text(f"{job.name}: {told}".strip())
 
 

@@ -22,8 +22,7 @@ from service.models import (
     running_downloads,
     use_of_models,
 )
-from ui.engine_texts import translate
-from ui.language import gettext, mark, ngettext
+from ui.language import gettext, mark, ngettext, say
 from ui.plain import label, label_sentence
 from ui.pressed import pressed, show_failure
 from ui.reranker_state import show_reranker_state
@@ -171,11 +170,11 @@ def _facts(entry: ModelEntry, running: Preparation | None) -> str:
     memory = gettext("about {size} of memory", size=readable_size(record.memory_mb * 1e6))
     facts = [
         size,
-        translate(record.languages),
+        say(record.languages),
         record.licence,
         gettext("{tokens} tokens", tokens=f"{record.max_tokens:,}"),
         memory,
-        translate(record.note),
+        say(record.note),
     ]
     return " · ".join(label(fact) for fact in facts if fact)
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from rag.errors import ResiftError
+from rag.evaluation.figures.report import warnings
 from rag.evaluation.figures.scorecard import Scorecard
 from rag.evaluation.runs.rows import About
 from service.app import App
 from service.runs import documents_now
-from ui.engine_texts import clause
-from ui.language import gettext, ngettext
+from ui.language import clause, gettext, ngettext
 from ui.plain import label, label_sentence
 
 HASH_CHARACTERS = 12
@@ -23,24 +23,7 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
     about = card.about
     if changed := documents_changed(app, about):
         st.warning(changed, icon=":material/history:")
-    notes = list(map(label_sentence, about.warnings))
-    if about.gone:
-        notes.append(
-            gettext(
-                "The documents that answer {gone} of {total} questions are not in the collection: they count as not "
-                "found.",
-                gone=f"{about.gone:,}",
-                total=f"{about.questions:,}",
-            )
-        )
-    if card.questions < about.questions:
-        notes.append(
-            gettext(
-                "{left} of {total} questions were not asked yet.",
-                left=f"{about.questions - card.questions:,}",
-                total=f"{about.questions:,}",
-            )
-        )
+    notes = list(map(label_sentence, warnings(card)))
     for score, name in zip(card.scores, names, strict=True):
         if score.ran.reason:
             notes.append(f"{label(name)}: {label_sentence(score.ran.reason)}")

@@ -10,9 +10,8 @@ from rag.evaluation.runs.task import MEASURING
 from rag.tasks.store import RESUMABLE, Task
 from service.app import App
 from service.runs import RunResult, run_result, runs
-from ui.engine_texts import translate
 from ui.fragment import fragment
-from ui.language import gettext, ngettext
+from ui.language import gettext, ngettext, say
 from ui.plain import label_sentence
 from ui.scorecard.names import STAGES, STATES, title_of
 from ui.scorecard.new_run import show_new_run
@@ -102,7 +101,7 @@ def _show_state(app: App, task: Task) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-state"):
         st.markdown(f"{icon} **{gettext(word)}**", width="content")
         if task.state in ("failed", "interrupted"):
-            st.text(translate(task.reason), width="content")
+            st.text(say(task.reason), width="content")
         st.space("stretch")
         if not task.ended:
             st.button(
