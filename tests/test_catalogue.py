@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from rag.models.catalogue import CATALOGUE, allows_commercial_use, did_you_mean, find, nearest_names
-from rag.models.files import BUNDLED_NAME, DEFAULTS, HUB_NAME
+from rag.models.files import BUNDLED_NAME, DEFAULTS
 from rag.models.inventory import readable_size
+from rag.models.names import HUB_NAME
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "rerankers.md"
 

@@ -23,8 +23,9 @@ from rag.database.records import (
     retrieval_to_record,
 )
 from rag.errors import UnavailableError
+from rag.evaluation.figures.curve import curve_of
 from rag.evaluation.runs.configuration import Configuration, RunSpec
-from rag.evaluation.runs.curve import CurveRow, CurveSpec, Step, read_curve
+from rag.evaluation.runs.curve import CurveRow, CurveSpec, Step, read_curve_rows
 from rag.evaluation.runs.quality import Quality
 from rag.evaluation.runs.rows import ABOUT, About, Ran, Row, read_about, read_rows
 from rag.evaluation.sets.drafting import DraftSpec
@@ -221,7 +222,7 @@ def test_a_curve_of_the_first_releases_is_read() -> None:
         "1": {"failure": "", "steps": [[0, 0.5, 0, 0.0, True], [5, 1, 1, None, False]]},
         "2": {"labels": "l0", "failure": "It broke.", "steps": []},
     }
-    read = read_curve(rows)
+    read = curve_of(read_curve_rows(rows))
     assert read.questions == {"1": (Step(0, 0.5, 0.0, 0.0, True), Step(5, 1.0, 1.0, None, False))}
     assert [(str(failure), count) for failure, count in read.failures.items()] == [("It broke.", 1)]
 
