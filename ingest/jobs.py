@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from ingest.files import StoredFile
 from rag.language.message import NOTHING, Message, message
-from rag.tasks.store import ENDED, RESUMABLE, STATES, Task, TaskState, TaskStore
+from rag.tasks.store import ENDED, GOING, RESUMABLE, STATES, Task, TaskState, TaskStore
 
 KIND = "ingest"
 
@@ -70,6 +70,14 @@ class Jobs:
         """Return a job, None when it was dismissed."""
         task = self._store.get(job_id)
         return job_of(task) if task and task.kind == KIND else None
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections that have jobs."""
+        return self._store.values(KIND, "collection")
+
+    def busy(self, collection: str) -> bool:
+        """Tell whether a file of a collection waits or is being read."""
+        return self._store.has(KIND, GOING, **_spec(collection, None))
 
     def entries(self, collection: str | None = None, document_id: str | None = None) -> list[Job]:
         """List the jobs, of one collection, or document in it, or of all, oldest first."""

@@ -74,7 +74,7 @@ class Library:
 
     def collections(self) -> list[str]:
         """Return the names of the collections that hold or await documents."""
-        return sorted({*self._store.names(), *(job.collection for job in self.jobs.entries())})
+        return sorted({*self._store.names(), *self.jobs.collections()})
 
     def documents(self, collection: str) -> list[DocumentEntry]:
         """List a collection's documents; one that is not made yet has none."""

@@ -134,6 +134,17 @@ def test_forgetting_a_document_leaves_the_same_document_elsewhere_and_other_work
     assert jobs.get(run.id) is None
 
 
+def test_a_collection_is_busy_until_its_last_file_has_ended(store: TaskStore, jobs: Jobs) -> None:
+    first, second = jobs.add("documents", [file("a.txt"), file("b.txt")])
+    jobs.add("demo", [file("a.txt")])
+    assert jobs.collections() == ["demo", "documents"]
+    store.end(first.id, "done")
+    store.claim([KIND])
+    assert jobs.busy("documents")
+    store.end(second.id, "failed")
+    assert [jobs.busy(name) for name in ("documents", "demo", "nowhere")] == [False, True, False]
+
+
 def test_only_what_has_ended_is_dismissed(store: TaskStore, jobs: Jobs) -> None:
     ended, queued = jobs.add("documents", [file("a.txt"), file("b.txt")])
     store.end(ended.id, "failed")
@@ -141,15 +152,21 @@ def test_only_what_has_ended_is_dismissed(store: TaskStore, jobs: Jobs) -> None:
     assert jobs.entries() == [queued]
 
 
-def test_finding_the_next_and_the_jobs_of_a_document_reads_no_other_row(store: TaskStore, tmp_path: Path) -> None:
+def test_what_is_asked_again_and_again_takes_as_long_whatever_else_there_is(store: TaskStore, tmp_path: Path) -> None:
+    field = "json_extract(spec, '$.{}')".format
+    asked = {
+        "SELECT id FROM tasks WHERE state = 'queued' AND kind IN (SELECT value FROM json_each('[]'))"
+        f" AND coalesce({field('collection')}, '') NOT IN (SELECT value FROM json_each('[]'))"
+        " ORDER BY ahead DESC, id LIMIT 1": "SEARCH tasks USING INDEX tasks_by_turn (state=?)",
+        f"SELECT * FROM tasks WHERE kind = ? AND {field('collection')} = ? AND {field('document_id')} = ?": (
+            "SEARCH tasks USING INDEX tasks_by_document (kind=? AND <expr>=? AND <expr>=?)"
+        ),
+    }
     with closing(sqlite3.connect(tmp_path / "tasks.sqlite")) as db:
-        for query in (
-            "SELECT id FROM tasks WHERE state = 'queued' AND kind IN (SELECT value FROM json_each('[]'))",
-            "SELECT * FROM tasks WHERE kind = ? AND json_extract(spec, '$.collection') = ?"
-            " AND json_extract(spec, '$.document_id') = ?",
-        ):
-            (*_, plan) = db.execute(f"EXPLAIN QUERY PLAN {query}", ("",) * query.count("?")).fetchall()[0]
-            assert plan.startswith("SEARCH tasks USING INDEX"), plan
+        for query, plan in asked.items():
+            steps = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}", ("",) * query.count("?"))]
+            assert steps[0] == plan
+            assert not any("TEMP B-TREE" in step for step in steps)
 
 
 OLD = """

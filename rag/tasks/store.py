@@ -15,8 +15,9 @@ from rag.serialization import from_column, record_from_json, to_column, to_json
 from rag.tasks.takeover import take_over_jobs
 
 TaskState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-STATES: tuple[TaskState, ...] = ("queued", "running", "done", "failed", "cancelled", "interrupted")
+GOING: tuple[TaskState, ...] = ("queued", "running")
 ENDED: tuple[TaskState, ...] = ("done", "failed", "cancelled", "interrupted")
+STATES = GOING + ENDED
 RESUMABLE: tuple[TaskState, ...] = ("failed", "cancelled", "interrupted")
 
 STOPPED = message("Resift stopped while this was running: resume it.")
@@ -47,7 +48,7 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 FINDING = """
 ALTER TABLE tasks ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX tasks_by_state ON tasks(state);
+CREATE INDEX tasks_by_turn ON tasks(state, ahead DESC, id);
 CREATE INDEX tasks_by_document
     ON tasks(kind, json_extract(spec, '$.collection'), json_extract(spec, '$.document_id'));
 """
@@ -153,6 +154,22 @@ class TaskStore:
                 (kind, *spec.values()),
             ).fetchall()
         return [_task(row) for row in rows]
+
+    def has(self, kind: str, states: Collection[TaskState], **spec: str) -> bool:
+        """Tell whether a task of a kind is in one of the states and has all of these values in its spec."""
+        with self._database.read() as db:
+            found = db.execute(
+                f"SELECT 1 FROM tasks WHERE {_having(spec)} AND state IN (SELECT value FROM json_each(?)) LIMIT 1",  # noqa: S608
+                (kind, *spec.values(), to_json(list(states))),
+            ).fetchone()
+        return found is not None
+
+    def values(self, kind: str, field: str) -> list[str]:
+        """Return the values that a field has in the specs of a kind, sorted."""
+        value = f"json_extract(spec, '$.{field}')"
+        with self._database.read() as db:
+            rows = db.execute(f"SELECT DISTINCT {value} FROM tasks WHERE kind = ? ORDER BY {value}", (kind,))  # noqa: S608
+            return [row[0] for row in rows]
 
     def rows(self, task_id: int, prefix: str = "") -> dict[str, Any]:
         """Return what a task has kept so far under keys that begin with `prefix`, in the order it was kept."""

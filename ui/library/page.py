@@ -33,7 +33,7 @@ def show_library(app: App) -> None:
     show_reranker_state(app)
     collection = _choose_collection(app)
     show_uploader(app, collection)
-    busy = any(not job.ended for job in app.library.jobs.entries(collection))
+    busy = app.library.jobs.busy(collection)
     # Files may also come in from another tab or from the shell, so the lists look again even when all is quiet.
     st.fragment(_show_contents, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, collection, busy)
 
@@ -70,7 +70,7 @@ def _show_contents(app: App, collection: str, was_busy: bool) -> None:
     """Draw what is on its way and what is there; a fragment, in which an error would reach nobody if it were raised."""
     show_failure(FAILURE)
     try:
-        if any(not job.ended for job in app.library.jobs.entries(collection)) != was_busy:
+        if app.library.jobs.busy(collection) != was_busy:
             st.rerun()
         show_jobs(app, collection)
         _show_documents(app, collection)
