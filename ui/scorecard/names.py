@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import streamlit as st
 
+from rag.evaluation.figures.report import differences
 from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
 from rag.evaluation.figures.significance import Comparison
 from rag.evaluation.runs.configuration import NO_RERANKER
@@ -46,7 +47,7 @@ STAGES = {
 
 def names_of(ran_as: Sequence[Ran]) -> list[str]:
     """Name each configuration by its reranker, and by what else it does not share with all others."""
-    names = [" · ".join([reranker_of(one), *_differences(one, ran_as)]) for one in ran_as]
+    names = [" · ".join([reranker_of(one), *map(say, differences(one, ran_as))]) for one in ran_as]
     # Two folders, or a name and what stands in for it, can come to the same words.
     return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
 
@@ -141,13 +142,3 @@ def _time(score: Score, base: Score) -> str:
     if difference < 0:
         return gettext("{duration} less a question", duration=duration)
     return gettext("{duration} more a question", duration=duration)
-
-
-def _differences(one: Ran, ran_as: Sequence[Ran]) -> Iterator[str]:
-    rerank = [other for other in ran_as if other.configuration.reranker != NO_RERANKER]
-    if one in rerank and len({other.configuration.candidates for other in rerank}) > 1:
-        yield ngettext("{number} candidate", "{number} candidates", one.configuration.candidates)
-    if len({(other.chunk_tokens, other.chunk_overlap) for other in ran_as}) > 1:
-        yield gettext("chunks of {tokens}", tokens=one.chunk_tokens)
-    if len({other.embedder for other in ran_as}) > 1:
-        yield one.embedder

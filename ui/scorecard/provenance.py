@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.figures.report import warnings
+from rag.evaluation.figures.report import remarks, warnings
 from rag.evaluation.figures.scorecard import Scorecard
 from rag.evaluation.runs.rows import About
 from service.app import App
 from service.runs import documents_now
-from ui.language import clause, gettext, ngettext
+from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
 
 HASH_CHARACTERS = 12
@@ -23,32 +23,11 @@ def show_warnings(app: App, card: Scorecard, names: Sequence[str]) -> None:
     about = card.about
     if changed := documents_changed(app, about):
         st.warning(changed, icon=":material/history:")
-    notes = list(map(label_sentence, warnings(card)))
+    notes = list(warnings(card))
     for score, name in zip(card.scores, names, strict=True):
-        if score.ran.reason:
-            notes.append(f"{label(name)}: {label_sentence(score.ran.reason)}")
-        for failure, count in score.failures.items():
-            notes.append(
-                ngettext(
-                    "{name} did not run on {number} question, whose fused order stands: {reason}.",
-                    "{name} did not run on {number} questions, whose fused order stands: {reason}.",
-                    count,
-                    name=label(name),
-                    reason=label(clause(failure)),
-                )
-            )
-        for said, count in score.notes.items():
-            notes.append(
-                ngettext(
-                    "{name} on {number} question: {note}",
-                    "{name} on {number} questions: {note}",
-                    count,
-                    name=label(name),
-                    note=label_sentence(said),
-                )
-            )
+        notes += remarks(score, name)
     for note in notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {label_sentence(note)}")
 
 
 def documents_changed(app: App, about: About) -> str:

@@ -12,7 +12,7 @@ from rag.evaluation.runs.folder import FolderRun
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.search import DEPTH
-from rag.language.message import Message, in_english, message
+from rag.language.message import Message, in_english, message, verbatim
 
 SHARED = "All rerankers were given the same candidates: the first {candidates} passages of the fused order."
 REGRESSIONS_KEPT, REGRESSIONS_SHOWN = 10, 5
@@ -47,7 +47,7 @@ def scorecard_lines(card: Scorecard) -> Iterator[str]:
     yield ""
     yield f"won/tied/lost and p: against {names[card.baseline]}, by nDCG@10; under {CHANCE} it is hardly chance."
     for score, name in zip(card.scores, names, strict=True):
-        yield from _remarks(score, name, card.questions)
+        yield from (f"! {remark}" for remark in remarks(score, name))
         yield from _answers(score, name)
         yield from _regressions(score, f"{name}: rank of the first relevant passage before -> after")
 
@@ -102,7 +102,7 @@ def folder_lines(run: FolderRun, card: Scorecard) -> Iterator[str]:
     yield from (f"! {name} has no run of its own: {reason}" for name, reason in run.skipped)
     for score in card.scores:
         name = _way_name(score)
-        yield from _remarks(score, name, card.questions)
+        yield from (f"! {remark}" for remark in remarks(score, name))
         if score.ran.configuration.reranker != NO_RERANKER:
             heading = f"{name}: rank of the relevant document in the fused order -> after reranking"
             yield from _regressions(score, heading)
@@ -127,19 +127,42 @@ def warnings(card: Scorecard) -> Iterator[Message]:
         )
 
 
+def remarks(score: Score, name: str) -> Iterator[Message]:
+    """Yield what stood in for a configuration's reranker, what it failed at and what it said itself."""
+    if score.ran.reason:
+        yield message("{name}: {note}", name=name, note=score.ran.reason)
+    for reason, count in score.failures.most_common():
+        yield message(
+            "{name} did not run on {number} question, whose fused order stands: {reason:clause}.",
+            "{name} did not run on {number} questions, whose fused order stands: {reason:clause}.",
+            name=name,
+            number=count,
+            reason=reason,
+        )
+    for note, count in score.notes.most_common():
+        yield message(
+            "{name} on {number} question: {note}",
+            "{name} on {number} questions: {note}",
+            name=name,
+            number=count,
+            note=note,
+        )
+
+
 def configuration_names(ran: Sequence[Ran]) -> list[str]:
     """Name each configuration by its reranker, and by what else it does not share with all others."""
-    return [" · ".join([one.reranker, *_differences(one, ran)]) for one in ran]
+    return [" · ".join([one.reranker, *map(str, differences(one, ran))]) for one in ran]
 
 
-def _differences(one: Ran, ran: Sequence[Ran]) -> Iterator[str]:
+def differences(one: Ran, ran: Sequence[Ran]) -> Iterator[Message]:
+    """Yield what a configuration has, apart from its reranker, that not all others have."""
     rerank = [other for other in ran if other.configuration.reranker != NO_RERANKER]
     if one in rerank and len({other.configuration.candidates for other in rerank}) > 1:
-        yield f"{one.configuration.candidates} candidates"
+        yield message("{number} candidate", "{number} candidates", number=one.configuration.candidates)
     if len({(other.chunk_tokens, other.chunk_overlap) for other in ran}) > 1:
-        yield f"chunks of {one.chunk_tokens}"
+        yield message("chunks of {tokens}", tokens=one.chunk_tokens)
     if len({other.embedder for other in ran}) > 1:
-        yield one.embedder
+        yield verbatim(one.embedder)
 
 
 def _score_record(score: Score) -> dict[str, Any]:
@@ -203,16 +226,6 @@ def _table(card: Scorecard, names: Sequence[str], more: dict[str, list[str]]) ->
     for first, *rest in rows:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         yield "  ".join([first.ljust(widths[0]), *cells])
-
-
-def _remarks(score: Score, name: str, questions: int) -> Iterator[str]:
-    if score.ran.reason:
-        yield f"! {name}: {score.ran.reason}"
-    for reason, count in score.failures.most_common():
-        told = str(reason).rstrip(".")
-        yield f"! {name} did not run on {count:,} of {questions:,} questions, whose fused order stands: {told}."
-    for note, count in score.notes.most_common():
-        yield f"! {name} on {count:,} of {questions:,} questions: {note}"
 
 
 def _answers(score: Score, name: str) -> Iterator[str]:
