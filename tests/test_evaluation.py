@@ -21,7 +21,7 @@ from rag.evaluation.figures.report import folder_lines, folder_record
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
 from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.corpus import Question, dataset_corpus
-from rag.evaluation.runs.evaluator import Evaluator, Way
+from rag.evaluation.runs.evaluator import Evaluator, Way, make_ready
 from rag.evaluation.runs.folder import FolderRun, measure_folder
 from rag.evaluation.runs.indexing import index_dataset
 from rag.evaluation.runs.metrics import Measurer
@@ -216,6 +216,24 @@ def test_a_reranker_that_fails_on_a_question_leaves_its_fused_order(pipeline: Pi
     failures = Counter(str(row.failure) for row in failing.rows.values() if row.failure)
     assert failures == {"it does not like phones": 1, "an unexpected error, whose trace is in the log": 1}
     assert len(failing.rows) == 4
+
+
+def test_configurations_that_recall_as_far_share_one_search_and_have_the_figures_of_each_alone(
+    pipeline: Pipeline, dataset: Dataset
+) -> None:
+    corpus = dataset_corpus(pipeline, dataset, pipeline)
+    few, more, most = Configuration("bundled", 2), Configuration("bundled", 5), Configuration("bundled", 40)
+    ways = make_ready(pipeline, corpus, [few, more, most])
+    assert [way.configuration for way in ways] == [few, more, most]
+    assert ways[0].searcher is ways[1].searcher
+    assert ways[0].searcher is not ways[2].searcher
+    evaluator = Evaluator(pipeline, corpus.questions)
+    for question in corpus.questions:
+        together = list(evaluator.ask(question, ways))
+        assert [row.scored for row in together] == [2, 5, ways[2].searcher.index.count()]
+        for way, row in zip(ways, together, strict=True):
+            (alone,) = evaluator.ask(question, make_ready(pipeline, corpus, [way.configuration]))
+            assert (row.figures, row.best, row.scored) == (alone.figures, alone.best, alone.scored)
 
 
 def test_a_question_is_not_answered_by_itself_but_documents_of_the_same_id_are_found(
