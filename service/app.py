@@ -78,15 +78,18 @@ def open_app(settings: Settings) -> App:
     Raises UnavailableError when another process has the folder.
     """
     lock = DataFolderLock(settings.data_dir).acquire()
-    try:
+    with ExitStack() as undoing:
+        undoing.callback(lock.release)
         pipeline = open_pipeline(settings)
-        app = assemble(pipeline, Library(pipeline), lock)
+        undoing.callback(pipeline.close)
+        library = Library(pipeline)
+        undoing.callback(library.close)
+        app = assemble(pipeline, library, lock)
+        undoing.callback(app.close)
         app.purge()
         app.library.start()
         app.tasks.start()
-    except BaseException:
-        lock.release()
-        raise
+        undoing.pop_all()
     pipeline.make_ready()
     if settings.llm_configured:
         threading.Thread(target=import_client, daemon=True, name="import-client").start()

@@ -143,3 +143,13 @@ def test_no_file_is_open_after_the_end(tmp_path: Path) -> None:
     app.close()
     # SQLite removes its log together with the last connection to a file.
     assert [path.name for path in tmp_path.rglob("*.sqlite-wal")] == []
+
+
+def test_an_app_that_does_not_open_leaves_nothing_open_and_opens_once_its_files_are_whole(tmp_path: Path) -> None:
+    settings = offline_settings(tmp_path, rerank_model="bundled")
+    (tmp_path / "votes.sqlite").write_bytes(b"this is not a database" * 100)
+    with pytest.raises(UnavailableError, match=r"votes\.sqlite cannot be read"):
+        open_app(settings)
+    assert not (tmp_path / "tasks.sqlite-wal").exists()
+    (tmp_path / "votes.sqlite").unlink()
+    open_app(settings).close()
