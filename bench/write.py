@@ -69,11 +69,11 @@ def ingest(notes: int) -> Figures:
     settings = Settings(data_dir=FOLDER, embed_model="bundled", rerank_model="bundled", hf_hub_offline=True)
     texts = random_texts(np.random.default_rng(5), [WORDS] * (notes + 1))
     with closing(Library(open_pipeline(settings))) as library:
-        library.add(COLLECTION, "warm up.txt", io.BytesIO(texts.pop().encode()))
+        library.add_file(COLLECTION, "warm up.txt", io.BytesIO(texts.pop().encode()))
         library.run_next()
         started = time.perf_counter()
         for number, text in enumerate(texts):
-            library.add(COLLECTION, f"{number}.txt", io.BytesIO(text.encode()))
+            library.add_file(COLLECTION, f"{number}.txt", io.BytesIO(text.encode()))
         uploaded = time.perf_counter()
         while library.run_next():
             pass

@@ -147,7 +147,7 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
                 if library is None and lock.try_acquire():
                     library = Library(open_pipeline(settings))
                     library.start()
-                jobs = inbox.jobs.entries()
+                jobs = inbox.jobs.jobs_of()
                 # Somebody may take a job off the list on the page.
                 gone = waiting.keys() - ended.keys() - {job.id for job in jobs}
                 for job in jobs:
@@ -159,12 +159,12 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
                 time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             for job_id in waiting:
-                inbox.jobs.cancel(job_id)
-            ended |= {job.id: job for job in inbox.jobs.entries() if job.id in waiting}
+                inbox.jobs.cancel_job(job_id)
+            ended |= {job.id: job for job in inbox.jobs.jobs_of() if job.id in waiting}
     if library is not None:
         library.close()
         lock.release()
-        ended |= {job.id: job for job in inbox.jobs.entries() if job.id in ended}
+        ended |= {job.id: job for job in inbox.jobs.jobs_of() if job.id in ended}
     taken_off = [Outcome(str(waiting[job_id]), "cancelled", "Taken off the list on the page.") for job_id in gone]
     return taken_off + [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
 

@@ -82,7 +82,7 @@ class Files:
         """Return where a stored file is, or would be."""
         return self._folder / collection / document_id / safe_name(name)
 
-    def entries(self, collection: str) -> list[StoredFile]:
+    def stored_files(self, collection: str) -> list[StoredFile]:
         """List the stored files of a collection by name."""
         paths = (self._folder / collection).glob("*/*")
         found = [StoredFile(path.name, path.parent.name, path.stat().st_size) for path in paths]

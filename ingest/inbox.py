@@ -37,7 +37,7 @@ class Inbox:
 
         `published` are the names of the documents made from it, `finishing` is a job that needs none any more.
         """
-        jobs = self.jobs.entries(collection, document_id)
+        jobs = self.jobs.jobs_of(collection, document_id)
         waiting = {job.name for job in jobs if job.state != "done" and job.id != finishing}
         self.files.keep_only(collection, document_id, {*published, *waiting})
 

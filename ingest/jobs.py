@@ -66,9 +66,9 @@ class Jobs:
         titled = [(file.name, {"collection": collection, **asdict(file)}) for file in files]
         return [job_of(task) for task in self._store.add_all(KIND, titled, state, reason, ahead=ahead)]
 
-    def get(self, job_id: int) -> Job | None:
+    def job(self, job_id: int) -> Job | None:
         """Return a job, None when it was dismissed."""
-        task = self._store.get(job_id)
+        task = self._store.task(job_id)
         return job_of(task) if task and task.kind == KIND else None
 
     def collections(self) -> list[str]:
@@ -79,21 +79,21 @@ class Jobs:
         """Tell whether a file of a collection waits or is being read."""
         return self._store.has(KIND, GOING, **_spec(collection, None))
 
-    def entries(self, collection: str | None = None, document_id: str | None = None) -> list[Job]:
+    def jobs_of(self, collection: str | None = None, document_id: str | None = None) -> list[Job]:
         """List the jobs, of one collection, or document in it, or of all, oldest first."""
-        return [job_of(task) for task in reversed(self._store.entries(KIND, **_spec(collection, document_id)))]
+        return [job_of(task) for task in reversed(self._store.tasks_of(KIND, **_spec(collection, document_id)))]
 
-    def cancel(self, job_id: int) -> None:
+    def cancel_job(self, job_id: int) -> None:
         """Cancel a queued job at once, and ask a running one to stop."""
-        self._store.cancel(job_id)
+        self._store.cancel_task(job_id)
 
     def retry(self, *job_ids: int) -> None:
         """Queue failed, cancelled or interrupted jobs again."""
-        self._store.resume(*job_ids)
+        self._store.resume_task(*job_ids)
 
     def dismiss(self, job_id: int) -> bool:
         """Take a job that has ended off the list; tell whether there was one."""
-        return self._store.delete(job_id, ENDED)
+        return self._store.delete_task(job_id, ENDED)
 
     def forget(self, collection: str, document_id: str | None = None, states: Collection[TaskState] = STATES) -> None:
         """Take the jobs of a collection, or of a document in it, off the list: those that are in one of the states."""

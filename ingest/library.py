@@ -66,7 +66,7 @@ class Library:
         """Carry the next queued job to its end in this thread; tell whether there was one."""
         return self.tasks.run_next()
 
-    def add(self, collection: str, name: str, source: BinaryIO) -> Job:
+    def add_file(self, collection: str, name: str, source: BinaryIO) -> Job:
         """Store a file and queue it, as Inbox.accept does."""
         job = self.inbox.accept(collection, name, source)
         self.tasks.wake()
@@ -85,7 +85,7 @@ class Library:
         path = self.files.path(collection, entry.id, entry.name)
         return path if path.is_file() else None
 
-    def delete(self, collection: str, document_id: str) -> None:
+    def delete_document(self, collection: str, document_id: str) -> None:
         """Delete a document: its chunks and vectors, its stored file, its jobs."""
         with self._held(collection, document_id):
             if collection in self._store.names():
@@ -111,13 +111,13 @@ class Library:
             if not self.jobs.dismiss(job.id):
                 return
             published = [entry.name for entry in self.documents(job.collection) if entry.id == job.document_id]
-            if not published and not self.jobs.entries(job.collection, job.document_id):
+            if not published and not self.jobs.jobs_of(job.collection, job.document_id):
                 self._ingestor.discard(job)
             self.inbox.tidy(job.collection, job.document_id, published)
 
     def retry(self, job: Job) -> None:
         """Queue an ended job again."""
-        self.tasks.resume(job.id)
+        self.tasks.resume_task(job.id)
 
     def reindex(self, collection: str) -> int:
         """Make a collection anew with the embedder the settings ask for, from its stored files; return their number.
@@ -162,9 +162,9 @@ class Library:
 
     def _files_of_documents(self, collection: str) -> list[StoredFile]:
         """Return the stored files but those that only wait to become documents, or failed to."""
-        jobs = self.jobs.entries(collection)
+        jobs = self.jobs.jobs_of(collection)
         waiting = {job.file for job in jobs} - {job.file for job in jobs if job.state == "done"}
-        return [file for file in self.files.entries(collection) if file not in waiting]
+        return [file for file in self.files.stored_files(collection) if file not in waiting]
 
     @contextmanager
     def _held(self, collection: str, document_id: str | None = None) -> Iterator[None]:
@@ -173,7 +173,7 @@ class Library:
             stopped = self._running_jobs(collection, document_id)
             try:
                 for job in stopped:
-                    self.jobs.cancel(job.id)
+                    self.jobs.cancel_job(job.id)
                 ends = time.monotonic() + STOP_SECONDS
                 while self._running_jobs(collection, document_id):
                     if time.monotonic() > ends:
@@ -186,5 +186,5 @@ class Library:
                 self.jobs.retry(*(job.id for job in stopped))
 
     def _running_jobs(self, collection: str, document_id: str | None) -> list[Job]:
-        jobs = self.jobs.entries(collection)
+        jobs = self.jobs.jobs_of(collection)
         return [job for job in jobs if job.state in RUNNING and document_id in (None, job.document_id)]

@@ -50,16 +50,16 @@ class App:
     def drop_collection(self, collection: str) -> None:
         """Delete a collection, with what is kept of its questions only so that nothing is done twice."""
         self.library.drop_collection(collection)
-        self.question_sets.scores.forget(collection)
+        self.question_sets.scores.forget_collection(collection)
         self.votes.forget_unvoted(collection)
 
     def purge(self) -> None:
         """Forget for good the question sets that were removed, with their drafts and cost curves; runs stay."""
         self.question_sets.purge()
         there = {one.id for one in self.question_sets.sets()}
-        for task in (task for kind in (DRAFT, CURVE) for task in self.tasks.store.entries(kind)):
+        for task in (task for kind in (DRAFT, CURVE) for task in self.tasks.store.tasks_of(kind)):
             if task.spec["set_id"] not in there:
-                self.tasks.store.delete(task.id)
+                self.tasks.store.delete_task(task.id)
 
     def close(self) -> None:
         """End what is at work, close the files and give the data folder back, each whatever becomes of the others."""

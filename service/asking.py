@@ -73,8 +73,8 @@ def ask(
     instead_of: Turn | None = None,
 ) -> Asked:
     """Keep a question before anything is done about it, in a new conversation where none is given."""
-    conversation_id = conversation.id if conversation else app.history.start(question, options.collection)
-    turn_id = app.history.ask(
+    conversation_id = conversation.id if conversation else app.history.start_conversation(question, options.collection)
+    turn_id = app.history.keep_question(
         conversation_id, question, options, instead_of=instead_of.id if instead_of is not None else None
     )
     return Asked(conversation_id, turn_id, question, options, turns_before(conversation, instead_of), instead_of)

@@ -69,17 +69,17 @@ def read_upload(name: str, content: bytes) -> Table:
 
 def start_batch(app: App, spec: BatchSpec) -> Task:
     """Queue a batch, which is carried out in the background."""
-    return app.tasks.add(KIND, spec.file, spec)
+    return app.tasks.add_task(KIND, spec.file, spec)
 
 
 def batches(app: App) -> list[Task]:
     """List the batches, the newest first."""
-    return app.tasks.store.entries(KIND)
+    return app.tasks.store.tasks_of(KIND)
 
 
 def batch_state(app: App, task_id: int) -> BatchState | None:
     """Return how far a batch is, None when it was deleted."""
-    task = app.tasks.store.get(task_id)
+    task = app.tasks.store.task(task_id)
     if task is None:
         return None
     return BatchState(task, from_record(BatchSpec, task.spec), read_answers(app.tasks.store, task_id))
@@ -88,4 +88,4 @@ def batch_state(app: App, task_id: int) -> BatchState | None:
 def batch_workbook(app: App, task: Task) -> bytes:
     """Write what there is of a batch as a spreadsheet (XLSX), the task as it is by now."""
     store = app.tasks.store
-    return write_batch(read_batch(store, store.get(task.id) or task), app.settings)
+    return write_batch(read_batch(store, store.task(task.id) or task), app.settings)

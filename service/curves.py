@@ -41,13 +41,13 @@ def plan_curve(app: App, chosen: QuestionSet, reranker: str) -> CurvePlan:
 
 def start_curve(app: App, spec: CurveSpec) -> Task:
     """Queue the measuring of a curve."""
-    return app.tasks.add(KIND, spec.set_name, spec)
+    return app.tasks.add_task(KIND, spec.set_name, spec)
 
 
 def last_curve(app: App, chosen: QuestionSet, reranker: str) -> Task | None:
     """Return the newest curve of a reranker on a set, None where there is none."""
     wanted = (chosen.id, chosen.collection, reranker)
-    for task in app.tasks.store.entries(KIND):
+    for task in app.tasks.store.tasks_of(KIND):
         spec = from_record(CurveSpec, task.spec)
         if (spec.set_id, spec.collection, spec.reranker) == wanted:
             return task
@@ -56,7 +56,7 @@ def last_curve(app: App, chosen: QuestionSet, reranker: str) -> Task | None:
 
 def curve_state(app: App, task_id: int, chosen: QuestionSet) -> CurveState | None:
     """Return how far a curve on a set is, None when it was deleted."""
-    task = app.tasks.store.get(task_id)
+    task = app.tasks.store.task(task_id)
     if task is None:
         return None
     rows = app.tasks.store.rows(task_id)

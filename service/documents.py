@@ -25,7 +25,7 @@ def add_files(app: App, collection: str, files: Iterable[tuple[str, BinaryIO]]) 
     jobs, refusals = list[Job](), list[Message]()
     for name, content in files:
         try:
-            jobs.append(app.library.add(collection, name, content))
+            jobs.append(app.library.add_file(collection, name, content))
         except ResiftError as error:
             refusals.append(error.message)
     return Added(tuple(jobs), tuple(refusals))
@@ -33,13 +33,13 @@ def add_files(app: App, collection: str, files: Iterable[tuple[str, BinaryIO]]) 
 
 def cancel_queued(app: App, collection: str) -> None:
     """Cancel all files of a collection that wait for their turn."""
-    for job in app.library.jobs.entries(collection):
+    for job in app.library.jobs.jobs_of(collection):
         if job.state == "queued":
-            app.library.jobs.cancel(job.id)
+            app.library.jobs.cancel_job(job.id)
 
 
 def clear_done(app: App, collection: str) -> None:
     """Take the files of a collection off the list that are in it by now; their documents stay."""
-    for job in app.library.jobs.entries(collection):
+    for job in app.library.jobs.jobs_of(collection):
         if job.state == "done":
             app.library.jobs.dismiss(job.id)

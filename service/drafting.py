@@ -13,12 +13,12 @@ from service.app import App
 
 def start_drafting(app: App, chosen: QuestionSet, number: int) -> Task:
     """Queue the drafting of so many questions about a set's collection."""
-    return app.tasks.add(KIND, chosen.name, DraftSpec(chosen.id, chosen.collection, number))
+    return app.tasks.add_task(KIND, chosen.name, DraftSpec(chosen.id, chosen.collection, number))
 
 
 def last_drafting(app: App, set_id: int) -> Task | None:
     """Return the newest drafting for a set, None where there is none."""
-    tasks = app.tasks.store.entries(KIND)
+    tasks = app.tasks.store.tasks_of(KIND)
     return next((task for task in tasks if from_record(DraftSpec, task.spec).set_id == set_id), None)
 
 

@@ -38,7 +38,7 @@ def label_passage(
     """
     sets = app.question_sets
     if set_id is None:
-        set_id = (sets.find(set_name) or sets.create(set_name, collection)).id
+        set_id = (sets.set_named(set_name) or sets.create_set(set_name, collection)).id
     sets.add_question(set_id, question, [target_of(chunk)])
 
 

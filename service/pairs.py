@@ -63,7 +63,7 @@ def write_pair(app: App, before: Retrieval, after: Retrieval) -> PairWriting:
     Comparison(before, (after,))
     once = read_the_same(before, after)
     left, right = (after, before) if once or secrets.randbelow(2) else (before, after)
-    pair_id = app.votes.begin(left, right, app.pipeline.writer, revealed=once)
+    pair_id = app.votes.begin_pair(left, right, app.pipeline.writer, revealed=once)
     orders: dict[Side, Retrieval] = {"left": left} if once else {"left": left, "right": right}
     return PairWriting(
         pair_id,
@@ -76,4 +76,4 @@ def write_pair(app: App, before: Retrieval, after: Retrieval) -> PairWriting:
 
 def find_pair(app: App, before: Retrieval, after: Retrieval) -> Pair | None:
     """Return the newest answers that were written from two orders, in whichever places; None where there are none."""
-    return app.votes.find(reading(before, after, app.pipeline.writer))
+    return app.votes.find_pair(reading(before, after, app.pipeline.writer))

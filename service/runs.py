@@ -80,12 +80,12 @@ def run_cost(app: App, configurations: Sequence[Configuration], questions: int, 
 
 def start_run(app: App, title: str, spec: RunSpec) -> Task:
     """Queue a run, which is carried out in the background."""
-    return app.tasks.add(KIND, title, spec)
+    return app.tasks.add_task(KIND, title, spec)
 
 
 def runs(app: App) -> list[Task]:
     """List the runs, the newest first."""
-    return app.tasks.store.entries(KIND)
+    return app.tasks.store.tasks_of(KIND)
 
 
 def ended_runs_on(app: App, set_id: int) -> list[Task]:

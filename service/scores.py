@@ -52,13 +52,13 @@ def remember_scores(app: App, comparison: Comparison, known: object = None) -> o
             for ranked in order.ranked
             if ranked.score is not None
         ]
-        app.question_sets.scores.keep(fused.collection, order.reranker.name, _line(fused.question), passages)
+        app.question_sets.scores.keep_scores(fused.collection, order.reranker.name, _line(fused.question), passages)
     return state
 
 
 def score_spread(app: App, collection: str, reranker: str) -> Spread:
     """Read the scores of a reranker, by the name in its reports, over all questions asked of a collection."""
-    asked = app.question_sets.scores.questions(collection, reranker)
+    asked = app.question_sets.scores.by_question(collection, reranker)
     answering = app.question_sets.answering(collection)
     labelled = labelled_scores(asked, answering)
     return Spread(

@@ -34,10 +34,10 @@ def open_library(settings: Settings) -> Iterator[Library]:
 def ingest(library: Library, collection: str, name: str, content: str | bytes) -> Job:
     """Add a file, carry its job to the end, and return the ended job."""
     data = content.encode() if isinstance(content, str) else content
-    job = library.add(collection, name, io.BytesIO(data))
+    job = library.add_file(collection, name, io.BytesIO(data))
     while library.run_next():
         pass
-    ended = library.jobs.get(job.id)
+    ended = library.jobs.job(job.id)
     assert ended is not None
     return ended
 

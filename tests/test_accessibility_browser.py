@@ -51,9 +51,9 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         parts = assemble(library.pipeline, library, DataFolderLock(folder / "data"))
         labelled = [NewQuestion(QUESTION, (Target("2.txt", ""),))]
         made = parts.question_sets.create_with("sugar", "talk", labelled, "upload")
-        parts.tasks.add(RUN, "sugar", RunSpec(made.id, combine(["none", "bundled"], [4])))
+        parts.tasks.add_task(RUN, "sugar", RunSpec(made.id, combine(["none", "bundled"], [4])))
         asked = read_questions(read_table(f"question\n{QUESTION}", "sugar.csv"), "question")
-        parts.tasks.add(BATCH, "sugar.csv", BatchSpec("sugar.csv", "question", asked, "talk", None, 4, 2))
+        parts.tasks.add_task(BATCH, "sugar.csv", BatchSpec("sugar.csv", "question", asked, "talk", None, 4, 2))
         while parts.tasks.run_next():
             pass
     environment = {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1", "RERANK_MODEL": "bundled"}

@@ -92,9 +92,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 def require_whole(library: Library, collection: str) -> None:
     """Compare the files, chunks and token vectors of a collection with the documents that it lists."""
-    documents, jobs = library.documents(collection), library.jobs.entries(collection)
+    documents, jobs = library.documents(collection), library.jobs.jobs_of(collection)
     waiting = {(job.name, job.document_id) for job in jobs if job.state != "done"}
-    files = {(file.name, file.document_id) for file in library.files.entries(collection)}
+    files = {(file.name, file.document_id) for file in library.files.stored_files(collection)}
     assert files == {*((entry.name, entry.id) for entry in documents), *waiting}
     if documents:
         index = library.pipeline.store.open_collection(collection)
@@ -124,7 +124,7 @@ class Person:
     def add(self) -> None:
         name, content = self._random.choice(NAMES), self._random.choice((*CONTENTS, UNREADABLE))
         self.said.append(f"{name} {CONTENTS.index(content) if content in CONTENTS else 'unreadable'}")
-        job = self.library.add(self.collection, name, io.BytesIO(content.encode()))
+        job = self.library.add_file(self.collection, name, io.BytesIO(content.encode()))
         self.model.uploads.append(Upload(job.id, name, content))
 
     def run_next(self) -> None:
@@ -134,12 +134,12 @@ class Person:
     def delete(self) -> None:
         content = self._random.choice(CONTENTS)
         self.said.append(str(CONTENTS.index(content)))
-        self.library.delete(self.collection, document_id(content.encode()))
+        self.library.delete_document(self.collection, document_id(content.encode()))
         self.model.delete(content)
 
     def cancel(self) -> None:
         if upload := self._one_of(("queued",)):
-            self.library.jobs.cancel(upload.id)
+            self.library.jobs.cancel_job(upload.id)
             upload.state = "cancelled"
 
     def retry(self) -> None:
@@ -191,12 +191,12 @@ class Person:
         return self._random.choice(uploads) if uploads else None
 
     def _job(self, upload: Upload) -> Job:
-        job = self.library.jobs.get(upload.id)
+        job = self.library.jobs.job(upload.id)
         assert job is not None
         return job
 
     def _jobs(self) -> list[Job]:
-        return self.library.jobs.entries(self.collection)
+        return self.library.jobs.jobs_of(self.collection)
 
 
 def live(library: Library, seed: int) -> None:
@@ -236,14 +236,14 @@ class Visitor:
 
     def add(self) -> None:
         content = self._random.choice((*CONTENTS, UNREADABLE))
-        self.library.add(self.collection, self._random.choice(NAMES), io.BytesIO(content.encode()))
+        self.library.add_file(self.collection, self._random.choice(NAMES), io.BytesIO(content.encode()))
 
     def delete(self) -> None:
-        self.library.delete(self.collection, document_id(self._random.choice(CONTENTS).encode()))
+        self.library.delete_document(self.collection, document_id(self._random.choice(CONTENTS).encode()))
 
     def cancel(self) -> None:
         for job in self._one_of(("queued", *RUNNING)):
-            self.library.jobs.cancel(job.id)
+            self.library.jobs.cancel_job(job.id)
 
     def retry(self) -> None:
         for job in self._one_of(RETRIABLE):
@@ -257,7 +257,7 @@ class Visitor:
         self.library.reindex(self.collection)
 
     def _one_of(self, states: Collection[JobState]) -> list[Job]:
-        jobs = [job for job in self.library.jobs.entries(self.collection) if job.state in states]
+        jobs = [job for job in self.library.jobs.jobs_of(self.collection) if job.state in states]
         return self._random.sample(jobs, min(1, len(jobs)))
 
 
@@ -280,8 +280,8 @@ def live_together(library: Library, seed: int) -> None:
     with ThreadPoolExecutor(len(visitors)) as threads:
         for visited in [threads.submit(visit, visitor) for visitor in visitors]:
             visited.result()
-    wait_until(lambda: all(job.ended for job in library.jobs.entries(collection)))
-    assert {job.document_id for job in library.jobs.entries(collection) if job.state == "failed"} <= {
+    wait_until(lambda: all(job.ended for job in library.jobs.jobs_of(collection)))
+    assert {job.document_id for job in library.jobs.jobs_of(collection) if job.state == "failed"} <= {
         document_id(UNREADABLE.encode())
     }
     require_whole(library, collection)

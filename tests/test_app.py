@@ -28,30 +28,30 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 def test_a_collection_takes_its_scores_and_unvoted_answers_along_and_leaves_votes_and_sets(app: App) -> None:
     ingest(app.library, "notes", "pump.md", "Let the pump cool down for twenty minutes.")
-    made = app.question_sets.create("care", "notes")
-    app.question_sets.scores.keep("notes", "model", "How?", [ScoredPassage(0.9)])
+    made = app.question_sets.create_set("care", "notes")
+    app.question_sets.scores.keep_scores("notes", "model", "How?", [ScoredPassage(0.9)])
     read = replace(make_retrieval([1, 2], 1), collection="notes")
-    voted, unvoted = (app.votes.begin(read, read, "m") for _ in range(2))
+    voted, unvoted = (app.votes.begin_pair(read, read, "m") for _ in range(2))
     app.votes.keep_answer(voted, "left", make_answer(read, 1))
     app.votes.keep_answer(voted, "right", make_answer(read, 1))
     app.votes.vote(voted, "same")
     app.drop_collection("notes")
     assert app.library.collections() == []
-    assert app.question_sets.scores.questions("notes", "model") == {}
+    assert app.question_sets.scores.by_question("notes", "model") == {}
     assert [app.votes.pair(pair) is None for pair in (voted, unvoted)] == [False, True]
-    assert app.question_sets.get(made.id) is not None
+    assert app.question_sets.question_set(made.id) is not None
 
 
 def test_a_set_that_is_purged_takes_its_drafts_and_curves_along_and_leaves_its_runs(app: App) -> None:
-    kept, gone = (app.question_sets.create(name, "notes") for name in ("kept", "gone"))
+    kept, gone = (app.question_sets.create_set(name, "notes") for name in ("kept", "gone"))
     tasks = {
-        (kind, one.id): app.tasks.add(kind, one.name, {"set_id": one.id}).id
+        (kind, one.id): app.tasks.add_task(kind, one.name, {"set_id": one.id}).id
         for kind in (DRAFT, CURVE, RUN)
         for one in (kept, gone)
     }
-    app.question_sets.delete(gone.id)
+    app.question_sets.delete_set(gone.id)
     app.purge()
-    left = {key for key, task_id in tasks.items() if app.tasks.store.get(task_id) is not None}
+    left = {key for key, task_id in tasks.items() if app.tasks.store.task(task_id) is not None}
     assert left == tasks.keys() - {(DRAFT, gone.id), (CURVE, gone.id)}
 
 
@@ -61,7 +61,7 @@ NOTE = "Let the pump cool down for twenty minutes."
 def test_a_second_app_opens_right_after_the_first_has_closed_whatever_asks_that_one_still(tmp_path: Path) -> None:
     settings, options = offline_settings(tmp_path, rerank_model="bundled"), SearchOptions("notes")
     first = open_app(settings)
-    first.library.add("notes", "pump.md", io.BytesIO(NOTE.encode()))
+    first.library.add_file("notes", "pump.md", io.BytesIO(NOTE.encode()))
     wait_until(lambda: first.library.documents("notes"))
     over = threading.Event()
     answers: list[list[str]] = [[] for _ in range(3)]
@@ -86,7 +86,7 @@ def test_a_second_app_opens_right_after_the_first_has_closed_whatever_asks_that_
             "The knowledge base was closed: reload the page, or start Resift again."
         }
         assert second.pipeline.retrieve("When is the pump cool?", options).hits[0].chunk.text == NOTE
-        second.library.add("notes", "valve.md", io.BytesIO(b"The valve is below the pump."))
+        second.library.add_file("notes", "valve.md", io.BytesIO(b"The valve is below the pump."))
         wait_until(lambda: len(second.library.documents("notes")) == 2)
     finally:
         over.set()
@@ -98,12 +98,12 @@ def test_a_second_app_opens_right_after_the_first_has_closed_whatever_asks_that_
 def test_what_is_being_read_when_the_app_closes_is_read_by_the_next(tmp_path: Path) -> None:
     long = "\n\n".join(f"# Part {number}\n\nThis part says something about pump {number}." for number in range(400))
     first = open_app(offline_settings(tmp_path, rerank_model="bundled"))
-    job = first.library.add("notes", "long.md", io.BytesIO(long.encode()))
-    wait_until(lambda: (now := first.library.jobs.get(job.id)) is not None and now.chunks_done)
+    job = first.library.add_file("notes", "long.md", io.BytesIO(long.encode()))
+    wait_until(lambda: (now := first.library.jobs.job(job.id)) is not None and now.chunks_done)
     first.close()
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("tasks-")] == []
     second = open_app(offline_settings(tmp_path, rerank_model="bundled"))
-    wait_until(lambda: (now := second.library.jobs.get(job.id)) is not None and now.state == "done")
+    wait_until(lambda: (now := second.library.jobs.job(job.id)) is not None and now.state == "done")
     (entry,) = second.library.documents("notes")
     assert entry.chunks == 400
     second.close()
@@ -112,15 +112,15 @@ def test_what_is_being_read_when_the_app_closes_is_read_by_the_next(tmp_path: Pa
 @pytest.mark.parametrize(
     "use",
     [
-        lambda app: app.library.add("notes", "a.txt", io.BytesIO(b"a")),
+        lambda app: app.library.add_file("notes", "a.txt", io.BytesIO(b"a")),
         lambda app: app.library.documents("notes"),
         lambda app: app.library.drop_collection("notes"),
         lambda app: app.pipeline.retrieve("Why?", SearchOptions("notes")),
         lambda app: app.history.conversations(),
         lambda app: app.question_sets.sets(),
         lambda app: app.votes.votes(),
-        lambda app: app.tasks.add(RUN, "late", {"set_id": 1}),
-        lambda app: app.library.jobs.entries(),
+        lambda app: app.tasks.add_task(RUN, "late", {"set_id": 1}),
+        lambda app: app.library.jobs.jobs_of(),
     ],
 )
 def test_what_is_closed_stays_closed_and_says_so(tmp_path: Path, use: Callable[[App], object]) -> None:
@@ -133,11 +133,11 @@ def test_what_is_closed_stays_closed_and_says_so(tmp_path: Path, use: Callable[[
 
 def test_no_file_is_open_after_the_end(tmp_path: Path) -> None:
     app = open_app(offline_settings(tmp_path, rerank_model="bundled"))
-    app.library.add("notes", "pump.md", io.BytesIO(NOTE.encode()))
+    app.library.add_file("notes", "pump.md", io.BytesIO(NOTE.encode()))
     wait_until(lambda: app.library.documents("notes"))
-    app.votes.begin(make_retrieval([1, 2], 1), make_retrieval([2, 1], 1), "m")
-    app.question_sets.create("care", "notes")
-    app.feedback.rate(app.history.ask(app.history.start("How?", "notes"), "How?"), "", "up")
+    app.votes.begin_pair(make_retrieval([1, 2], 1), make_retrieval([2, 1], 1), "m")
+    app.question_sets.create_set("care", "notes")
+    app.feedback.rate(app.history.keep_question(app.history.start_conversation("How?", "notes"), "How?"), "", "up")
     kept = {path.stem for path in tmp_path.rglob("*.sqlite")}
     assert kept == {"history", "question_sets", "tasks", "token_vectors", "votes"}
     app.close()

@@ -39,7 +39,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def app(opened: App) -> App:
     """The app without a conversation."""
     for conversation in opened.history.conversations():
-        opened.history.delete(conversation.id)
+        opened.history.delete_conversation(conversation.id)
     return opened
 
 
@@ -187,7 +187,7 @@ def test_the_same_search_is_not_made_again_until_a_document_has_changed(app: App
         assert found_before(app, turn, OPTIONS) is None
     finally:
         (new,) = [entry.id for entry in app.library.documents("notes") if entry.name == "new.txt"]
-        app.library.delete("notes", new)
+        app.library.delete_document("notes", new)
     assert turn.retrieval is not None
     (used,) = {hit.chunk.document_id for hit in turn.retrieval.hits if hit.rank == 1}
     assert used in [entry.id for entry in app.library.documents("notes")]

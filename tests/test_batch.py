@@ -103,9 +103,9 @@ def spec_of(text: str, collection: str = "notes", reranker: str | None = "bundle
 
 
 def run(tasks: Tasks, spec: BatchSpec) -> Task:
-    task = tasks.add(KIND, "questions.csv", spec)
+    task = tasks.add_task(KIND, "questions.csv", spec)
     tasks.run_next()
-    ended = tasks.store.get(task.id)
+    ended = tasks.store.task(task.id)
     assert ended is not None
     return ended
 
@@ -116,7 +116,7 @@ def tasks_of(pipeline: Pipeline) -> Tasks:
 
 def test_a_spec_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     spec = spec_of("id,question\n1,Why?\n2,Why?\n3,\n")
-    task = Tasks(TaskStore(tmp_path), {KIND: lambda work: {}}).add(KIND, "it", spec)
+    task = Tasks(TaskStore(tmp_path), {KIND: lambda work: {}}).add_task(KIND, "it", spec)
     assert from_record(BatchSpec, task.spec) == spec
     assert count_asked(task) == len(spec.questions.asked) == 1
 
@@ -169,18 +169,18 @@ def test_a_resumed_batch_asks_only_what_has_no_answer_yet(tmp_path: Path) -> Non
             for name, text in TEXTS.items():
                 ingest(library, "notes", name, text)
             tasks = tasks_of(library.pipeline)
-            task = tasks.add(KIND, "questions.csv", spec_of(ASKED))
+            task = tasks.add_task(KIND, "questions.csv", spec_of(ASKED))
             worker = threading.Thread(target=tasks.run_next)
             worker.start()
             while len(server.requests) < 2:
                 worker.join(0.02)
-            tasks.store.cancel(task.id)
+            tasks.store.cancel_task(task.id)
             worker.join(10)
             assert not worker.is_alive()
             assert list(read_answers(tasks.store, task.id)) == [1]
             assert read_batch(tasks.store, task).about["changed"] is False
             ingest(library, "notes", "later.md", "Written while the batch was cancelled.")
-            tasks.resume(task.id)
+            tasks.resume_task(task.id)
             tasks.run_next()
             answers = read_answers(tasks.store, task.id)
             batch = read_batch(tasks.store, task)

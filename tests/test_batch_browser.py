@@ -45,7 +45,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)
     sets = QuestionSets(folder / "data")
-    gold = sets.create("Gold", "notes")
+    gold = sets.create_set("Gold", "notes")
     sets.add_question(gold.id, "How do I cool a hot phone?", [Target("heat.md", "")])
     answer = Reply((f"In the shade [1]. {HOSTILE}",))
     with LlmServer(answer, Reply(ending="hang"), answer) as llm:

@@ -38,8 +38,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def app(opened: App) -> App:
     """The app without any batch."""
-    for task in opened.tasks.store.entries(KIND):
-        opened.tasks.store.delete(task.id)
+    for task in opened.tasks.store.tasks_of(KIND):
+        opened.tasks.store.delete_task(task.id)
     return opened
 
 
@@ -49,7 +49,7 @@ def page(app: App) -> AppTest:
 
 
 def newest(app: App) -> int:
-    return app.tasks.store.entries(KIND)[0].id
+    return app.tasks.store.tasks_of(KIND)[0].id
 
 
 def upload(page: AppTest, content: bytes) -> AppTest:
@@ -96,7 +96,7 @@ def test_what_is_no_table_is_refused_with_a_sentence(page: AppTest) -> None:
 
 def test_a_batch_streams_its_answers_and_its_rows_open_them(app: App, page: AppTest) -> None:
     begin(page, "question\nHow do I cool a hot phone?\nHow long must the pump cool down?\n")
-    assert len(app.tasks.store.entries(KIND)) == 1
+    assert len(app.tasks.store.tasks_of(KIND)) == 1
     assert page.query_params["batch"] == str(newest(app))
     assert not page.dataframe
     app.tasks.run_next()
@@ -114,14 +114,14 @@ def test_a_batch_with_a_question_that_failed_can_be_resumed(app: App, page: AppT
     assert "Stopped: 2 of 2 questions were asked. 1 of 2 questions has no answer" in page.warning[0].value
     assert "1 answer · 1 failed" in said(page)
     page.button(key=f"batch-resume-{newest(app)}").click().run()
-    assert app.tasks.store.entries(KIND)[0].state == "queued"
+    assert app.tasks.store.tasks_of(KIND)[0].state == "queued"
 
 
 def test_a_deleted_batch_is_gone(app: App, page: AppTest) -> None:
     begin(page, "question\nHow long must the pump cool down?\n")
     page.button(key=f"batch-confirm-{newest(app)}").click().run()
     assert not page.exception
-    assert not app.tasks.store.entries(KIND)
+    assert not app.tasks.store.tasks_of(KIND)
     assert not page.selectbox
 
 

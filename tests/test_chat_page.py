@@ -62,7 +62,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def app(opened: App) -> App:
     """The app without a conversation."""
     for conversation in opened.history.conversations():
-        opened.history.delete(conversation.id)
+        opened.history.delete_conversation(conversation.id)
     return opened
 
 
@@ -106,7 +106,7 @@ def test_a_new_chat_says_where_answers_come_from(app: App) -> None:
 
 
 def test_an_empty_collection_says_what_to_do_first(app: App) -> None:
-    app.library.add("empty", "later.txt", io.BytesIO(b"Not ingested yet."))
+    app.library.add_file("empty", "later.txt", io.BytesIO(b"Not ingested yet."))
     try:
         assert "There are no documents in it yet" in said(open_page(app, collection="empty"))
     finally:
@@ -208,7 +208,7 @@ def test_a_tab_that_was_open_before_does_not_undo_what_another_has_rated(app: Ap
 def test_the_search_finds_a_conversation_by_its_answer_and_opens_the_version_it_is_in(app: App) -> None:
     page = ask(open_page(app), QUESTION)
     (first,) = turns(app)
-    app.history.ask(first.conversation_id, "Something else", instead_of=first.id)
+    app.history.keep_question(first.conversation_id, "Something else", instead_of=first.id)
     page.text_input(key="conversation-search").set_value("QUICKLY").run()
     assert "raise blood sugar **quickly**" in said(checked(page))
     press(page, f"open-{first.conversation_id}")
@@ -233,7 +233,7 @@ def test_what_is_searched_for_is_in_bold_and_everything_else_as_it_is(text: str,
 
 def test_only_the_last_conversations_are_listed_until_all_are_asked_for(app: App) -> None:
     for number in range(25):
-        app.history.start(f"Number {number}", "notes")
+        app.history.start_conversation(f"Number {number}", "notes")
     page = open_page(app)
     opened = [button for button in page.button if (button.key or "").startswith("open-")]
     assert len(opened) == 20
@@ -242,8 +242,8 @@ def test_only_the_last_conversations_are_listed_until_all_are_asked_for(app: App
 
 
 def test_a_stopped_question_and_an_error_can_be_asked_again_in_their_place(app: App) -> None:
-    conversation_id = app.history.start(QUESTION, "notes")
-    turn_id = app.history.ask(conversation_id, QUESTION)
+    conversation_id = app.history.start_conversation(QUESTION, "notes")
+    turn_id = app.history.keep_question(conversation_id, QUESTION)
     page = open_page(app, conversation=str(conversation_id))
     assert "stopped before it was answered" in said(page)
     app.history.keep_error(turn_id, verbatim("The disk is *full*: make room."))
@@ -263,8 +263,8 @@ def test_an_answer_that_another_tab_is_writing_is_waited_for(app: App) -> None:
         assert gate.wait(10)
         return Answer("Sugary drinks.", "llm")
 
-    conversation_id = app.history.start(QUESTION, "notes")
-    keeper = TurnKeeper(app.history, app.history.ask(conversation_id, QUESTION))
+    conversation_id = app.history.start_conversation(QUESTION, "notes")
+    keeper = TurnKeeper(app.history, app.history.keep_question(conversation_id, QUESTION))
     written = app.writings.begin(AnswerStream(writing()), keeper)
     page = open_page(app, conversation=str(conversation_id))
     assert "The answer is being written…" in said(page)
@@ -275,8 +275,8 @@ def test_an_answer_that_another_tab_is_writing_is_waited_for(app: App) -> None:
 
 
 def test_a_conversation_whose_collection_is_gone_can_be_read_but_not_gone_on_with(app: App) -> None:
-    conversation_id = app.history.start(QUESTION, "dropped")
-    turn_id = app.history.ask(conversation_id, QUESTION)
+    conversation_id = app.history.start_conversation(QUESTION, "dropped")
+    turn_id = app.history.keep_question(conversation_id, QUESTION)
     app.history.keep_answer(turn_id, Answer("Sugary drinks.", "extractive"))
     page = open_page(app, conversation=str(conversation_id))
     assert "Sugary drinks." in said(page)

@@ -237,7 +237,7 @@ def test_a_collection_that_is_not_there_is_said(pipeline: Pipeline) -> None:
 def test_a_collection_without_documents_has_nothing_to_compare(library: Library, pipeline: Pipeline) -> None:
     ingest(library, "emptied", "heat.md", TEXTS["heat.md"])
     (entry,) = library.documents("emptied")
-    library.delete("emptied", entry.id)
+    library.delete_document("emptied", entry.id)
     comparison = run(pipeline, "bundled", collection="emptied")
     assert comparison.orders == (comparison.fused,)
     assert "has nothing to search" in str(comparison.fused.warnings[0])

@@ -141,7 +141,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 def make_set(pipeline: Pipeline, question: str = QUESTION) -> QuestionSet:
     sets = QuestionSets(pipeline.settings.data_dir)
-    made = sets.create(f"set {len(sets.sets())}", "notes")
+    made = sets.create_set(f"set {len(sets.sets())}", "notes")
     retrieval = pipeline.retrieve(QUESTION, SearchOptions("notes", candidates=20))
     (chunk,) = (hit.chunk for hit in retrieval.hits if hit.chunk.text == ANSWER)
     sets.add_question(made.id, question, [target_of(chunk)])
@@ -155,9 +155,9 @@ def measure(pipeline: Pipeline, made: QuestionSet, reranker: str) -> tuple[Task,
         TaskStore(pipeline.settings.data_dir), {KIND: curve_runner(pipeline, QuestionSets(pipeline.settings.data_dir))}
     )
     spec = CurveSpec(made.id, made.name, "notes", reranker, STEPS)
-    task = tasks.add(KIND, made.name, spec)
+    task = tasks.add_task(KIND, made.name, spec)
     tasks.run_next()
-    ended = tasks.store.get(task.id)
+    ended = tasks.store.task(task.id)
     assert ended is not None
     return ended, curve_of(read_curve_rows(tasks.store.rows(task.id)))
 
@@ -175,7 +175,7 @@ def test_every_point_is_what_a_search_with_so_many_candidates_gives(
     made = make_set(pipeline)
     task, measured = measure(pipeline, made, reranker)
     assert (task.state, task.total) == ("done", 1)
-    found = QuestionSets(pipeline.settings.data_dir).get(made.id)
+    found = QuestionSets(pipeline.settings.data_dir).question_set(made.id)
     assert found is not None
     (question,) = found.measurable
     measurer = Measurer({"q": judgments(question.targets)})
@@ -233,7 +233,7 @@ def test_a_resumed_curve_measures_again_what_was_labelled_anew_and_drops_what_wa
     assert question is not None
     sets.add_target(question.id, Target("0.md", ""))
     tasks.store.end(task.id, "interrupted")
-    tasks.resume(task.id)
+    tasks.resume_task(task.id)
     assert tasks.run_next()
     after = tasks.store.rows(task.id)
     assert (set(before), set(after)) == ({str(question.id), str(removed.id)}, {str(question.id)})
@@ -243,11 +243,11 @@ def test_a_resumed_curve_measures_again_what_was_labelled_anew_and_drops_what_wa
 def test_a_set_without_marked_answers_and_a_set_that_is_gone_are_said(library: Library) -> None:
     pipeline = library.pipeline
     sets = QuestionSets(pipeline.settings.data_dir)
-    made = sets.create("empty", "notes")
+    made = sets.create_set("empty", "notes")
     task, _ = measure(pipeline, made, "bundled")
     assert task.state == "failed"
     assert "“empty” has no approved question with an answer marked" in str(task.reason)
-    sets.delete(made.id)
+    sets.delete_set(made.id)
     assert measure(pipeline, made, "bundled")[0].state == "failed"
 
 

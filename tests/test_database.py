@@ -200,8 +200,8 @@ def test_every_store_stays_closed(tmp_path: Path) -> None:
         history.feedback.rows,
         votes.count,
         sets.sets,
-        lambda: sets.scores.questions("notes", "none"),
-        lambda: tasks.entries("run"),
+        lambda: sets.scores.by_question("notes", "none"),
+        lambda: tasks.tasks_of("run"),
     ):
         with pytest.raises(UnavailableError, match="was closed with the app"):
             use()

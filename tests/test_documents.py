@@ -22,7 +22,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def states(app: App, collection: str = "notes") -> dict[str, str]:
-    return {job.name: job.state for job in app.library.jobs.entries(collection)}
+    return {job.name: job.state for job in app.library.jobs.jobs_of(collection)}
 
 
 def test_a_file_that_is_refused_stops_none_of_the_others(app: App) -> None:

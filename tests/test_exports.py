@@ -231,7 +231,7 @@ def test_two_answers_are_taken_along_once_it_was_shown_which_is_which(library: L
     comparison, after = as_comparison(make_retrieval([3, 1, 2, 4], kept=2))
     before = comparison.fused
     assert written_answers(app, before, after) == WrittenAnswers()
-    pair = app.votes.begin(after, before, "tiny")
+    pair = app.votes.begin_pair(after, before, "tiny")
     for side, order in (("left", after), ("right", before)):
         app.votes.keep_answer(pair, side, make_answer(order, 1))
     assert written_answers(app, before, after) == WrittenAnswers(notes=(BLIND,))

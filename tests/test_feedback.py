@@ -34,7 +34,7 @@ def feedback(history: History) -> Feedback:
 @pytest.fixture
 def turn_id(history: History) -> int:
     """A turn whose answer cites passage 3, which reranking brought from rank 3 to rank 1."""
-    turn_id = history.ask(history.start("Eating", "demo"), "What may I eat?")
+    turn_id = history.keep_question(history.start_conversation("Eating", "demo"), "What may I eat?")
     history.keep_retrieval(turn_id, RETRIEVAL)
     history.keep_answer(turn_id, make_answer(RETRIEVAL, 1))
     return turn_id
@@ -63,7 +63,7 @@ def test_ratings_are_deleted_with_their_conversation(feedback: Feedback, history
     feedback.rate(turn_id, ANSWER, "up")
     feedback.rate(turn_id, "c3", "down")
     (conversation,) = history.conversations()
-    history.delete(conversation.id)
+    history.delete_conversation(conversation.id)
     assert feedback.rows() == []
     with pytest.raises(InputError, match="conversation was deleted"):
         feedback.rate(turn_id, ANSWER, "up")
@@ -84,7 +84,7 @@ def test_a_row_says_what_was_rated(feedback: Feedback, turn_id: int) -> None:
 
 
 def test_an_answer_that_was_never_written_can_still_be_exported(feedback: Feedback, history: History) -> None:
-    turn_id = history.ask(history.start("Eating", "demo"), "What may I eat?")
+    turn_id = history.keep_question(history.start_conversation("Eating", "demo"), "What may I eat?")
     feedback.rate(turn_id, ANSWER, "down")
     (row,) = feedback.rows()
     assert (row.rated, row.answer, row.document, row.rank) == ("answer", "", "", None)
@@ -109,7 +109,7 @@ def test_the_json_has_every_field_as_it_is(feedback: Feedback, turn_id: int) -> 
 
 def test_a_rerankers_folder_is_not_given_away(feedback: Feedback, history: History) -> None:
     named = make_retrieval([1], kept=1)
-    turn_id = history.ask(history.start("Eating", "demo"), "What?")
+    turn_id = history.keep_question(history.start_conversation("Eating", "demo"), "What?")
     report = RerankReport(RerankerIdentity.parse("/home/ann/models/mine"), "on")
     history.keep_retrieval(turn_id, replace(named, reranker=report))
     feedback.rate(turn_id, "c1", "up")

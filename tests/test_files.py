@@ -61,7 +61,7 @@ def test_a_file_is_kept_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
     path = files.path("documents", stored.document_id, stored.name)
     assert path.read_bytes() == b"content"
     assert path == tmp_path / "files" / "documents" / stored.document_id / "notes.TXT"
-    assert files.entries("documents") == [stored]
+    assert files.stored_files("documents") == [stored]
 
 
 def test_an_empty_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

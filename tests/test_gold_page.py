@@ -27,7 +27,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def app(opened: App) -> App:
     for one in opened.question_sets.sets():
-        opened.question_sets.delete(one.id)
+        opened.question_sets.delete_set(one.id)
     return opened
 
 
@@ -73,7 +73,7 @@ def test_a_click_makes_a_labelled_pair_and_the_measures_appear(app: App, page: A
     assert list(gold(page)) == ["nDCG@10", "MRR@10", "hit@2"]
     assert "Kept in “notes\\: labelled in the lab”, which has 1 question." in said(page).replace("\u200b", "")
     (made,) = app.question_sets.sets("notes")
-    kept = app.question_sets.get(made.id)
+    kept = app.question_sets.question_set(made.id)
     assert kept is not None
     assert [question.question for question in kept.questions] == [QUESTION]
     assert kept.questions[0].targets[0].quote in TEXTS.values()
@@ -93,7 +93,7 @@ def test_a_label_is_found_again_in_another_session_and_on_another_day(app: App, 
 
 
 def test_an_answer_that_was_not_recalled_is_said(app: App, page: AppTest) -> None:
-    made = app.question_sets.create("mine", "notes")
+    made = app.question_sets.create_set("mine", "notes")
     gone = Target("gone.md", "", "This document is not there any more at all.")
     app.question_sets.add_question(made.id, QUESTION, [gone])
     page.run()
@@ -102,7 +102,7 @@ def test_an_answer_that_was_not_recalled_is_said(app: App, page: AppTest) -> Non
 
 
 def test_of_several_sets_the_chosen_one_takes_the_pair(app: App, page: AppTest) -> None:
-    first, second = (app.question_sets.create(name, "notes") for name in ("first", "second"))
+    first, second = (app.question_sets.create_set(name, "notes") for name in ("first", "second"))
     page.run()
     page.selectbox(key="lab-gold-set-notes").set_value(first.id).run()
     click(page, "gold-label")

@@ -77,8 +77,8 @@ def test_the_record_for_the_shell_has_the_fields_of_its_contract() -> None:
 
 def test_a_question_is_kept_before_it_is_answered(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("what?", "documents")
-    history.ask(conversation_id, "what?")
+    conversation_id = history.start_conversation("what?", "documents")
+    history.keep_question(conversation_id, "what?")
     conversation = History(tmp_path).conversation(conversation_id)
     assert conversation is not None
     (turn,) = conversation.turns
@@ -87,8 +87,8 @@ def test_a_question_is_kept_before_it_is_answered(tmp_path: Path) -> None:
 
 def test_a_turn_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("what?", "documents")
-    turn_id = history.ask(conversation_id, "what?")
+    conversation_id = history.start_conversation("what?", "documents")
+    turn_id = history.keep_question(conversation_id, "what?")
     history.keep_retrieval(turn_id, retrieval())
     history.keep_answer(turn_id, ANSWER)
     conversation = History(tmp_path).conversation(conversation_id)
@@ -99,8 +99,8 @@ def test_a_turn_comes_back_as_it_was_kept(tmp_path: Path) -> None:
 
 def test_a_damaged_turn_says_so_and_the_others_are_as_they_were(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("what?", "documents")
-    whole, damaged = history.ask(conversation_id, "what?"), history.ask(conversation_id, "why?")
+    conversation_id = history.start_conversation("what?", "documents")
+    whole, damaged = history.keep_question(conversation_id, "what?"), history.keep_question(conversation_id, "why?")
     for turn_id in (whole, damaged):
         history.keep_retrieval(turn_id, retrieval())
         history.keep_answer(turn_id, ANSWER)
@@ -116,15 +116,15 @@ def test_a_damaged_turn_says_so_and_the_others_are_as_they_were(tmp_path: Path) 
 
 def test_the_last_used_conversation_is_listed_first(tmp_path: Path) -> None:
     history = History(tmp_path)
-    first, second = history.start("first", "documents"), history.start("second", "documents")
+    first, second = history.start_conversation("first", "documents"), history.start_conversation("second", "documents")
     assert [item.id for item in history.conversations()] == [second, first]
-    history.ask(first, "again")
+    history.keep_question(first, "again")
     assert [item.id for item in history.conversations()] == [first, second]
 
 
 def test_a_title_is_one_short_line(tmp_path: Path) -> None:
     history = History(tmp_path)
-    history.start("word\n" * 100, "documents")
+    history.start_conversation("word\n" * 100, "documents")
     (conversation,) = history.conversations()
     assert len(conversation.title) <= 60
     assert conversation.title.startswith("word word")
@@ -133,22 +133,22 @@ def test_a_title_is_one_short_line(tmp_path: Path) -> None:
 
 def test_a_conversation_can_be_renamed_but_not_to_nothing(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
-    history.rename(conversation_id, "  Better   title ")
+    conversation_id = history.start_conversation("first", "documents")
+    history.rename_conversation(conversation_id, "  Better   title ")
     assert history.conversations()[0].title == "Better title"
     with pytest.raises(InputError, match="title is empty"):
-        history.rename(conversation_id, "  ")
+        history.rename_conversation(conversation_id, "  ")
 
 
 def test_a_deleted_conversation_takes_its_turns_with_it(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
-    history.ask(conversation_id, "first")
-    history.delete(conversation_id)
+    conversation_id = history.start_conversation("first", "documents")
+    history.keep_question(conversation_id, "first")
+    history.delete_conversation(conversation_id)
     assert history.conversation(conversation_id) is None
     assert history.conversations() == []
     # The same number is given again; it must not find the old turns.
-    again = History(tmp_path).conversation(history.start("next", "documents"))
+    again = History(tmp_path).conversation(history.start_conversation("next", "documents"))
     assert again is not None
     assert again.turns == ()
 
@@ -162,18 +162,18 @@ def branch(history: History, conversation_id: int) -> list[str]:
 def test_the_number_of_a_deleted_turn_is_not_given_again(tmp_path: Path) -> None:
     """Otherwise an answer that is still being written would come into another conversation."""
     history = History(tmp_path)
-    first = history.start("One?", "notes")
-    turn = history.ask(first, "One?")
-    history.delete(first)
-    second = history.start("Two?", "notes")
-    assert (second != first, history.ask(second, "Two?") != turn) == (True, True)
+    first = history.start_conversation("One?", "notes")
+    turn = history.keep_question(first, "One?")
+    history.delete_conversation(first)
+    second = history.start_conversation("Two?", "notes")
+    assert (second != first, history.keep_question(second, "Two?") != turn) == (True, True)
 
 
 def test_how_a_question_was_searched_for_comes_back(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
+    conversation_id = history.start_conversation("first", "documents")
     options = SearchOptions("documents", "none", 12, 3, Filter(("a" * 64,)))
-    history.ask(conversation_id, "first", options)
+    history.keep_question(conversation_id, "first", options)
     conversation = history.conversation(conversation_id)
     assert conversation is not None
     assert conversation.turns[0].options == options
@@ -181,8 +181,8 @@ def test_how_a_question_was_searched_for_comes_back(tmp_path: Path) -> None:
 
 def test_how_a_question_was_searched_for_in_version_0_1_0_is_still_read(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
-    turn_id = history.ask(conversation_id, "first")
+    conversation_id = history.start_conversation("first", "documents")
+    turn_id = history.keep_question(conversation_id, "first")
     kept = {"collection": "documents", "reranker": None, "candidates": 24, "top": 5, "document_ids": ["a" * 64]}
     with sqlite3.connect(tmp_path / "history.sqlite") as connection:
         connection.execute("UPDATE turns SET options = ? WHERE id = ?", (json.dumps(kept), turn_id))
@@ -194,29 +194,29 @@ def test_how_a_question_was_searched_for_in_version_0_1_0_is_still_read(tmp_path
 
 def test_an_edited_question_stands_beside_the_earlier_one_and_what_followed_stays_with_that(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
-    first = history.ask(conversation_id, "first")
-    second = history.ask(conversation_id, "second")
-    third = history.ask(conversation_id, "third")
-    edited = history.ask(conversation_id, "second, edited", instead_of=second)
+    conversation_id = history.start_conversation("first", "documents")
+    first = history.keep_question(conversation_id, "first")
+    second = history.keep_question(conversation_id, "second")
+    third = history.keep_question(conversation_id, "third")
+    edited = history.keep_question(conversation_id, "second, edited", instead_of=second)
     assert branch(history, conversation_id) == ["first", "second, edited"]
     conversation = History(tmp_path).conversation(conversation_id)
     assert conversation is not None
     assert [turn.versions for turn in conversation.turns] == [(first,), (second, edited)]
-    history.show(second)
+    history.show_branch(second)
     assert branch(history, conversation_id) == ["first", "second", "third"]
-    history.ask(conversation_id, "fourth")
-    history.show(edited)
-    history.show(third)
+    history.keep_question(conversation_id, "fourth")
+    history.show_branch(edited)
+    history.show_branch(third)
     assert branch(history, conversation_id) == ["first", "second", "third", "fourth"]
 
 
 def test_the_first_question_can_have_versions_too(tmp_path: Path) -> None:
     history = History(tmp_path)
-    other = history.ask(history.start("other", "documents"), "other")
-    conversation_id = history.start("first", "documents")
-    first = history.ask(conversation_id, "first")
-    again = history.ask(conversation_id, "first", instead_of=first)
+    other = history.keep_question(history.start_conversation("other", "documents"), "other")
+    conversation_id = history.start_conversation("first", "documents")
+    first = history.keep_question(conversation_id, "first")
+    again = history.keep_question(conversation_id, "first", instead_of=first)
     conversation = history.conversation(conversation_id)
     assert conversation is not None
     (turn,) = conversation.turns
@@ -227,13 +227,13 @@ def test_the_first_question_can_have_versions_too(tmp_path: Path) -> None:
 
 def test_a_question_to_a_deleted_conversation_is_refused_with_what_to_do(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
-    turn_id = history.ask(conversation_id, "first")
-    history.delete(conversation_id)
+    conversation_id = history.start_conversation("first", "documents")
+    turn_id = history.keep_question(conversation_id, "first")
+    history.delete_conversation(conversation_id)
     with pytest.raises(InputError, match="begin a new chat"):
-        history.ask(conversation_id, "second")
+        history.keep_question(conversation_id, "second")
     with pytest.raises(InputError, match="begin a new chat"):
-        history.ask(conversation_id, "first", instead_of=turn_id)
+        history.keep_question(conversation_id, "first", instead_of=turn_id)
 
 
 @pytest.mark.parametrize(
@@ -259,36 +259,36 @@ def test_conversations_are_found_by_the_words_in_them(
         ("水果", "糖尿病人吃水果会升高血糖吗？", "会。"),
         ("Fruit", "May a diabetic eat fruit?", "Not grapes."),
     ):
-        turn_id = history.ask(history.start(title, "documents"), question)
+        turn_id = history.keep_question(history.start_conversation(title, "documents"), question)
         history.keep_answer(turn_id, Answer(answer, "llm"))
-    found = history.search(text)
+    found = history.search_conversations(text)
     assert [one.conversation.title for one in found] == titles
     assert [one.excerpt for one in found] == [excerpt] * len(titles)
 
 
 def test_what_was_found_in_another_version_can_be_shown(tmp_path: Path) -> None:
     history = History(tmp_path)
-    conversation_id = history.start("first", "documents")
-    first = history.ask(conversation_id, "about llamas")
-    history.ask(conversation_id, "about whales", instead_of=first)
-    (found,) = history.search("llamas")
+    conversation_id = history.start_conversation("first", "documents")
+    first = history.keep_question(conversation_id, "about llamas")
+    history.keep_question(conversation_id, "about whales", instead_of=first)
+    (found,) = history.search_conversations("llamas")
     assert found.turn_id == first
-    history.show(first)
+    history.show_branch(first)
     assert branch(history, conversation_id) == ["about llamas"]
 
 
 def test_a_conversation_that_matches_by_its_title_only_has_no_excerpt(tmp_path: Path) -> None:
     history = History(tmp_path)
-    history.ask(history.start("Quarterly", "documents"), "what?")
-    (found,) = history.search("quarter")
+    history.keep_question(history.start_conversation("Quarterly", "documents"), "what?")
+    (found,) = history.search_conversations("quarter")
     assert (found.turn_id, found.excerpt) == (None, "")
 
 
 def test_an_excerpt_of_a_long_answer_is_cut_around_the_word(tmp_path: Path) -> None:
     history = History(tmp_path)
-    turn_id = history.ask(history.start("long", "documents"), "what?")
+    turn_id = history.keep_question(history.start_conversation("long", "documents"), "what?")
     history.keep_answer(turn_id, Answer("before " * 100 + "the needle " + "after " * 100, "llm"))
-    (found,) = history.search("needle")
+    (found,) = history.search_conversations("needle")
     assert found.excerpt.startswith("…")
     assert found.excerpt.endswith("…")
     assert "the needle after" in found.excerpt

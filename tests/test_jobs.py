@@ -33,7 +33,7 @@ def jobs(store: TaskStore) -> Jobs:
 
 
 def one(jobs: Jobs, job: Job) -> Job:
-    found = jobs.get(job.id)
+    found = jobs.job(job.id)
     assert found is not None
     return found
 
@@ -82,8 +82,8 @@ def test_another_opener_of_the_same_folder_sees_the_same_jobs(store: TaskStore, 
 def test_a_queued_job_is_cancelled_at_once_and_a_running_one_is_asked_to_stop(store: TaskStore, jobs: Jobs) -> None:
     running, queued = jobs.add("documents", [file("a.txt"), file("b.txt")])
     store.claim([KIND])
-    jobs.cancel(running.id)
-    jobs.cancel(queued.id)
+    jobs.cancel_job(running.id)
+    jobs.cancel_job(queued.id)
     assert one(jobs, queued).state == "cancelled"
     assert one(jobs, running).state == "parsing"
     assert store.cancel_wanted(running.id)
@@ -92,7 +92,7 @@ def test_a_queued_job_is_cancelled_at_once_and_a_running_one_is_asked_to_stop(st
 def test_a_finished_job_cannot_be_cancelled_or_retried(store: TaskStore, jobs: Jobs) -> None:
     (job,) = jobs.add("documents", [file("a.txt")])
     store.end(job.id, "done")
-    jobs.cancel(job.id)
+    jobs.cancel_job(job.id)
     jobs.retry(job.id)
     assert one(jobs, job).state == "done"
 
@@ -102,7 +102,7 @@ def test_a_cancelled_job_is_queued_again_without_its_reason_its_cancel_and_how_f
 ) -> None:
     (job,) = jobs.add("documents", [file("a.txt")])
     store.claim([KIND])
-    jobs.cancel(job.id)
+    jobs.cancel_job(job.id)
     store.end(job.id, "cancelled", INTERRUPTED, progress=Progress(3, 9, "embedding"))
     jobs.retry(job.id)
     again = one(jobs, job)
@@ -124,14 +124,14 @@ def test_running_jobs_of_a_stopped_process_are_marked_and_queued_ones_are_kept(s
 def test_forgetting_a_document_leaves_the_same_document_elsewhere_and_other_work(store: TaskStore, jobs: Jobs) -> None:
     jobs.add("documents", [file("a.txt"), file("b.txt", "b")])
     jobs.add("demo", [file("a.txt")])
-    run = store.add("run", "of the collection", {"collection": "documents"})
+    run = store.add_task("run", "of the collection", {"collection": "documents"})
     jobs.forget("documents", "a" * 64)
-    assert [(job.collection, job.name) for job in jobs.entries()] == [("documents", "b.txt"), ("demo", "a.txt")]
-    assert [job.name for job in jobs.entries("documents")] == ["b.txt"]
+    assert [(job.collection, job.name) for job in jobs.jobs_of()] == [("documents", "b.txt"), ("demo", "a.txt")]
+    assert [job.name for job in jobs.jobs_of("documents")] == ["b.txt"]
     jobs.forget("documents")
-    assert [job.collection for job in jobs.entries()] == ["demo"]
-    assert store.get(run.id) is not None
-    assert jobs.get(run.id) is None
+    assert [job.collection for job in jobs.jobs_of()] == ["demo"]
+    assert store.task(run.id) is not None
+    assert jobs.job(run.id) is None
 
 
 def test_a_collection_is_busy_until_its_last_file_has_ended(store: TaskStore, jobs: Jobs) -> None:
@@ -149,7 +149,7 @@ def test_only_what_has_ended_is_dismissed(store: TaskStore, jobs: Jobs) -> None:
     ended, queued = jobs.add("documents", [file("a.txt"), file("b.txt")])
     store.end(ended.id, "failed")
     assert [jobs.dismiss(job.id) for job in (ended, queued, ended)] == [True, False, False]
-    assert jobs.entries() == [queued]
+    assert jobs.jobs_of() == [queued]
 
 
 def test_what_is_asked_again_and_again_takes_as_long_whatever_else_there_is(store: TaskStore, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_the_queue_of_the_first_release_is_taken_over_once(tmp_path: Path) -> No
     before = (tmp_path / "jobs.sqlite").read_bytes()
     for _ in range(2):
         with closing(TaskStore(tmp_path)) as store:
-            jobs = Jobs(store).entries("documents")
+            jobs = Jobs(store).jobs_of("documents")
             assert [(job.name, job.state, str(job.reason), job.pages, job.chunks_done) for job in jobs] == [
                 ("a.pdf", "done", "Replaced the earlier version.", 7, 30),
                 ("b.txt", "failed", "b.txt is empty.", 0, 0),
@@ -219,7 +219,7 @@ def test_a_taking_over_that_was_cut_off_is_done_anew(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as db, db:
         db.execute("ALTER TABLE kept RENAME TO jobs")
     with closing(TaskStore(tmp_path)) as store:
-        assert len(Jobs(store).entries()) == len(OLD_JOBS)
+        assert len(Jobs(store).jobs_of()) == len(OLD_JOBS)
 
 
 def test_a_damaged_old_queue_is_said_with_what_to_do(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_damaged_old_queue_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 def test_what_a_person_sees_of_a_job_is_in_its_task(store: TaskStore, jobs: Jobs) -> None:
     (job,) = jobs.add("documents", [file("a.txt")])
-    task = store.get(job.id)
+    task = store.task(job.id)
     assert task is not None
     assert json.dumps(task.spec) == json.dumps(
         {"collection": "documents", "name": "a.txt", "document_id": "a" * 64, "size": 1}

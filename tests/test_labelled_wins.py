@@ -39,7 +39,7 @@ def keep_run(
         for reranker, candidates in ways
     )
     questions = len(figures[0])
-    task = tasks.add(KIND, name, {})
+    task = tasks.add_task(KIND, name, {})
     about = About(1, name, collection, "hash", 3, questions, 0, 30, 5, "", ran)
     tasks.keep_row(task.id, ABOUT, about)
     for way, values in enumerate(figures):

@@ -81,7 +81,7 @@ def test_the_same_name_with_bytes_known_under_another_name_stops_serving_the_old
 
 def test_going_back_to_an_earlier_version_while_the_newer_one_waits_ends_with_the_earlier(library: Library) -> None:
     ingest(library, "documents", "notes.md", HEAT)
-    library.add("documents", "notes.md", io.BytesIO(SUGAR.encode()))
+    library.add_file("documents", "notes.md", io.BytesIO(SUGAR.encode()))
     last = ingest(library, "documents", "notes.md", HEAT)
     assert last.state == "done"
     (entry,) = library.documents("documents")
@@ -94,11 +94,11 @@ def test_going_back_to_an_earlier_version_while_the_newer_one_waits_ends_with_th
 def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
-    library.delete("documents", entry.id)
+    library.delete_document("documents", entry.id)
     assert library.documents("documents") == []
     assert library.pipeline.store.open_collection("documents").count() == 0
     assert library.stored_file("documents", entry) is None
-    assert library.jobs.entries() == []
+    assert library.jobs.jobs_of() == []
 
 
 def test_collections_are_apart(library: Library) -> None:
@@ -130,23 +130,23 @@ def test_a_bad_file_fails_with_a_sentence_and_leaves_nothing_to_search(
 
 
 def test_a_bad_file_does_not_stop_the_next(library: Library) -> None:
-    library.add("documents", "broken.pdf", io.BytesIO(b"%PDF-1.7 nothing more"))
+    library.add_file("documents", "broken.pdf", io.BytesIO(b"%PDF-1.7 nothing more"))
     assert ingest(library, "documents", "heat.md", HEAT).state == "done"
 
 
 def test_an_empty_upload_and_a_bad_collection_name_are_refused_at_the_door(library: Library) -> None:
     with pytest.raises(FileRefusedError, match="empty"):
-        library.add("documents", "empty.txt", io.BytesIO(b""))
+        library.add_file("documents", "empty.txt", io.BytesIO(b""))
     with pytest.raises(SettingError, match="cannot name a collection"):
-        library.add("../x", "a.txt", io.BytesIO(b"a"))
-    assert library.jobs.entries() == []
+        library.add_file("../x", "a.txt", io.BytesIO(b"a"))
+    assert library.jobs.jobs_of() == []
 
 
 def test_a_cancelled_job_leaves_nothing_and_can_be_retried(library: Library) -> None:
-    job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-    library.jobs.cancel(job.id)
+    job = library.add_file("documents", "heat.md", io.BytesIO(HEAT.encode()))
+    library.jobs.cancel_job(job.id)
     assert not library.run_next()
-    cancelled = library.jobs.get(job.id)
+    cancelled = library.jobs.job(job.id)
     assert cancelled is not None
     assert cancelled.state == "cancelled"
     library.retry(cancelled)
@@ -156,12 +156,12 @@ def test_a_cancelled_job_leaves_nothing_and_can_be_retried(library: Library) -> 
 
 def begun(library: Library, job: Job, passages: int = 1) -> bool:
     """Tell whether so many passages of a file have been embedded, or its job has ended."""
-    now = library.jobs.get(job.id)
+    now = library.jobs.job(job.id)
     return now is None or now.ended or now.chunks_done >= passages
 
 
 def has_ended(jobs: Jobs, job: Job) -> bool:
-    now = jobs.get(job.id)
+    now = jobs.job(job.id)
     return now is None or now.ended
 
 
@@ -172,13 +172,13 @@ SHORTER = LONG[: LONG.index("# Part 160")]
 
 
 def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: Library) -> None:
-    job = library.add("documents", "long.md", io.BytesIO(LONG.encode()))
+    job = library.add_file("documents", "long.md", io.BytesIO(LONG.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
     wait_until(lambda: begun(library, job))
-    library.jobs.cancel(job.id)
+    library.jobs.cancel_job(job.id)
     worker.join()
-    ended = library.jobs.get(job.id)
+    ended = library.jobs.job(job.id)
     assert ended is not None
     assert ended.state == "cancelled"
     assert 0 < ended.chunks_done < ended.chunks_total
@@ -188,12 +188,12 @@ def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: 
 def test_deleting_a_document_does_not_wait_for_another_that_is_being_read(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
-    job = library.add("documents", "long.md", io.BytesIO(LONG.encode()))
+    job = library.add_file("documents", "long.md", io.BytesIO(LONG.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
     wait_until(lambda: begun(library, job))
-    library.delete("documents", entry.id)
-    running = library.jobs.get(job.id)
+    library.delete_document("documents", entry.id)
+    running = library.jobs.job(job.id)
     assert running is not None
     assert not running.ended
     assert library.documents("documents") == []
@@ -234,9 +234,9 @@ def test_a_job_whose_end_could_not_be_written_is_marked_as_soon_as_that_works_ag
         library.tasks.store = store
         store.full.set()
         library.start()
-        job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
+        job = library.add_file("documents", "heat.md", io.BytesIO(HEAT.encode()))
         wait_until(lambda: has_ended(library.jobs, job))
-        now = library.jobs.get(job.id)
+        now = library.jobs.job(job.id)
         assert now is not None
         assert now.state == "interrupted"
         store.full.clear()
@@ -249,13 +249,13 @@ def test_a_job_whose_end_could_not_be_written_is_marked_as_soon_as_that_works_ag
 def test_a_server_that_goes_away_in_mid_upload_costs_a_retry_and_nothing_else(tmp_path: Path) -> None:
     with QdrantHttp() as server, open_library(offline_settings(tmp_path, qdrant_url=server.url)) as library:
         ingest(library, "documents", "heat.md", HEAT)
-        job = library.add("documents", "long.md", io.BytesIO(SHORTER.encode()))
+        job = library.add_file("documents", "long.md", io.BytesIO(SHORTER.encode()))
         worker = threading.Thread(target=library.run_next)
         worker.start()
         wait_until(lambda: begun(library, job, passages=65))
         server.failures += [503] * 1000
         worker.join()
-        failed = library.jobs.get(job.id)
+        failed = library.jobs.job(job.id)
         assert failed is not None
         assert failed.state == "failed"
         assert server.url in str(failed.reason)
@@ -272,7 +272,7 @@ def test_dismissing_a_failed_job_removes_its_file(library: Library) -> None:
     assert path.is_file()
     library.dismiss(job)
     assert not path.exists()
-    assert library.jobs.entries() == []
+    assert library.jobs.jobs_of() == []
 
 
 def test_reindexing_makes_the_collection_anew_from_its_files(library: Library) -> None:
@@ -289,12 +289,12 @@ def test_reindexing_makes_the_collection_anew_from_its_files(library: Library) -
 def test_reindexing_keeps_what_is_waiting_and_what_failed(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     ingest(library, "documents", "broken.pdf", b"%PDF-1.7 nothing more")
-    library.add("documents", "diet.md", io.BytesIO(SUGAR.encode()))
+    library.add_file("documents", "diet.md", io.BytesIO(SUGAR.encode()))
     library.reindex("documents")
     while library.run_next():
         pass
     assert [entry.name for entry in library.documents("documents")] == ["diet.md", "heat.md"]
-    assert {job.name: job.state for job in library.jobs.entries()} == {
+    assert {job.name: job.state for job in library.jobs.jobs_of()} == {
         "broken.pdf": "failed",
         "diet.md": "done",
         "heat.md": "done",
@@ -308,7 +308,7 @@ def test_reindexing_beside_the_worker_loses_no_document(tmp_path: Path) -> None:
         library.start()
         for _ in range(3):
             library.reindex("documents")
-        wait_until(lambda: all(job.ended for job in library.jobs.entries()))
+        wait_until(lambda: all(job.ended for job in library.jobs.jobs_of()))
         assert [entry.name for entry in library.documents("documents")] == [f"{number}.txt" for number in range(6)]
 
 
@@ -325,7 +325,7 @@ def test_a_refused_reindexing_lets_what_it_stopped_go_on(library: Library) -> No
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
     library.files.remove("documents", entry.id)
-    job = library.add("documents", "long.md", io.BytesIO(SHORTER.encode()))
+    job = library.add_file("documents", "long.md", io.BytesIO(SHORTER.encode()))
     worker = threading.Thread(target=library.run_next)
     worker.start()
     wait_until(lambda: begun(library, job))
@@ -354,7 +354,7 @@ def test_reindexing_takes_the_embedder_that_the_settings_ask_for(tmp_path: Path,
 def test_the_worker_thread_takes_jobs_up_by_itself(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         library.start()
-        job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
+        job = library.add_file("documents", "heat.md", io.BytesIO(HEAT.encode()))
         wait_until(lambda: has_ended(library.jobs, job))
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
@@ -363,7 +363,7 @@ def test_files_added_from_many_threads_are_all_kept(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         contents = [f"Note {number} is about subject {number}." for number in range(12)]
         threads = [
-            threading.Thread(target=library.add, args=("documents", f"{number}.txt", io.BytesIO(text.encode())))
+            threading.Thread(target=library.add_file, args=("documents", f"{number}.txt", io.BytesIO(text.encode())))
             for number, text in enumerate(contents)
         ]
         for thread in threads:
@@ -383,10 +383,10 @@ from tests.waiting import wait_until
 
 with open_library(offline_settings(Path(sys.argv[1]))) as library:
     ingest(library, "documents", "first.txt", "The first file is in before the power goes.")
-    job = library.add("documents", "second.md", io.BytesIO(Path(sys.argv[2]).read_bytes()))
-    library.add("documents", "third.txt", io.BytesIO(b"The third file was still waiting."))
+    job = library.add_file("documents", "second.md", io.BytesIO(Path(sys.argv[2]).read_bytes()))
+    library.add_file("documents", "third.txt", io.BytesIO(b"The third file was still waiting."))
     threading.Thread(target=library.run_next, daemon=True).start()
-    wait_until(lambda: library.jobs.get(job.id).chunks_done >= 70)
+    wait_until(lambda: library.jobs.job(job.id).chunks_done >= 70)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -398,11 +398,11 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     child = subprocess.run(command, cwd=ROOT, env=os.environ, check=False)
     assert child.returncode == -signal.SIGKILL
     with open_library(offline_settings(tmp_path)) as library:
-        states = {job.name: job.state for job in library.jobs.entries()}
+        states = {job.name: job.state for job in library.jobs.jobs_of()}
         assert states == {"first.txt": "done", "second.md": "interrupted", "third.txt": "queued"}
         assert [entry.name for entry in library.documents("documents")] == ["first.txt"]
         assert library.pipeline.store.open_collection("documents").count() == 1
-        (interrupted,) = [job for job in library.jobs.entries() if job.state == "interrupted"]
+        (interrupted,) = [job for job in library.jobs.jobs_of() if job.state == "interrupted"]
         library.retry(interrupted)
         while library.run_next():
             pass

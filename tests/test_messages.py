@@ -147,12 +147,12 @@ def test_the_lab_says_an_error_of_the_engine_in_chinese(app: App) -> None:
 
 
 def test_an_error_and_a_warning_kept_in_a_conversation_are_said_in_chinese(app: App) -> None:
-    conversation_id = app.history.start(QUESTION, "notes")
-    failed = app.history.ask(conversation_id, QUESTION)
+    conversation_id = app.history.start_conversation(QUESTION, "notes")
+    failed = app.history.keep_question(conversation_id, QUESTION)
     app.history.keep_error(
         failed, message("The connection to {host} broke off in mid-answer: ask again.", host="llm.example")
     )
-    warned = app.history.ask(conversation_id, QUESTION)
+    warned = app.history.keep_question(conversation_id, QUESTION)
     warning = message("The answer pointed to source {number}, which does not exist; the mark was removed.", number=9)
     app.history.keep_answer(warned, Answer("They do.", "llm", "tiny", warnings=(warning,)))
     page = open_page(app, "chat", conversation=str(conversation_id))
@@ -162,8 +162,8 @@ def test_an_error_and_a_warning_kept_in_a_conversation_are_said_in_chinese(app: 
 
 
 def test_a_reranker_that_did_not_run_is_said_in_chinese_on_the_page_and_in_a_file(app: App) -> None:
-    conversation_id = app.history.start(QUESTION, "notes")
-    turn_id = app.history.ask(conversation_id, QUESTION)
+    conversation_id = app.history.start_conversation(QUESTION, "notes")
+    turn_id = app.history.keep_question(conversation_id, QUESTION)
     options = SearchOptions("notes", reranker="/no/such/model", candidates=10, top=1)
     app.history.keep_retrieval(turn_id, app.pipeline.retrieve(QUESTION, options))
     app.history.keep_answer(turn_id, Answer("They do.", "llm", "tiny"))

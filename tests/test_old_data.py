@@ -44,7 +44,7 @@ def test_its_documents_are_listed_and_found(app: App) -> None:
 
 def test_a_file_that_waited_is_read_and_the_others_keep_their_outcome(app: App) -> None:
     wait_until(lambda: "later.md" in {entry.name for entry in app.library.documents("notes")})
-    jobs = {job.name: (job.state, str(job.reason)) for job in app.library.jobs.entries() if job.name != "later.md"}
+    jobs = {job.name: (job.state, str(job.reason)) for job in app.library.jobs.jobs_of() if job.name != "later.md"}
     assert jobs == {
         "heat.md": ("done", ""),
         "sugar.md": ("done", ""),
@@ -66,7 +66,7 @@ def test_its_conversation_has_every_turn_with_versions_sources_and_errors(app: A
     assert edited.question == "How do I cool a hot phone, really?"
     assert str(edited.error).startswith("RERANK_API_KEY is not set: give your key of Jina")
     assert len(edited.versions) == 2
-    app.history.show(edited.versions[0])
+    app.history.show_branch(edited.versions[0])
     conversation = app.history.conversation(listed.id)
     assert conversation is not None
     assert [turn.question for turn in conversation.turns] == [
@@ -95,7 +95,7 @@ def test_its_vote_and_question_set_are_there(app: App) -> None:
     (vote,) = app.votes.votes()
     assert vote.choice == "left"
     (one,) = app.question_sets.sets()
-    labelled = app.question_sets.get(one.id)
+    labelled = app.question_sets.question_set(one.id)
     assert labelled is not None
     assert [(question.question, question.targets[0].document) for question in labelled.questions] == [
         ("How do I cool a hot phone?", "heat.md"),
@@ -106,6 +106,6 @@ def test_its_vote_and_question_set_are_there(app: App) -> None:
 
 @pytest.mark.parametrize("kind", [RUN, CURVE, BATCH])
 def test_its_finished_work_is_listed_with_what_came_of_it(app: App, kind: str) -> None:
-    (task,) = app.tasks.store.entries(kind)
+    (task,) = app.tasks.store.tasks_of(kind)
     assert task.state == "done"
     assert app.tasks.store.rows(task.id)

@@ -123,13 +123,13 @@ def test_conversations_that_were_lists_go_on_as_trees(tmp_path: Path) -> None:
     other = history.conversation(2)
     assert other is not None
     assert [turn.question for turn in other.turns] == ["x", "y"]
-    assert history.ask(1, "d") == 6
+    assert history.keep_question(1, "d") == 6
     again = history.conversation(1)
     assert again is not None
     assert [turn.question for turn in again.turns] == ["a", "b", "c", "d"]
-    history.delete(1)
-    assert history.start("next", "notes") == 3
-    assert history.ask(3, "e") == 7
+    history.delete_conversation(1)
+    assert history.start_conversation("next", "notes") == 3
+    assert history.keep_question(3, "e") == 7
 
 
 def test_conversations_that_were_trees_keep_their_versions_and_ratings(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_conversations_that_were_trees_keep_their_versions_and_ratings(tmp_path:
     assert found.turns[1].versions == (2, 3)
     assert found.turns[1].options == SearchOptions("notes", "none", 12, 3, Filter(("d",)))
     assert set(history.feedback.of_conversation(1)) == {(3, ""), (2, "c")}
-    history.delete(1)
+    history.delete_conversation(1)
     assert history.feedback.rows() == []
-    assert history.start("next", "notes") == 2
+    assert history.start_conversation("next", "notes") == 2
 
 
 def test_old_votes_sets_tasks_and_jobs_are_read_and_go_on(tmp_path: Path) -> None:
@@ -151,21 +151,21 @@ def test_old_votes_sets_tasks_and_jobs_are_read_and_go_on(tmp_path: Path) -> Non
         lay_out(tmp_path, name, script)
     votes, sets, tasks = Votes(tmp_path), QuestionSets(tmp_path), TaskStore(tmp_path)
     assert [(vote.pair_id, vote.question, vote.choice) for vote in votes.votes()] == [(4, "Why?", "right")]
-    found = sets.get(2)
+    found = sets.question_set(2)
     assert found is not None
     assert [(one.question, one.reference, one.approved) for one in found.questions] == [
         ("Why?", "So.", True),
         ("How?", "", False),
     ]
     assert [(target.document, target.page, target.grade) for target in found.questions[0].targets] == [("a.txt", 3, 2)]
-    assert sets.scores.questions("notes", "tiny") == {"Why?": (ScoredPassage(0.9, ("t",)), ScoredPassage(0.25))}
-    sets.restore(1)
-    assert sets.create("third", "notes").id == 3
-    (task,) = tasks.entries("run")
+    assert sets.scores.by_question("notes", "tiny") == {"Why?": (ScoredPassage(0.9, ("t",)), ScoredPassage(0.25))}
+    sets.restore_set(1)
+    assert sets.create_set("third", "notes").id == 3
+    (task,) = tasks.tasks_of("run")
     assert (task.id, task.spec, task.state, task.done, task.total) == (3, {"set_id": 2}, "interrupted", 1, 2)
     assert task.created_at == datetime(2026, 1, 1, tzinfo=UTC)
     assert list(tasks.rows(3).items()) == [("b", [1]), ("a", [2])]
-    tasks.delete(3)
-    (job,) = Jobs(tasks).entries()
+    tasks.delete_task(3)
+    (job,) = Jobs(tasks).jobs_of()
     assert (job.id, job.state, job.name, job.size, str(job.reason)) == (4, "failed", "a.txt", 5, "Too large.")
-    assert tasks.add("run", "next", {}).id == 5
+    assert tasks.add_task("run", "next", {}).id == 5

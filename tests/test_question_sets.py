@@ -42,7 +42,7 @@ def sets(tmp_path: Path) -> QuestionSets:
 
 @pytest.fixture
 def care(sets: QuestionSets) -> QuestionSet:
-    return sets.create("care", "notes")
+    return sets.create_set("care", "notes")
 
 
 def test_a_passage_is_found_again_in_smaller_and_in_larger_chunks() -> None:
@@ -105,7 +105,7 @@ def test_a_set_keeps_its_questions_with_what_answers_them(
 ) -> None:
     target = target_of(chunk(HEAT))
     sets.add_question(care.id, "How do I cool\n a phone?", [target], reference="Out of the sun.")
-    found = QuestionSets(tmp_path).find("care")
+    found = QuestionSets(tmp_path).set_named("care")
     assert found is not None
     (question,) = found.questions
     assert (question.question, question.targets, question.reference) == (
@@ -135,10 +135,10 @@ def test_what_is_removed_comes_back_whole(sets: QuestionSets, care: QuestionSet)
     assert sets.targets("notes", "How?") == ()
     sets.add_target(question.id, question.targets[0])
     assert sets.question(question.id) == question
-    sets.delete(care.id)
-    assert (sets.sets(), sets.get(care.id), sets.answering("notes")) == ([], None, {})
-    sets.restore(care.id)
-    restored = sets.get(care.id)
+    sets.delete_set(care.id)
+    assert (sets.sets(), sets.question_set(care.id), sets.answering("notes")) == ([], None, {})
+    sets.restore_set(care.id)
+    restored = sets.question_set(care.id)
     assert restored is not None
     assert restored.questions == (question,)
 
@@ -151,12 +151,12 @@ def test_a_question_that_was_removed_begins_anew_when_it_is_added_again(sets: Qu
 def test_a_name_is_needed_and_is_there_once(sets: QuestionSets, care: QuestionSet) -> None:
     for name, message in (("  ", "has no name"), ("care", "already"), ("c" * 101, "101 characters")):
         with pytest.raises(InputError, match=message):
-            sets.create(name, "notes")
-    sets.rename(care.id, "care")
-    sets.delete(care.id)
-    sets.create("care", "notes")
+            sets.create_set(name, "notes")
+    sets.rename_set(care.id, "care")
+    sets.delete_set(care.id)
+    sets.create_set("care", "notes")
     with pytest.raises(InputError, match="already"):
-        sets.restore(care.id)
+        sets.restore_set(care.id)
 
 
 def test_a_set_is_taken_wholly_or_not_at_all(sets: QuestionSets) -> None:
@@ -167,7 +167,7 @@ def test_a_set_is_taken_wholly_or_not_at_all(sets: QuestionSets) -> None:
 
 def test_a_draft_counts_once_it_is_approved(sets: QuestionSets, care: QuestionSet) -> None:
     draft = sets.add_question(care.id, "How?", [target_of(chunk(HEAT))], origin="draft", approved=False)
-    found = sets.get(care.id)
+    found = sets.question_set(care.id)
     assert found is not None
     assert (found.size, found.drafts, found.measurable) == (1, 1, ())
     assert sets.answering("notes") == {}
@@ -209,9 +209,9 @@ def test_a_question_is_not_changed_into_one_that_the_set_has(sets: QuestionSets,
 def test_the_number_of_a_set_that_is_gone_is_not_given_again(sets: QuestionSets, care: QuestionSet) -> None:
     """Otherwise the runs and the curves of the one would pass for those of the other."""
     question = sets.add_question(care.id, "How?")
-    sets.delete(care.id)
+    sets.delete_set(care.id)
     sets.purge()
-    again = sets.create("care", "notes")
+    again = sets.create_set("care", "notes")
     assert again.id != care.id
     assert sets.add_question(again.id, "How?").id != question.id
 
@@ -231,20 +231,20 @@ def test_stale_answers_are_told_from_those_that_a_new_version_still_has(tmp_path
 
 
 def test_scores_are_kept_by_question_as_they_were_last(sets: QuestionSets) -> None:
-    sets.scores.keep("notes", "model", "How?", [ScoredPassage(0.9)])
-    sets.scores.keep("notes", "model", "How?", [ScoredPassage(0.8, ("t",)), ScoredPassage(0.2)])
-    sets.scores.keep("notes", "other", "How?", [ScoredPassage(0.1)])
-    assert sets.scores.questions("notes", "model") == {"How?": (ScoredPassage(0.8, ("t",)), ScoredPassage(0.2))}
+    sets.scores.keep_scores("notes", "model", "How?", [ScoredPassage(0.9)])
+    sets.scores.keep_scores("notes", "model", "How?", [ScoredPassage(0.8, ("t",)), ScoredPassage(0.2)])
+    sets.scores.keep_scores("notes", "other", "How?", [ScoredPassage(0.1)])
+    assert sets.scores.by_question("notes", "model") == {"How?": (ScoredPassage(0.8, ("t",)), ScoredPassage(0.2))}
 
 
 def test_of_the_scores_those_of_the_questions_asked_last_are_kept(tmp_path: Path) -> None:
     scores = ScoreLog(Database(tmp_path / "scores.sqlite", [SCORES]), latest=2)
     for question in ("one", "two", "one", "three"):
-        scores.keep("notes", "model", question, [ScoredPassage(0.9)])
-    scores.keep("notes", "other", "two", [ScoredPassage(0.9)])
-    assert list(scores.questions("notes", "model")) == ["three", "one"]
-    scores.forget("notes")
-    assert scores.questions("notes", "other") == {}
+        scores.keep_scores("notes", "model", question, [ScoredPassage(0.9)])
+    scores.keep_scores("notes", "other", "two", [ScoredPassage(0.9)])
+    assert list(scores.by_question("notes", "model")) == ["three", "one"]
+    scores.forget_collection("notes")
+    assert scores.by_question("notes", "other") == {}
 
 
 def test_only_questions_with_a_labelled_candidate_count_for_the_threshold() -> None:
@@ -299,11 +299,11 @@ def draft(tmp_path: Path, *replies: Reply, documents: dict[str, str], number: in
             for name, text in documents.items():
                 ingest(library, "notes", name, text)
             sets = QuestionSets(tmp_path)
-            made = sets.create("drafted", "notes")
+            made = sets.create_set("drafted", "notes")
             tasks = Tasks(TaskStore(tmp_path), {KIND: drafter(library.pipeline, sets)})
-            task = tasks.add(KIND, "t", {"set_id": made.id, "collection": "notes", "number": number})
+            task = tasks.add_task(KIND, "t", {"set_id": made.id, "collection": "notes", "number": number})
             tasks.run_next()
-    ended, found = tasks.store.get(task.id), sets.get(made.id)
+    ended, found = tasks.store.task(task.id), sets.question_set(made.id)
     assert ended is not None
     assert found is not None
     return ended, found
@@ -348,11 +348,11 @@ def test_a_language_model_that_fails_ends_the_drafting_with_its_sentence(tmp_pat
 
 def test_without_a_language_model_drafting_says_what_to_set(tmp_path: Path) -> None:
     sets = QuestionSets(tmp_path)
-    made = sets.create("drafted", "notes")
+    made = sets.create_set("drafted", "notes")
     tasks = Tasks(TaskStore(tmp_path), {KIND: drafter(open_pipeline(offline_settings(tmp_path)), sets)})
-    task = tasks.add(KIND, "t", {"set_id": made.id, "collection": "notes", "number": 1})
+    task = tasks.add_task(KIND, "t", {"set_id": made.id, "collection": "notes", "number": 1})
     tasks.run_next()
-    ended = tasks.store.get(task.id)
+    ended = tasks.store.task(task.id)
     assert ended is not None
     assert "set LLM_MODEL" in str(ended.reason)
 
@@ -362,12 +362,12 @@ def test_what_was_removed_is_gone_for_good_after_the_purge(tmp_path: Path) -> No
     corpora = [sets.folder / name for name in ("kept", "gone")]
     for corpus in corpora:
         corpus.mkdir(parents=True)
-    kept, gone = (sets.create(corpus.name, "", corpus) for corpus in corpora)
+    kept, gone = (sets.create_set(corpus.name, "", corpus) for corpus in corpora)
     question = sets.add_question(kept.id, "How?")
     sets.remove_question(question.id)
-    sets.delete(gone.id)
+    sets.delete_set(gone.id)
     sets.purge()
-    sets.restore(gone.id)
+    sets.restore_set(gone.id)
     sets.restore_question(question.id)
     assert [(one.name, one.size, one.folder) for one in sets.sets()] == [("kept", 0, corpora[0])]
     assert [corpus.exists() for corpus in corpora] == [True, False]
@@ -377,7 +377,7 @@ def test_a_corpus_that_lies_elsewhere_is_left_where_it_is(tmp_path: Path) -> Non
     corpus = tmp_path / "mine"
     corpus.mkdir()
     sets = QuestionSets(tmp_path / "data")
-    sets.delete(sets.create("mine", "", corpus).id)
+    sets.delete_set(sets.create_set("mine", "", corpus).id)
     sets.purge()
     assert corpus.exists()
 
@@ -386,7 +386,7 @@ def test_a_set_finds_its_documents_after_the_data_folder_was_moved(tmp_path: Pat
     sets = QuestionSets(tmp_path / "old")
     corpus = sets.folder / "corpus"
     corpus.mkdir(parents=True)
-    sets.create("beir", "", corpus)
+    sets.create_set("beir", "", corpus)
     (tmp_path / "old").rename(tmp_path / "new")
     (found,) = QuestionSets(tmp_path / "new").sets()
     assert found.folder == tmp_path / "new" / "question_sets" / "corpus"

@@ -50,16 +50,16 @@ def read_beside(write: Callable[[int], object], times: int, read: Callable[[], o
 
 def test_a_conversation_is_read_whole_while_it_is_deleted(tmp_path: Path) -> None:
     history, times = History(tmp_path), 200
-    made = [history.start(f"conversation {number}", "notes") for number in range(times)]
+    made = [history.start_conversation(f"conversation {number}", "notes") for number in range(times)]
     for one in made:
-        history.ask(one, "first")
-        second = history.ask(one, "second")
-        history.ask(one, "second again", instead_of=second)
+        history.keep_question(one, "first")
+        second = history.keep_question(one, "second")
+        history.keep_question(one, "second again", instead_of=second)
     current = [made[0]]
 
     def delete(number: int) -> None:
         current[0] = made[number]
-        history.delete(made[number])
+        history.delete_conversation(made[number])
 
     def read() -> None:
         conversation = history.conversation(current[0])
@@ -75,18 +75,18 @@ def test_ratings_are_read_while_their_conversations_are_deleted(tmp_path: Path) 
     feedback = history.feedback
 
     def write(number: int) -> None:
-        conversation_id = history.start("conversation", "notes")
-        turn_id = history.ask(conversation_id, f"question {number}")
+        conversation_id = history.start_conversation("conversation", "notes")
+        turn_id = history.keep_question(conversation_id, f"question {number}")
         history.keep_retrieval(turn_id, RETRIEVAL)
         history.keep_answer(turn_id, make_answer(RETRIEVAL, 1))
         feedback.rate(turn_id, "", "up", "good")
         feedback.rate(turn_id, "c1", "down")
-        history.delete(conversation_id)
+        history.delete_conversation(conversation_id)
 
     def read() -> None:
         rows = feedback.rows()
         assert all(row.answer and row.question.startswith("question") for row in rows)
-        for found in history.search("question"):
+        for found in history.search_conversations("question"):
             assert found.conversation.title == "conversation"
 
     read_beside(write, 60, read)
@@ -94,7 +94,7 @@ def test_ratings_are_read_while_their_conversations_are_deleted(tmp_path: Path) 
 
 def test_a_question_set_is_read_with_all_targets_of_its_questions(tmp_path: Path) -> None:
     sets = QuestionSets(tmp_path)
-    made = sets.create("mine", "notes")
+    made = sets.create_set("mine", "notes")
     targets = [Target("a.txt", "a", "one"), Target("b.txt", "b", "two")]
 
     def write(number: int) -> None:
@@ -103,7 +103,7 @@ def test_a_question_set_is_read_with_all_targets_of_its_questions(tmp_path: Path
             sets.remove_question(added.id)
 
     def read() -> None:
-        found = sets.get(made.id)
+        found = sets.question_set(made.id)
         assert found is not None
         assert found.size == len(found.questions)
         assert {len(question.targets) for question in found.questions} <= {2}
@@ -118,13 +118,13 @@ def test_question_sets_are_made_and_purged_whole(tmp_path: Path) -> None:
 
     def write(number: int) -> None:
         made = sets.create_with(f"set {number}", "notes", questions, "upload")
-        sets.delete(made.id)
+        sets.delete_set(made.id)
         sets.purge()
 
     def read() -> None:
         for one in sets.sets():
             assert one.size == 20
-            found = sets.get(one.id)
+            found = sets.question_set(one.id)
             assert found is None or len(found.questions) == 20
 
     read_beside(write, 40, read)
@@ -134,10 +134,10 @@ def test_scores_are_read_while_the_oldest_go(tmp_path: Path) -> None:
     scores = ScoreLog(Database(tmp_path / "scores.sqlite", [SCORES]), latest=5)
 
     def write(number: int) -> None:
-        scores.keep("notes", "tiny", f"question {number}", [ScoredPassage(0.5, ("t",))] * 10)
+        scores.keep_scores("notes", "tiny", f"question {number}", [ScoredPassage(0.5, ("t",))] * 10)
 
     def read() -> None:
-        found = scores.questions("notes", "tiny")
+        found = scores.by_question("notes", "tiny")
         assert len(found) <= 5
         assert {len(passages) for passages in found.values()} <= {10}
 
@@ -148,7 +148,7 @@ def test_votes_are_read_while_pairs_are_written_voted_on_and_forgotten(tmp_path:
     votes, current = Votes(tmp_path), [0]
 
     def write(number: int) -> None:
-        current[0] = votes.begin(RETRIEVAL, RETRIEVAL, "m")
+        current[0] = votes.begin_pair(RETRIEVAL, RETRIEVAL, "m")
         votes.keep_answer(current[0], "left", make_answer(RETRIEVAL, 1))
         votes.keep_answer(current[0], "right", make_answer(RETRIEVAL, 1))
         votes.vote(current[0], "left")
@@ -169,20 +169,20 @@ def test_a_task_and_its_rows_are_read_while_they_are_kept_and_deleted(tmp_path: 
     tasks, current = TaskStore(tmp_path), [0]
 
     def write(number: int) -> None:
-        task = tasks.add("run", f"task {number}", {"number": number})
+        task = tasks.add_task("run", f"task {number}", {"number": number})
         current[0] = task.id
-        assert tasks.claim(["run"]) == tasks.get(task.id)
+        assert tasks.claim(["run"]) == tasks.task(task.id)
         for row in range(5):
             tasks.keep_row(task.id, str(row), {"row": row})
         tasks.drop_rows(task.id, list("01234"))
         tasks.end(task.id, "done", result={"number": number})
-        tasks.delete(task.id)
+        tasks.delete_task(task.id)
 
     def read() -> None:
-        task, rows = tasks.get(current[0]), tasks.rows(current[0])
+        task, rows = tasks.task(current[0]), tasks.rows(current[0])
         assert task is None or (task.result is not None) == (task.state == "done")
         assert list(rows) == list("01234")[: len(rows)]
-        assert all(one.title == f"task {one.spec['number']}" for one in tasks.entries("run"))
+        assert all(one.title == f"task {one.spec['number']}" for one in tasks.tasks_of("run"))
 
     read_beside(write, 60, read)
 
@@ -199,7 +199,7 @@ def test_files_of_one_upload_are_listed_all_or_none(tmp_path: Path) -> None:
         if number % 10 == 9:
             jobs.forget("notes")
 
-    read_beside(write, 100, lambda: assert_whole(len(jobs.entries("notes"))))
+    read_beside(write, 100, lambda: assert_whole(len(jobs.jobs_of("notes"))))
 
 
 def assert_whole(files: int) -> None:
@@ -229,11 +229,11 @@ def test_two_openers_of_one_file_write_beside_each_other(tmp_path: Path, writers
 
     def write(store: TaskStore) -> None:
         for number in range(20):
-            store.add("run", str(number), {})
+            store.add_task("run", str(number), {})
 
     with ThreadPoolExecutor(writers) as threads:
         for done in [threads.submit(write, store) for store in openers[1:]]:
             done.result()
-    assert len(openers[0].entries("run")) == 20 * writers
+    assert len(openers[0].tasks_of("run")) == 20 * writers
     for store in openers:
         store.close()

@@ -73,7 +73,7 @@ def set_id(app: App) -> int:
 
 
 def carry_out(app: App, set_id: int, title: str = "a run") -> Task:
-    task = app.tasks.add(KIND, title, RunSpec(set_id, combine(["bundled"], [10])))
+    task = app.tasks.add_task(KIND, title, RunSpec(set_id, combine(["bundled"], [10])))
     while app.tasks.run_next():
         pass
     return task
@@ -112,7 +112,7 @@ def test_a_run_is_started_with_what_was_chosen_and_its_figures_appear(app: App, 
     assert "3 configurations · 2 questions" in said(page)
     page.text_input(key="run-title").set_value("mine")
     pressed(page, "Start the run")
-    (task, *_) = app.tasks.store.entries(KIND)
+    (task, *_) = app.tasks.store.tasks_of(KIND)
     assert task.title == "mine"
     assert from_record(RunSpec, task.spec) == RunSpec(set_id, combine(["bundled"], [10, 20]))
     assert page.query_params["run"] == str(task.id)
@@ -126,7 +126,7 @@ def test_a_run_is_started_with_what_was_chosen_and_its_figures_appear(app: App, 
 
 
 def test_a_running_run_is_cancelled_and_resumed(app: App, set_id: int) -> None:
-    task = app.tasks.add(KIND, "waits", RunSpec(set_id, (Configuration("none", 10),)))
+    task = app.tasks.add_task(KIND, "waits", RunSpec(set_id, (Configuration("none", 10),)))
     page = open_page(app)
     assert "Waiting" in said(page)
     pressed(page, "Cancel")
@@ -172,12 +172,12 @@ def test_a_run_is_renamed_and_deleted(app: App, set_id: int) -> None:
     page = open_page(app)
     page.text_input(key=f"run-name-{task.id}").set_value("new name").run()
     page.button(key="run-rename").click().run()
-    renamed = app.tasks.store.get(task.id)
+    renamed = app.tasks.store.task(task.id)
     assert renamed is not None
     assert renamed.title == "new name"
     page.button(key="run-delete").click().run()
     assert not page.exception
-    assert app.tasks.store.get(task.id) is None
+    assert app.tasks.store.task(task.id) is None
 
 
 def test_a_run_whose_documents_changed_says_so(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_run_whose_documents_changed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_says_why(app: App, set_id: int) -> None:
-    task = app.tasks.add(KIND, "fails", RunSpec(set_id, (Configuration("cohere:rerank-v3.5", 10),)))
+    task = app.tasks.add_task(KIND, "fails", RunSpec(set_id, (Configuration("cohere:rerank-v3.5", 10),)))
     app.tasks.run_next()
     page = open_page(app)
     assert page.selectbox(key="run-chosen").value == task.id
@@ -214,7 +214,7 @@ def test_judged_answers_are_shown_with_what_judging_takes(tmp_path: Path) -> Non
             pressed(page, "Start the run")
             assert app.tasks.run_next()
             page.run()
-            (task,) = app.tasks.store.entries(KIND)
+            (task,) = app.tasks.store.tasks_of(KIND)
             page.segmented_control(key=f"run-view-{task.id}-6").set_value("answers").run()
     assert not page.exception
     means, answers = (frame.value for frame in page.dataframe)

@@ -71,13 +71,13 @@ def make_set(app: App, name: str, reference: str = "") -> int:
 
 
 def run(app: App, set_id: int, *configurations: Configuration, quality: bool = False) -> Task:
-    task = app.tasks.add(KIND, "a run", RunSpec(set_id, configurations, quality))
+    task = app.tasks.add_task(KIND, "a run", RunSpec(set_id, configurations, quality))
     assert app.tasks.run_next()
     return ended(app, task)
 
 
 def ended(app: App, task: Task) -> Task:
-    found = app.tasks.store.get(task.id)
+    found = app.tasks.store.task(task.id)
     assert found is not None
     return found
 
@@ -110,8 +110,8 @@ def test_a_run_keeps_a_row_for_each_question_and_configuration(app: App) -> None
 
 
 def test_a_stopped_run_goes_on_where_it_was_left(app: App) -> None:
-    task = app.tasks.add(KIND, "a run", RunSpec(make_set(app, "resumed"), (NONE, BUNDLED)))
-    stopping = StopsAfter(app.tasks.store, app.tasks.store.get(task.id), rows=2)
+    task = app.tasks.add_task(KIND, "a run", RunSpec(make_set(app, "resumed"), (NONE, BUNDLED)))
+    stopping = StopsAfter(app.tasks.store, app.tasks.store.task(task.id), rows=2)
     with pytest.raises(CancelledError):
         app.runs.carry_out(stopping)
     before = app.tasks.store.rows(task.id)
@@ -142,7 +142,7 @@ class StopsAfter(Work):
 
 def test_a_question_that_was_removed_meanwhile_is_not_in_a_resumed_run(app: App) -> None:
     set_id = make_set(app, "removed")
-    task = app.tasks.add(KIND, "a run", RunSpec(set_id, (NONE,)))
+    task = app.tasks.add_task(KIND, "a run", RunSpec(set_id, (NONE,)))
     with pytest.raises(CancelledError):
         app.runs.carry_out(StopsAfter(app.tasks.store, task, rows=2))
     asked = next(iter(read_rows(app.tasks.store.rows(task.id))))
@@ -154,7 +154,7 @@ def test_a_question_that_was_removed_meanwhile_is_not_in_a_resumed_run(app: App)
 
 def test_documents_that_a_stopped_run_has_indexed_are_not_indexed_again(app: App) -> None:
     spec = RunSpec(make_set(app, "indexed"), (replace(NONE, chunk_tokens=28),))
-    task = app.tasks.add(KIND, "a run", spec)
+    task = app.tasks.add_task(KIND, "a run", spec)
     first = Indexes(app.tasks.store, task, until=2)
     with pytest.raises(CancelledError):
         app.runs.carry_out(first)
@@ -186,7 +186,7 @@ def test_a_question_on_which_a_reranker_failed_is_asked_again(app: App) -> None:
     key = next(key for key in rows if key != ABOUT)
     app.tasks.store.keep_row(task.id, key, {**rows[key], "failure": "it was out of order", "ms": -1.0})
     app.tasks.store.end(task.id, "cancelled")
-    app.tasks.resume(task.id)
+    app.tasks.resume_task(task.id)
     assert app.tasks.run_next()
     again = app.tasks.store.rows(task.id)
     assert not again[key]["failure"]["id"]
@@ -204,10 +204,12 @@ def test_a_run_is_not_resumed_once_the_documents_changed(app: App, tmp_path: Pat
         task = run(own, set_id, NONE)
         ingest(library, "notes", "more.md", "More.")
         own.tasks.store.end(task.id, "interrupted")
-        own.tasks.resume(task.id)
+        own.tasks.resume_task(task.id)
         own.tasks.run_next()
         assert str(ended(own, task).reason).startswith("The documents changed since this run began")
-        library.delete("notes", next(entry.id for entry in library.documents("notes") if entry.name == "heat.md"))
+        library.delete_document(
+            "notes", next(entry.id for entry in library.documents("notes") if entry.name == "heat.md")
+        )
         card = card_of(own, run(own, set_id, NONE))
     assert card.about.gone == 1
     assert "The documents that answer 1 of 3 questions are not in the collection" in "\n".join(scorecard_lines(card))
@@ -429,11 +431,11 @@ def test_the_shell_prints_the_numbers_of_the_page_and_keeps_its_run(
     assert shell["queries"] == 3
     asked = [list(one["configuration"]) for one in shell["configurations"]]
     assert asked == [["reranker", "candidates", "embedder", "chunk_tokens", "chunk_overlap"]] * 2
-    assert [task.state for task in TaskStore(settings.data_dir).entries(KIND)] == ["done"]
+    assert [task.state for task in TaskStore(settings.data_dir).tasks_of(KIND)] == ["done"]
 
 
 def test_the_shell_names_the_sets_there_are(app: App, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    QuestionSets(tmp_path).create("mine", "notes")
+    QuestionSets(tmp_path).create_set("mine", "notes")
     assert main(["eval", "--set", "other", "--data", str(tmp_path)]) == 2
     assert "There is no question set 'other'; there are: mine." in capsys.readouterr().err
     assert main(["eval", "--data", str(tmp_path)]) == 2

@@ -41,7 +41,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def app(opened: App) -> App:
     for one in opened.question_sets.sets():
-        opened.question_sets.delete(one.id)
+        opened.question_sets.delete_set(one.id)
     return opened
 
 
@@ -65,7 +65,7 @@ def said(page: AppTest) -> str:
 
 def only_set(app: App) -> QuestionSet:
     (one,) = app.question_sets.sets()
-    found = app.question_sets.get(one.id)
+    found = app.question_sets.question_set(one.id)
     assert found is not None
     return found
 
@@ -80,7 +80,7 @@ def test_without_a_set_the_page_says_how_to_come_to_one(app: App) -> None:
 
 
 def test_a_name_that_is_taken_is_refused_with_a_sentence(app: App) -> None:
-    app.question_sets.create("care", "notes")
+    app.question_sets.create_set("care", "notes")
     page = drawn(app)
     page.text_input(key="sets-new-name-0").set_value("care").run()
     click(page, "sets-create-0")
@@ -114,7 +114,7 @@ def test_a_table_is_shown_before_it_is_taken(app: App) -> None:
     ],
 )
 def test_a_file_that_is_no_set_is_refused_and_the_rest_stays(app: App, name: str, content: bytes, message: str) -> None:
-    app.question_sets.create("care", "notes")
+    app.question_sets.create_set("care", "notes")
     page = drawn(app)
     page.file_uploader[0].set_value([(name, content, "")]).run()
     checked(page)
@@ -144,7 +144,7 @@ def test_an_upload_that_is_left_leaves_nothing(app: App) -> None:
 
 
 def test_questions_are_added_changed_and_removed_and_each_can_be_taken_back(app: App) -> None:
-    app.question_sets.create("care", "notes")
+    app.question_sets.create_set("care", "notes")
     page = drawn(app)
     page.text_input(key="sets-add-question-0").set_value("How do I cool a phone?")
     page.selectbox(key="sets-add-document-0").set_value(app.library.documents("notes")[0].id).run()
@@ -188,7 +188,7 @@ def test_what_is_typed_counts_even_when_the_click_follows_at_once(app: App) -> N
 
 
 def test_a_set_is_renamed_and_deleted_and_both_can_be_taken_back(app: App) -> None:
-    made = app.question_sets.create("care", "notes")
+    made = app.question_sets.create_set("care", "notes")
     page = drawn(app)
     page.text_input(key=f"sets-name-{made.id}-care").set_value("cool").run()
     click(page, "sets-save-name")
@@ -203,7 +203,7 @@ def test_a_set_is_renamed_and_deleted_and_both_can_be_taken_back(app: App) -> No
 
 
 def test_stale_answers_are_marked_and_can_be_looked_at_alone(app: App) -> None:
-    made = app.question_sets.create("care", "notes")
+    made = app.question_sets.create_set("care", "notes")
     app.question_sets.add_question(made.id, "There?", [Target("heat.md", "")])
     app.question_sets.add_question(made.id, "Gone?", [Target("gone.md", "")])
     page = drawn(app)
@@ -215,7 +215,7 @@ def test_stale_answers_are_marked_and_can_be_looked_at_alone(app: App) -> None:
 
 
 def test_many_questions_are_found_by_a_part_of_them(app: App) -> None:
-    made = app.question_sets.create("many", "notes")
+    made = app.question_sets.create_set("many", "notes")
     for number in range(20):
         app.question_sets.add_question(made.id, f"Question {number}?", [Target("heat.md", "")])
     page = drawn(app)
@@ -225,7 +225,7 @@ def test_many_questions_are_found_by_a_part_of_them(app: App) -> None:
 
 
 def test_without_a_language_model_drafting_says_how_to_set_one(app: App) -> None:
-    app.question_sets.create("care", "notes")
+    app.question_sets.create_set("care", "notes")
     assert "No language model is set. Set LLM_MODEL" in said(drawn(app)).replace("LLM\\_", "LLM_")
 
 
@@ -238,7 +238,7 @@ def test_drafts_are_approved_changed_or_rejected(tmp_path: Path) -> None:
         with open_library(settings) as library:
             ingest(library, "notes", "heat.md", HEAT)
             app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
-            made = app.question_sets.create("care", "notes")
+            made = app.question_sets.create_set("care", "notes")
             page = drawn(app)
             click(page, "sets-draft-start")
             assert "Waiting for its turn…" in said(page) or page.button(key="sets-draft-cancel")
@@ -257,4 +257,4 @@ def test_drafts_are_approved_changed_or_rejected(tmp_path: Path) -> None:
             assert only_set(app).questions == (waiting,)
             click(page, f"sets-reject-{waiting.id}")
             assert only_set(app).questions == ()
-            assert [task.spec["set_id"] for task in app.tasks.store.entries(KIND)] == [made.id]
+            assert [task.spec["set_id"] for task in app.tasks.store.tasks_of(KIND)] == [made.id]

@@ -50,7 +50,7 @@ def ingesting_while_the_folder_is_held(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
     ) as child:
         inbox = Inbox(offline_settings(data))
-        wait_until(inbox.jobs.entries)
+        wait_until(inbox.jobs.jobs_of)
         yield child, inbox, lock
     lock.release()
 
@@ -166,13 +166,13 @@ def test_two_files_of_one_name_in_one_call_are_both_kept(tmp_path: Path) -> None
     result = run("ingest", *paths, "--data", str(tmp_path / "data"), "--json")
     assert [outcome["reason"] for outcome in outcomes(result)] == ["", ""]
     inbox = Inbox(offline_settings(tmp_path / "data"))
-    assert [job.name for job in inbox.jobs.entries()] == ["README.md", "second › README.md"]
+    assert [job.name for job in inbox.jobs.jobs_of()] == ["README.md", "second › README.md"]
 
 
 def test_a_job_that_somebody_takes_off_the_list_does_not_keep_the_command_waiting(tmp_path: Path) -> None:
     with ingesting_while_the_folder_is_held(tmp_path) as (child, inbox, _):
-        (job,) = inbox.jobs.entries()
-        inbox.tasks.delete(job.id)
+        (job,) = inbox.jobs.jobs_of()
+        inbox.tasks.delete_task(job.id)
         printed, _ = child.communicate(timeout=60)
     assert child.returncode == 1
     assert json.loads(printed)[0]["state"] == "cancelled"
@@ -200,7 +200,7 @@ def test_asking_while_another_process_has_the_folder_is_one_sentence(tmp_path: P
 
 def test_files_are_handed_to_the_process_that_has_the_folder_and_taken_over_when_it_ends(tmp_path: Path) -> None:
     with ingesting_while_the_folder_is_held(tmp_path) as (child, inbox, lock):
-        assert [job.state for job in inbox.jobs.entries()] == ["queued"]
+        assert [job.state for job in inbox.jobs.jobs_of()] == ["queued"]
         assert child.poll() is None
         lock.release()
         printed, _ = child.communicate(timeout=60)

@@ -84,7 +84,7 @@ def carry_out_run(app: App) -> None:
     entries = {entry.name: entry.id for entry in app.library.documents("notes")}
     question = NewQuestion("Which pump cools down?", (Target("pump.md", entries["pump.md"]),))
     labelled = app.question_sets.create_with("Pumps", "notes", [question], "click")
-    app.tasks.add(KIND, "Pumps", RunSpec(labelled.id, combine(["bundled"], [10])))
+    app.tasks.add_task(KIND, "Pumps", RunSpec(labelled.id, combine(["bundled"], [10])))
     while app.tasks.run_next():
         pass
 

@@ -257,7 +257,7 @@ def test_a_collection_from_before_is_filled_as_questions_are_asked(library: Libr
     library.pipeline.rerankers.late_interaction.tokens.store.remove("notes", entry.id)
     assert library.pipeline.retrieve("How do I cool a phone?", SearchOptions("notes", reranker="bundled")).supported
     assert rows(tmp_path) == [("", entry.id)]
-    library.delete("notes", entry.id)
+    library.delete_document("notes", entry.id)
     assert rows(tmp_path) == []
 
 
@@ -266,7 +266,7 @@ def test_token_vectors_go_with_their_document_and_collection(library: Library, t
         ingest(library, collection, "heat.md", HEAT)
         ingest(library, collection, "diet.md", SUGAR)
     heat = {entry.name: entry.id for entry in library.documents("one")}["heat.md"]
-    library.delete("one", heat)
+    library.delete_document("one", heat)
     assert len(rows(tmp_path)) == 3
     library.drop_collection("two")
     assert [collection for collection, _ in rows(tmp_path)] == ["one"]

@@ -126,7 +126,7 @@ def sources(page: AppTest) -> list[str]:
 
 
 def newest(app: App, comparison: Comparison) -> Pair:
-    pair = app.votes.find(reading(*comparison.orders, ""))
+    pair = app.votes.find_pair(reading(*comparison.orders, ""))
     assert pair is not None
     return pair
 
@@ -317,7 +317,7 @@ def test_the_duel_has_the_votes_and_what_each_order_takes(app: App) -> None:
     assert "No run on labelled questions has measured both yet" in said(page)
     for choice in ("left", "left", "same"):
         fused, last_first = comparison.orders
-        pair_id = app.votes.begin(last_first, fused, "")
+        pair_id = app.votes.begin_pair(last_first, fused, "")
         app.votes.keep_answer(pair_id, "left", make_answer(last_first, 1))
         app.votes.keep_answer(pair_id, "right", make_answer(fused, 1))
         app.votes.vote(pair_id, choice)

@@ -75,7 +75,7 @@ def upload_beside(library: Library, name: str, text: str, change: Callable[[], o
         assert over_or_waiting.wait(SECONDS)
 
     library.inbox.files = SlowFiles(library.pipeline.settings.data_dir, begin)
-    library.add("documents", name, io.BytesIO(text.encode()))
+    library.add_file("documents", name, io.BytesIO(text.encode()))
     threads[0].join(SECONDS)
     assert not threads[0].is_alive()
 
@@ -85,10 +85,10 @@ def require_whole(library: Library, text: str) -> None:
     while library.run_next():
         pass
     identity = document_id(text.encode())
-    assert {job.state for job in library.jobs.entries()} <= {"done"}
+    assert {job.state for job in library.jobs.jobs_of()} <= {"done"}
     found = [entry.name for entry in library.documents("documents") if entry.id == identity]
-    kept = [file.name for file in library.files.entries("documents") if file.document_id == identity]
-    jobs = [job.name for job in library.jobs.entries() if job.document_id == identity]
+    kept = [file.name for file in library.files.stored_files("documents") if file.document_id == identity]
+    jobs = [job.name for job in library.jobs.jobs_of() if job.document_id == identity]
     assert kept == found
     assert (kept == []) == (jobs == [])
 
@@ -102,7 +102,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 def test_deleting_the_same_content_beside_its_upload(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")
-    upload_beside(library, "heat.md", HEAT, lambda: library.delete("documents", entry.id))
+    upload_beside(library, "heat.md", HEAT, lambda: library.delete_document("documents", entry.id))
     require_whole(library, HEAT)
 
 
@@ -113,8 +113,8 @@ def test_deleting_the_collection_beside_an_upload(library: Library) -> None:
 
 
 def test_dismissing_a_job_of_the_same_content_beside_its_upload(library: Library) -> None:
-    job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-    library.jobs.cancel(job.id)
+    job = library.add_file("documents", "heat.md", io.BytesIO(HEAT.encode()))
+    library.jobs.cancel_job(job.id)
     upload_beside(library, "heat.md", HEAT, lambda: library.dismiss(job))
     require_whole(library, HEAT)
     assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
@@ -122,7 +122,7 @@ def test_dismissing_a_job_of_the_same_content_beside_its_upload(library: Library
 
 def test_replacing_a_version_beside_its_upload(library: Library) -> None:
     ingest(library, "documents", "notes.md", HEAT)
-    library.add("documents", "notes.md", io.BytesIO(SUGAR.encode()))
+    library.add_file("documents", "notes.md", io.BytesIO(SUGAR.encode()))
     upload_beside(library, "notes.md", HEAT, library.run_next)
     require_whole(library, HEAT)
     assert [entry.id for entry in library.documents("documents")] == [document_id(HEAT.encode())]
@@ -137,16 +137,16 @@ def test_reindexing_a_damaged_collection_beside_an_upload(library: Library) -> N
 def test_a_copy_under_another_name_stays_for_the_next_upload_of_it(library: Library) -> None:
     ingest(library, "documents", "a.md", HEAT)
     for name, text in (("b.md", HEAT), ("a.md", SUGAR), ("b.md", HEAT)):
-        library.add("documents", name, io.BytesIO(text.encode()))
+        library.add_file("documents", name, io.BytesIO(text.encode()))
     while library.run_next():
         pass
     assert [entry.name for entry in library.documents("documents")] == ["a.md", "b.md"]
 
 
 def test_a_job_that_was_retried_in_another_tab_is_not_dismissed(library: Library) -> None:
-    job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-    library.jobs.cancel(job.id)
-    cancelled = library.jobs.get(job.id)
+    job = library.add_file("documents", "heat.md", io.BytesIO(HEAT.encode()))
+    library.jobs.cancel_job(job.id)
+    cancelled = library.jobs.job(job.id)
     assert cancelled is not None
     library.retry(cancelled)
     library.dismiss(cancelled)
@@ -177,10 +177,10 @@ def test_the_lock_holds_between_processes(library: Library, what: str) -> None:
     if what == "delete":
         ingest(library, "documents", "heat.md", HEAT)
         (entry,) = library.documents("documents")
-        change: Callable[[], object] = lambda: library.delete("documents", entry.id)  # noqa: E731
+        change: Callable[[], object] = lambda: library.delete_document("documents", entry.id)  # noqa: E731
     else:
-        job = library.add("documents", "heat.md", io.BytesIO(HEAT.encode()))
-        library.jobs.cancel(job.id)
+        job = library.add_file("documents", "heat.md", io.BytesIO(HEAT.encode()))
+        library.jobs.cancel_job(job.id)
         change = lambda: library.dismiss(job)  # noqa: E731
     locks = library.inbox.locks = WatchedLocks(data)
     with subprocess.Popen(
@@ -224,7 +224,7 @@ def test_files_uploaded_and_deleted_at_once_are_whole_or_gone(library: Library) 
     def delete() -> None:
         for text in texts:
             together.wait(SECONDS)
-            library.delete("documents", document_id(text.encode()))
+            library.delete_document("documents", document_id(text.encode()))
 
     threads = [threading.Thread(target=target) for target in (upload, upload, delete)]
     for thread in threads:
@@ -233,6 +233,6 @@ def test_files_uploaded_and_deleted_at_once_are_whole_or_gone(library: Library) 
         thread.join(SECONDS)
     while library.run_next():
         pass
-    assert {job.state for job in library.jobs.entries()} <= {"done"}
+    assert {job.state for job in library.jobs.jobs_of()} <= {"done"}
     for text in texts:
         require_whole(library, text)

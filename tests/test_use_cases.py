@@ -54,12 +54,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def app(opened: App) -> App:
     """The app without question sets."""
     for one in opened.question_sets.sets():
-        opened.question_sets.delete(one.id)
+        opened.question_sets.delete_set(one.id)
     return opened
 
 
 def labelled_set(app: App) -> QuestionSet:
-    made = app.question_sets.create("care", "notes")
+    made = app.question_sets.create_set("care", "notes")
     documents = {entry.name: entry.id for entry in app.library.documents("notes")}
     for question, name in QUESTIONS.items():
         app.question_sets.add_question(made.id, question, [Target(name, documents[name])])
@@ -67,7 +67,7 @@ def labelled_set(app: App) -> QuestionSet:
 
 
 def reread(app: App, set_id: int) -> QuestionSet:
-    found = app.question_sets.get(set_id)
+    found = app.question_sets.question_set(set_id)
     assert found is not None
     return found
 
@@ -93,7 +93,7 @@ def test_a_table_is_asked_in_the_background_and_comes_back_as_a_spreadsheet(app:
     assert [one.id for one in batches(app)] == [task.id]
     book = openpyxl.load_workbook(BytesIO(batch_workbook(app, task)))
     assert any("Sugary drinks" in str(cell.value) for row in book.worksheets[0].rows for cell in row)
-    app.tasks.store.delete(task.id)
+    app.tasks.store.delete_task(task.id)
     assert batch_state(app, task.id) is None
 
 
@@ -130,7 +130,7 @@ def test_a_run_says_when_its_documents_are_others_by_now(app: App) -> None:
         assert documents_now(app, about) == DocumentsNow("changed", 4)
     finally:
         (new,) = [entry.id for entry in app.library.documents("notes") if entry.name == "new.md"]
-        app.library.delete("notes", new)
+        app.library.delete_document("notes", new)
     assert documents_now(app, replace(about, collection="nowhere")) == DocumentsNow("gone", 0)
     assert documents_now(app, replace(about, collection="")).state == "same"
 
@@ -162,7 +162,7 @@ def test_drafts_become_questions_as_worded_and_drafts_again(tmp_path: Path) -> N
     ):
         ingest(library, "notes", "pump.md", text)
         app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
-        chosen = app.question_sets.create("care", "notes")
+        chosen = app.question_sets.create_set("care", "notes")
         assert last_drafting(app, chosen.id) is None
         task = start_drafting(app, chosen, 1)
         app.tasks.run_next()
@@ -198,7 +198,7 @@ def test_a_label_makes_its_set_and_the_question_goes_with_the_last_label_of_a_cl
 
 
 def test_scores_are_kept_once_and_spread_by_question_until_labels_suggest_a_threshold(app: App) -> None:
-    app.question_sets.scores.forget("notes")
+    app.question_sets.scores.forget_collection("notes")
     comparison = compared(app, "How do I cool a hot phone?")
     reranker = comparison.orders[1].reranker.name
     known = remember_scores(app, comparison)

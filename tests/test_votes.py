@@ -39,7 +39,7 @@ def votes(tmp_path: Path) -> Votes:
 
 
 def answered(votes: Votes, left: Retrieval, right: Retrieval) -> int:
-    pair_id = votes.begin(left, right, "m")
+    pair_id = votes.begin_pair(left, right, "m")
     votes.keep_answer(pair_id, "left", make_answer(left, 1))
     votes.keep_answer(pair_id, "right", make_answer(right, 1, 2))
     return pair_id
@@ -67,10 +67,10 @@ def test_a_pair_is_read_back_as_it_was_written(votes: Votes) -> None:
 
 
 def test_a_side_that_has_ended_is_kept_before_the_other_has(votes: Votes) -> None:
-    pair_id = votes.begin(QUICK, NONE, "m")
-    assert votes.find(reading(NONE, QUICK, "m")) is None
+    pair_id = votes.begin_pair(QUICK, NONE, "m")
+    assert votes.find_pair(reading(NONE, QUICK, "m")) is None
     votes.keep_answer(pair_id, "right", make_answer(NONE, 1))
-    found = votes.find(reading(NONE, QUICK, "m"))
+    found = votes.find_pair(reading(NONE, QUICK, "m"))
     assert found is not None
     assert (found.id, found.left.answer, found.right.answer) == (pair_id, None, make_answer(NONE, 1))
 
@@ -78,7 +78,7 @@ def test_a_side_that_has_ended_is_kept_before_the_other_has(votes: Votes) -> Non
 def test_of_the_same_reading_the_newest_pair_is_found(votes: Votes) -> None:
     answered(votes, QUICK, NONE)
     newest = answered(votes, NONE, QUICK)
-    found = votes.find(reading(QUICK, NONE, "m"))
+    found = votes.find_pair(reading(QUICK, NONE, "m"))
     assert found is not None
     assert found.id == newest
 
@@ -107,7 +107,7 @@ def test_a_vote_reveals_and_is_given_once(votes: Votes) -> None:
 
 
 def test_a_pair_without_one_of_its_answers_takes_no_vote(votes: Votes) -> None:
-    pair_id = votes.begin(QUICK, NONE, "m")
+    pair_id = votes.begin_pair(QUICK, NONE, "m")
     votes.keep_answer(pair_id, "left", make_answer(QUICK, 1))
     with pytest.raises(InputError, match="was not kept"):
         votes.vote(pair_id, "left")
@@ -116,14 +116,14 @@ def test_a_pair_without_one_of_its_answers_takes_no_vote(votes: Votes) -> None:
 
 def test_of_pairs_without_a_vote_the_newest_are_kept(votes: Votes) -> None:
     (first,) = voted(votes, QUICK, NONE, ["left"])
-    begun = [votes.begin(QUICK, NONE, "m") for _ in range(UNVOTED + 2)]
+    begun = [votes.begin_pair(QUICK, NONE, "m") for _ in range(UNVOTED + 2)]
     assert [pair_id for pair_id in begun if votes.pair(pair_id) is None] == begun[:2]
     assert pair_of(votes, first).choice == "left"
 
 
 def test_a_collection_leaves_its_votes_behind_and_nothing_else(votes: Votes) -> None:
     (vote,) = voted(votes, QUICK, NONE, ["left"])
-    begun = votes.begin(QUICK, NONE, "m")
+    begun = votes.begin_pair(QUICK, NONE, "m")
     votes.forget_unvoted(QUICK.collection)
     assert (votes.pair(begun), pair_of(votes, vote).choice) == (None, "left")
 
@@ -178,7 +178,7 @@ def test_votes_are_taken_away_as_json_with_all_they_were_written_from(votes: Vot
 
 
 def test_votes_are_taken_away_as_a_table_without_formulas(votes: Votes) -> None:
-    pair_id = votes.begin(QUICK, NONE, "m")
+    pair_id = votes.begin_pair(QUICK, NONE, "m")
     votes.keep_answer(pair_id, "left", Answer("=1+1", "llm", "m"))
     votes.keep_answer(pair_id, "right", make_answer(NONE, 1, 2))
     votes.vote(pair_id, "left")

@@ -23,7 +23,7 @@ def history(tmp_path: Path) -> History:
 
 
 def asked(history: History) -> int:
-    return history.ask(history.start("what?", "documents"), "what?")
+    return history.keep_question(history.start_conversation("what?", "documents"), "what?")
 
 
 def kept(history: History) -> Turn:

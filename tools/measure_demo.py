@@ -103,10 +103,10 @@ def ingest(library: Library, collection: str) -> None:
     """Take every document of the demo in; exits with the reason when one fails."""
     for path in sorted(DOCUMENTS.iterdir()):
         with path.open("rb") as source:
-            library.add(collection, path.name, source)
+            library.add_file(collection, path.name, source)
     while library.run_next():
         pass
-    failed = [f"{job.name}: {job.reason}" for job in library.jobs.entries(collection) if job.state != "done"]
+    failed = [f"{job.name}: {job.reason}" for job in library.jobs.jobs_of(collection) if job.state != "done"]
     if failed:
         raise SystemExit("\n".join(failed))
 

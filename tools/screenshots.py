@@ -92,8 +92,8 @@ def prepare(data: Path) -> None:
         question_set = app.question_sets.create_with("Demo questions", COLLECTION, labelled, "upload")
         for title, candidates in (("A first look", [24]), ("Candidates", [12, 24, 40])):
             run = RunSpec(question_set.id, combine(["none", "bundled"], candidates))
-            app.tasks.add(RUN, title, run)
-        app.tasks.add(BATCH, "questions.csv", _batch(app, [one["question"] for one in questions[:8]]))
+            app.tasks.add_task(RUN, title, run)
+        app.tasks.add_task(BATCH, "questions.csv", _batch(app, [one["question"] for one in questions[:8]]))
         while app.tasks.run_next():
             pass
 

@@ -56,7 +56,7 @@ def batch_runner(pipeline: Pipeline) -> Runner:
         }
         now, earlier = about(pipeline, spec), work.rows.get(ABOUT)
         changed = earlier is not None and (earlier["changed"] or earlier["digest"] != now["digest"])
-        work.keep(ABOUT, {**now, "changed": bool(changed and answered)})
+        work.keep_row(ABOUT, {**now, "changed": bool(changed and answered)})
         failed = 0
         for done, line in enumerate(asked):
             work.progress(done, len(asked), line.question)
@@ -64,8 +64,8 @@ def batch_runner(pipeline: Pipeline) -> Runner:
                 continue
             answer, sources = _asked(pipeline, spec, line, work)
             # The answer last: it is what says that the question is done.
-            work.keep(f"{SOURCES}{line.number}", sources)
-            work.keep(f"{ANSWERS}{line.number}", answer)
+            work.keep_row(f"{SOURCES}{line.number}", sources)
+            work.keep_row(f"{ANSWERS}{line.number}", answer)
             failed += bool(answer.error)
         work.progress(len(asked), len(asked))
         if failed:
@@ -93,7 +93,7 @@ def predict(pipeline: Pipeline, store: TaskStore, spec: BatchSpec) -> Prediction
     """Foresee a batch by the last one asked alike, else by the reranker's pace; None where neither is known."""
     model = pipeline.chat.name if pipeline.chat else ""
     questions = len(spec.questions.asked)
-    for task in store.entries(KIND):
+    for task in store.tasks_of(KIND):
         one = task.spec
         if (one["reranker"], one["candidates"], one["top"]) != (spec.reranker, spec.candidates, spec.top):
             continue

@@ -115,7 +115,7 @@ class History:
         versions = {turn: tuple(other for other in parents if parents[other] == parents[turn]) for turn in branch}
         return _conversation(row, tuple(_turn(turn, versions[turn["id"]]) for turn in turns))
 
-    def start(self, question: str, collection: str) -> int:
+    def start_conversation(self, question: str, collection: str) -> int:
         """Open a conversation titled by its first question and return its id."""
         title = " ".join(question.split())
         short = title if len(title) <= TITLE_CHARACTERS else title[: TITLE_CHARACTERS - 1].rstrip() + "…"
@@ -127,7 +127,7 @@ class History:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def rename(self, conversation_id: int, title: str) -> None:
+    def rename_conversation(self, conversation_id: int, title: str) -> None:
         """Give a conversation another title; raises InputError for an empty one."""
         title = " ".join(title.split())
         if not title:
@@ -135,12 +135,12 @@ class History:
         with self._database.write() as db:
             db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation_id))
 
-    def delete(self, conversation_id: int) -> None:
+    def delete_conversation(self, conversation_id: int) -> None:
         """Delete a conversation with its turns and their ratings."""
         with self._database.write() as db:
             db.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
 
-    def ask(
+    def keep_question(
         self,
         conversation_id: int,
         question: str,
@@ -171,7 +171,7 @@ class History:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def show(self, turn_id: int) -> None:
+    def show_branch(self, turn_id: int) -> None:
         """Show the branch that a turn is on, down to what was last asked below it."""
         with self._database.write() as db:
             head = db.execute(LAST_BELOW, (turn_id,)).fetchone()[0]
@@ -180,7 +180,7 @@ class History:
                 (head, turn_id),
             )
 
-    def search(self, text: str) -> list[Found]:
+    def search_conversations(self, text: str) -> list[Found]:
         """Find conversations by their titles, questions and answers, in all versions; the last used first.
 
         Every word must be there, in any order and any case; for Chinese, words are what stands between spaces.

@@ -130,7 +130,7 @@ class Votes:
     def __init__(self, data_dir: Path) -> None:
         self._database = Database(data_dir / "votes.sqlite", MIGRATIONS)
 
-    def begin(self, left: Retrieval, right: Retrieval, answered_by: str, *, revealed: bool = False) -> int:
+    def begin_pair(self, left: Retrieval, right: Retrieval, answered_by: str, *, revealed: bool = False) -> int:
         """Keep what two answers will be written from, and return the pair's id; old pairs without a vote go."""
         with self._database.write() as db:
             db.execute(
@@ -167,7 +167,7 @@ class Votes:
             row = db.execute("SELECT * FROM pairs WHERE id = ?", (pair_id,)).fetchone()
         return _pair(row) if row else None
 
-    def find(self, read: str) -> Pair | None:
+    def find_pair(self, read: str) -> Pair | None:
         """Return the newest pair of a reading of which an answer was kept, None if there is none."""
         with self._database.read() as db:
             row = db.execute(

@@ -114,14 +114,14 @@ def _measure_folder(options: argparse.Namespace) -> tuple[FolderRun, Scorecard]:
 def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: QuestionSets, tasks: TaskStore) -> Scorecard:
     """Carry a run out in this process; it is kept, and the Scorecard page shows it like its own."""
     settings = pipeline.settings
-    labelled = sets.find(options.set)
+    labelled = sets.set_named(options.set)
     if labelled is None:
         names = ", ".join(one.name for one in sets.sets()) or "none yet: make one on the Scorecard page"
         raise InputError("There is no question set {name!r}; there are: {names}.", name=options.set, names=names)
     rerankers = options.reranker or [settings.rerank_model]
     configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
     spec = RunSpec(labelled.id, configurations, options.quality)
-    task = tasks.add(KIND, labelled.name, spec)
+    task = tasks.add_task(KIND, labelled.name, spec)
     try:
         _carry_out(task, Runs(pipeline, sets, tasks), tasks)
     except BaseException as error:

@@ -97,7 +97,7 @@ class TaskStore:
     def __init__(self, data_dir: Path) -> None:
         self._database = Database(data_dir / "tasks.sqlite", MIGRATIONS)
 
-    def add(self, kind: str, title: str, spec: object) -> Task:
+    def add_task(self, kind: str, title: str, spec: object) -> Task:
         """Queue a task; `spec` is a value of a kind that its runner reads back, or a JSON object."""
         (task,) = self.add_all(kind, [(title, spec)])
         return task
@@ -140,13 +140,13 @@ class TaskStore:
             ).fetchone()
         return _task(row) if row else None
 
-    def get(self, task_id: int) -> Task | None:
+    def task(self, task_id: int) -> Task | None:
         """Return a task, None when it was deleted."""
         with self._database.read() as db:
             row = db.execute("SELECT * FROM tasks WHERE id = ?", (task_id,)).fetchone()
         return _task(row) if row else None
 
-    def entries(self, kind: str, **spec: str) -> list[Task]:
+    def tasks_of(self, kind: str, **spec: str) -> list[Task]:
         """List the tasks of a kind whose spec has all of these values, the newest first."""
         with self._database.read() as db:
             rows = db.execute(
@@ -220,7 +220,7 @@ class TaskStore:
                 (state, to_column(reason), text, *came, now(), task_id),
             )
 
-    def cancel(self, task_id: int) -> None:
+    def cancel_task(self, task_id: int) -> None:
         """Cancel a queued task at once, and ask a running one to stop; its rows stay."""
         with self._database.write() as db:
             db.execute(
@@ -235,7 +235,7 @@ class TaskStore:
             row = db.execute("SELECT cancel FROM tasks WHERE id = ?", (task_id,)).fetchone()
         return row is None or bool(row["cancel"])
 
-    def resume(self, *task_ids: int) -> None:
+    def resume_task(self, *task_ids: int) -> None:
         """Queue tasks again that ended before their end; each goes on from the rows it has."""
         with self._database.write() as db:
             db.execute(
@@ -244,12 +244,12 @@ class TaskStore:
                 (now(), to_json(task_ids), *RESUMABLE),
             )
 
-    def rename(self, task_id: int, title: str) -> None:
+    def rename_task(self, task_id: int, title: str) -> None:
         """Give a task another title."""
         with self._database.write() as db:
             db.execute("UPDATE tasks SET title = ? WHERE id = ?", (title, task_id))
 
-    def delete(self, task_id: int, states: Collection[TaskState] = STATES) -> bool:
+    def delete_task(self, task_id: int, states: Collection[TaskState] = STATES) -> bool:
         """Delete a task with its rows if it is in one of the states, and tell whether it was; one that runs stops."""
         with self._database.write() as db:
             deleted = db.execute(

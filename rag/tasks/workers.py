@@ -38,11 +38,11 @@ class Work:
         self._told: Progress | None = None
         self._told_at = -math.inf
 
-    def keep(self, key: str, row: Any) -> None:
+    def keep_row(self, key: str, row: Any) -> None:
         """Keep one row, a value or a JSON value, at once; it can be seen from any tab."""
         self._store.keep_row(self.task.id, key, row)
 
-    def drop(self, keys: Collection[str]) -> None:
+    def drop_rows(self, keys: Collection[str]) -> None:
         """Delete rows of an earlier attempt that are of nothing any more."""
         self._store.drop_rows(self.task.id, keys)
 
@@ -131,17 +131,17 @@ class Tasks:
             if worker.is_alive():
                 log.warning("%s does not stop; it is left behind", worker.name)
 
-    def add(self, kind: str, title: str, spec: object) -> Task:
+    def add_task(self, kind: str, title: str, spec: object) -> Task:
         """Queue a task of a kind that there is a runner for."""
         if not any(kind in group for group in self._groups):
             raise ValueError(f"no runner for {kind!r}")
-        task = self.store.add(kind, title, spec)
+        task = self.store.add_task(kind, title, spec)
         self.wake()
         return task
 
-    def resume(self, *task_ids: int) -> None:
+    def resume_task(self, *task_ids: int) -> None:
         """Queue tasks again that ended before their end."""
-        self.store.resume(*task_ids)
+        self.store.resume_task(*task_ids)
         self.wake()
 
     def run_next(self) -> bool:

@@ -87,17 +87,17 @@ def _show_actions(app: App, state: BatchState) -> None:
                 key=f"batch-download-{task.id}",
             )
         if not task.ended and st.button(gettext("Cancel"), icon=":material/close:", key=f"batch-cancel-{task.id}"):
-            app.tasks.store.cancel(task.id)
+            app.tasks.store.cancel_task(task.id)
             st.rerun()
         if task.state in RESUMABLE and st.button(
             gettext("Resume"), icon=":material/play_arrow:", key=f"batch-resume-{task.id}"
         ):
-            app.tasks.resume(task.id)
+            app.tasks.resume_task(task.id)
             st.rerun()
         with st.popover(gettext("Delete"), icon=":material/delete:", type="tertiary", key=f"batch-delete-{task.id}"):
             st.text(gettext("Delete this batch with its answers?"))
             if st.button(gettext("Delete for good"), type="primary", key=f"batch-confirm-{task.id}"):
-                app.tasks.store.delete(task.id)
+                app.tasks.store.delete_task(task.id)
                 st.query_params.pop("batch", None)
                 st.rerun()
 

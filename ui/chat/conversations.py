@@ -113,7 +113,7 @@ def _show_conversations(app: App, current: int | None) -> None:
             show_all = gettext("Show all {number} conversations", number=len(conversations))
             st.button(show_all, type="tertiary", key="show-all", on_click=_list_all)
         return
-    found = app.history.search(wanted)
+    found = app.history.search_conversations(wanted)
     if not found:
         st.caption(gettext("Nothing found in titles, questions and answers: try fewer or other words."))
     for one in found:
@@ -134,7 +134,7 @@ def _show_entry(app: App, found: Found, wanted: str, *, chosen: bool) -> None:
             width="stretch",
         ):
             if found.turn_id is not None:
-                app.history.show(found.turn_id)
+                app.history.show_branch(found.turn_id)
                 bring_into_view(found.turn_id)
             open_conversation(conversation.id)
             st.rerun()
@@ -169,12 +169,12 @@ def _edit(app: App, conversation: Conversation, *, chosen: bool) -> None:
         title = st.text_input(gettext("Title"), conversation.title, max_chars=120)
         if st.form_submit_button(gettext("Rename"), icon=":material/edit:"):
             try:
-                app.history.rename(conversation.id, title)
+                app.history.rename_conversation(conversation.id, title)
                 st.rerun()
             except ResiftError as error:
                 st.error(label_sentence(error))
     if st.button(gettext("Delete this conversation"), icon=":material/delete:", key=f"delete-{conversation.id}"):
-        app.history.delete(conversation.id)
+        app.history.delete_conversation(conversation.id)
         if chosen:
             open_conversation(None)
         st.rerun()

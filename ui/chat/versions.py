@@ -36,7 +36,7 @@ def show_versions(app: App, turn: Turn, key: str) -> None:
             disabled=number == len(turn.versions) - 1,
         )
     if earlier or later:
-        app.history.show(turn.versions[number + (1 if later else -1)])
+        app.history.show_branch(turn.versions[number + (1 if later else -1)])
         st.rerun()
 
 

@@ -92,7 +92,7 @@ def _choose_set(app: App, collection: str) -> QuestionSet | None:
         key=key,
         persist_state="session",
     )
-    return app.question_sets.get(chosen)
+    return app.question_sets.question_set(chosen)
 
 
 def _choose_reranker(app: App, after: Retrieval) -> str:
@@ -158,7 +158,7 @@ def _show_state(app: App, task: Task) -> None:
     if task.ended:
         st.warning(label_sentence(task.reason), icon=":material/pause_circle:")
         if task.state in RESUMABLE and st.button(gettext("Resume"), icon=":material/play_arrow:", key="curve-resume"):
-            app.tasks.resume(task.id)
+            app.tasks.resume_task(task.id)
             st.rerun(scope="app")
         return
     if task.state == "queued":
@@ -168,7 +168,7 @@ def _show_state(app: App, task: Task) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(task.done / task.total if task.total else 0.0, text=told)
         if st.button(gettext("Cancel"), icon=":material/close:", key="curve-cancel"):
-            app.tasks.store.cancel(task.id)
+            app.tasks.store.cancel_task(task.id)
             st.rerun(scope="app")
 
 

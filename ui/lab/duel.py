@@ -170,7 +170,7 @@ def _show_wins(app: App, comparison: Comparison, before: Retrieval, after: Retri
 
 def _measured(app: App, one: Retrieval, other: Retrieval) -> LabelledWins | None:
     """Return how the last run that measured both went; its rows are read once, until another run has been made."""
-    runs = [(task.id, task.updated_at) for task in app.tasks.store.entries(KIND) if task.ended]
+    runs = [(task.id, task.updated_at) for task in app.tasks.store.tasks_of(KIND) if task.ended]
     key = one.collection, one.reranker.name, other.reranker.name, runs
     held: tuple[object, LabelledWins | None] | None = st.session_state.get(LABELLED)
     if held is None or held[0] != key:

@@ -26,7 +26,7 @@ QUEUED_SHOWN = 3
 
 def show_jobs(app: App, collection: str) -> None:
     """Draw the unfinished and failed files, and fold the finished ones away."""
-    jobs = app.library.jobs.entries(collection)
+    jobs = app.library.jobs.jobs_of(collection)
     done = [job for job in jobs if job.state == "done"]
     queued = [job for job in jobs if job.state == "queued"]
     if len(done) < len(jobs):
@@ -82,7 +82,7 @@ def _show_job(app: App, job: Job) -> None:
                 app.library.dismiss(job)
                 st.rerun()
         elif st.button(gettext("Cancel"), icon=":material/close:", type="tertiary", key=f"cancel-{job.id}"):
-            app.library.jobs.cancel(job.id)
+            app.library.jobs.cancel_job(job.id)
             st.rerun(scope="fragment")
 
 

@@ -164,7 +164,7 @@ def _show_document(app: App, collection: str, entry: DocumentEntry) -> None:
                 gettext("Delete {name} with its {passages} and the stored file?", name=entry.name, passages=passages)
             )
             if st.button(gettext("Delete for good"), type="primary", key=f"confirm-{entry.id}"):
-                _attempt(lambda: app.library.delete(collection, entry.id))
+                _attempt(lambda: app.library.delete_document(collection, entry.id))
 
 
 def _show_collection_actions(app: App, collection: str) -> None:

@@ -93,7 +93,7 @@ def _start(app: App, chosen: QuestionSet, key: str) -> None:
 
 def _show_task(app: App, task_id: int, was_working: bool) -> None:
     """Draw how far a drafting is; the whole page is drawn anew with each new draft, and when it ends."""
-    task = app.tasks.store.get(task_id)
+    task = app.tasks.store.task(task_id)
     if task is None:
         return
     seen = st.session_state.get("sets_drafted")
@@ -111,7 +111,7 @@ def _show_task(app: App, task_id: int, was_working: bool) -> None:
                 type="tertiary",
                 key="sets-draft-cancel",
                 on_click=attempt,
-                args=(partial(app.tasks.store.cancel, task.id),),
+                args=(partial(app.tasks.store.cancel_task, task.id),),
             )
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -123,7 +123,7 @@ def _show_task(app: App, task_id: int, was_working: bool) -> None:
                 type="tertiary",
                 key="sets-draft-resume",
                 on_click=attempt,
-                args=(partial(app.tasks.resume, task.id),),
+                args=(partial(app.tasks.resume_task, task.id),),
             )
 
 

@@ -58,7 +58,7 @@ def _show(app: App, sets: list[QuestionSet], on_start: str) -> None:
         chunks = _choose_chunks()
         embedders = _choose_embedders(app)
     quality = _choose_quality(app)
-    labelled = app.question_sets.get(set_id)
+    labelled = app.question_sets.question_set(set_id)
     if labelled is None:
         st.rerun()
     questions = labelled.size if labelled.folder else len(labelled.measurable)

@@ -74,7 +74,7 @@ def _choose(tasks: list[Task]) -> Task:
 
 def _show_run(app: App, task_id: int, had_ended: bool) -> None:
     """Draw one run; drawn again by itself while it is at work."""
-    task = app.tasks.store.get(task_id)
+    task = app.tasks.store.task(task_id)
     if task is None or task.ended != had_ended:
         st.rerun()
     _show_state(app, task)
@@ -108,7 +108,7 @@ def _show_state(app: App, task: Task) -> None:
                 gettext("Cancel"),
                 icon=":material/close:",
                 on_click=attempt,
-                args=(lambda: app.tasks.store.cancel(task.id),),
+                args=(lambda: app.tasks.store.cancel_task(task.id),),
             )
         elif task.state in RESUMABLE:
             st.button(
@@ -116,7 +116,7 @@ def _show_state(app: App, task: Task) -> None:
                 icon=":material/play_arrow:",
                 type="primary",
                 on_click=attempt,
-                args=(lambda: app.tasks.resume(task.id),),
+                args=(lambda: app.tasks.resume_task(task.id),),
             )
         if task.ended:
             _show_rename(app, task)
@@ -143,7 +143,7 @@ def _show_rename(app: App, task: Task) -> None:
     with st.popover(gettext("Rename"), icon=":material/edit:", type="tertiary", key=f"rename-{task.id}-{task.title}"):
         title = st.text_input(gettext("Name of the run"), value=task.title, max_chars=80, key=f"run-name-{task.id}")
         if st.button(gettext("Save"), type="primary", key="run-rename") and title.strip():
-            app.tasks.store.rename(task.id, title.strip())
+            app.tasks.store.rename_task(task.id, title.strip())
             st.rerun()
 
 

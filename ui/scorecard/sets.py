@@ -49,7 +49,7 @@ def _show_sets(app: App) -> None:
             )
         with st.expander(gettext("Upload a set"), icon=":material/upload_file:", key="sets-upload"):
             show_set_upload(app, collections, choose_set)
-        question_set = app.question_sets.get(chosen) if chosen is not None else None
+        question_set = app.question_sets.question_set(chosen) if chosen is not None else None
         if question_set is not None:
             _show_set(app, question_set)
     except ResiftError as error:
@@ -92,7 +92,7 @@ def _show_new(app: App, collections: Sequence[str]) -> None:
 
 def _create(app: App, made: int) -> None:
     name, collection = (st.session_state[f"sets-new-{field}-{made}"] for field in ("name", "collection"))
-    choose_set(app.question_sets.create(name, collection).id)
+    choose_set(app.question_sets.create_set(name, collection).id)
     st.session_state["sets_made"] += 1
 
 
@@ -136,7 +136,7 @@ def _show_set(app: App, chosen: QuestionSet) -> None:
             key="sets-delete",
             on_click=attempt,
             args=(
-                partial(app.question_sets.delete, chosen.id),
+                partial(app.question_sets.delete_set, chosen.id),
                 gettext("“{name}” was deleted.", name=chosen.name),
                 partial(_restore, app, chosen.id),
             ),
@@ -165,14 +165,14 @@ def _show_rename(app: App, chosen: QuestionSet) -> None:
 def _rename(app: App, chosen: QuestionSet, key: str) -> None:
     name = st.session_state[key]
     attempt(
-        partial(app.question_sets.rename, chosen.id, name),
+        partial(app.question_sets.rename_set, chosen.id, name),
         gettext("“{before}” is called “{after}” now.", before=chosen.name, after=" ".join(name.split())),
-        partial(app.question_sets.rename, chosen.id, chosen.name),
+        partial(app.question_sets.rename_set, chosen.id, chosen.name),
     )
 
 
 def _restore(app: App, set_id: int) -> None:
-    app.question_sets.restore(set_id)
+    app.question_sets.restore_set(set_id)
     choose_set(set_id)
 
 

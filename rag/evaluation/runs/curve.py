@@ -90,7 +90,7 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
 
     def run(work: Work) -> dict[str, Any]:
         spec = from_record(CurveSpec, work.task.spec)
-        chosen = sets.get(spec.set_id)
+        chosen = sets.question_set(spec.set_id)
         if chosen is None or not chosen.measurable:
             raise InputError(
                 "The question set “{name}” has no approved question with an answer marked: mark one, or "
@@ -106,7 +106,7 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
         if ways[-1].reranker is None:
             raise InputError("Without a reranker there is nothing to measure: choose one.")
         evaluator = Evaluator(pipeline, corpus.questions, deadline=lambda anew: Deadline(PATIENCE_SECONDS, anew=anew))
-        work.drop(work.rows.keys() - {question.id for question in corpus.questions})
+        work.drop_rows(work.rows.keys() - {question.id for question in corpus.questions})
         known = {key: row.labels for key, row in read_curve_rows(work.rows).items() if not row.failure}
         missing = [question for question in corpus.questions if known.get(question.id) != question.labels]
         total = len(corpus.questions)
@@ -114,7 +114,7 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
             work.progress(done, total, question.text)
             if question is missing[0]:
                 evaluator.warm_up(question, ways[-1:])
-            work.keep(question.id, _row(evaluator, question, ways))
+            work.keep_row(question.id, _row(evaluator, question, ways))
         work.progress(total, total)
         return {"reranker": ways[-1].report.name, "reason": ways[-1].report.reason}
 

@@ -40,7 +40,7 @@ class KeptRun:
 
 def whole_runs(tasks: TaskStore) -> Iterator[KeptRun]:
     """Yield the runs that came to their end, the newest first, each read when it is asked for."""
-    for task in tasks.entries(KIND):
+    for task in tasks.tasks_of(KIND):
         about = read_about(tasks.rows(task.id, ABOUT)) if task.state == "done" else None
         if about is not None:
             yield KeptRun(about, partial(_rows_of, tasks, task.id))
@@ -70,7 +70,7 @@ class Runs:
         """
         spec = from_record(RunSpec, work.task.spec)
         pipeline = self._pipeline
-        labelled = self._sets.get(spec.set_id)
+        labelled = self._sets.question_set(spec.set_id)
         if labelled is None:
             raise InputError("The question set of this run is gone: start a run on another set.")
         if spec.quality and pipeline.chat is None:
@@ -92,14 +92,14 @@ class Runs:
                     "The models of this run are others by now, so what it has measured cannot be gone on with: start a "
                     "new run."
                 )
-            work.keep(ABOUT, about)
+            work.keep_row(ABOUT, about)
             _measure(work, corpus, evaluator, ways)
             self._drop_unused(beside)
         return {"questions": len(corpus.questions), "configurations": len(ways)}
 
     def forget(self, run_id: int) -> None:
         """Delete a run with its rows, and the indexes that no other run needs, unless a run is at work."""
-        self._tasks.delete(run_id)
+        self._tasks.delete_task(run_id)
         if self._store_in_use.acquire(blocking=False):
             try:
                 with self._apart() as beside:
@@ -127,7 +127,7 @@ class Runs:
     def _drop_unused(self, beside: Pipeline) -> None:
         """Delete the indexes beside collections that no kept run was measured on; a later run makes them anew."""
         used = set[str]()
-        for task in self._tasks.entries(KIND):
+        for task in self._tasks.tasks_of(KIND):
             about = read_about(self._tasks.rows(task.id, ABOUT))
             used |= {ran.index for ran in about.ran} if about else set()
         for name in beside.store.names():
@@ -143,7 +143,7 @@ def _measure(work: Work, corpus: Corpus, evaluator: Evaluator, ways: tuple[Way, 
         for question in corpus.questions
     }
     asked = {row_key(way.number, question.id) for way in ways for question in corpus.questions}
-    work.drop(work.rows.keys() - asked - {ABOUT})
+    work.drop_rows(work.rows.keys() - asked - {ABOUT})
     total = len(corpus.questions) * len(ways)
     done = total - sum(map(len, missing.values()))
     work.progress(done, total, LOADING)
@@ -151,6 +151,6 @@ def _measure(work: Work, corpus: Corpus, evaluator: Evaluator, ways: tuple[Way, 
     work.progress(done, total, MEASURING)
     for question in corpus.questions:
         for row in evaluator.ask(question, missing[question.id]):
-            work.keep(row.key, row)
+            work.keep_row(row.key, row)
             done += 1
             work.progress(done, total, MEASURING)

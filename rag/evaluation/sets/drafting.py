@@ -79,7 +79,7 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
         spec = from_record(DraftSpec, work.task.spec)
         if pipeline.chat is None:
             raise SettingError("Drafting asks the language model, and none is set: set LLM_MODEL, and start again.")
-        if question_sets.get(spec.set_id) is None:
+        if question_sets.question_set(spec.set_id) is None:
             raise InputError("The question set was deleted: restore it, or draft into another.")
         index = pipeline.store.open_collection(spec.collection)
         rows = dict(work.rows)
@@ -114,7 +114,7 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
                     approved=False,
                 )
             rows[chunk.id] = {"outcome": outcome, "document": chunk.document}
-            work.keep(chunk.id, rows[chunk.id])
+            work.keep_row(chunk.id, rows[chunk.id])
         if not rows:
             raise InputError("There is no passage to ask about: add documents with a few sentences of text.")
         return {outcome: _count(rows, outcome) for outcome in ("kept", "dropped", "unusable")}

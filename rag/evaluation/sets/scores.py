@@ -38,7 +38,7 @@ class ScoreLog:
         self._latest = latest
         self._database = database
 
-    def keep(self, collection: str, reranker: str, question: str, passages: Sequence[ScoredPassage]) -> None:
+    def keep_scores(self, collection: str, reranker: str, question: str, passages: Sequence[ScoredPassage]) -> None:
         """Keep the scores of a question's candidates, in place of earlier ones."""
         written = to_json([[round(passage.relevance, 6), *passage.targets] for passage in passages])
         with self._database.write() as db:
@@ -55,12 +55,12 @@ class ScoreLog:
                 {"collection": collection, "reranker": reranker, "latest": self._latest},
             )
 
-    def forget(self, collection: str) -> None:
+    def forget_collection(self, collection: str) -> None:
         """Forget the scores of a collection."""
         with self._database.write() as db:
             db.execute("DELETE FROM scores WHERE collection = ?", (collection,))
 
-    def questions(self, collection: str, reranker: str) -> dict[str, tuple[ScoredPassage, ...]]:
+    def by_question(self, collection: str, reranker: str) -> dict[str, tuple[ScoredPassage, ...]]:
         """Return the scores by question, those asked last."""
         with self._database.read() as db:
             rows = db.execute(

@@ -47,7 +47,7 @@ class QuestionSets:
             ).fetchall()
         return [self._set(row) for row in rows]
 
-    def get(self, set_id: int) -> QuestionSet | None:
+    def question_set(self, set_id: int) -> QuestionSet | None:
         """Return a set with its questions in the order they came, None when it was deleted."""
         with self._database.read() as db:
             row = db.execute(f"{COUNTED} WHERE sets.id = ? AND NOT sets.removed GROUP BY sets.id", (set_id,)).fetchone()
@@ -56,12 +56,12 @@ class QuestionSets:
             questions = read_questions(db, "set_id = ?", set_id)
         return self._set(row, questions)
 
-    def find(self, name: str) -> QuestionSet | None:
+    def set_named(self, name: str) -> QuestionSet | None:
         """Return the set of a name with its questions, None when there is none."""
         wanted = " ".join(name.split())
-        return next((self.get(one.id) for one in self.sets() if one.name == wanted), None)
+        return next((self.question_set(one.id) for one in self.sets() if one.name == wanted), None)
 
-    def create(self, name: str, collection: str, folder: Path | None = None) -> QuestionSet:
+    def create_set(self, name: str, collection: str, folder: Path | None = None) -> QuestionSet:
         """Make an empty set; raises InputError for an empty, long or taken name."""
         return self.create_with(name, collection, (), "upload", folder=folder)
 
@@ -83,21 +83,21 @@ class QuestionSets:
             ).fetchone()
             for question in questions:
                 add_question(db, row["id"], question, origin, approved=True)
-        made = self.get(row["id"])
+        made = self.question_set(row["id"])
         assert made is not None
         return made
 
-    def rename(self, set_id: int, name: str) -> None:
+    def rename_set(self, set_id: int, name: str) -> None:
         """Give a set another name; raises InputError for an empty, long or taken one."""
         with self._database.write() as db:
             db.execute("UPDATE sets SET name = ? WHERE id = ?", (free_name(db, name, set_id), set_id))
 
-    def delete(self, set_id: int) -> None:
+    def delete_set(self, set_id: int) -> None:
         """Remove a set from all lists; `restore` brings it back."""
         with self._database.write() as db:
             db.execute("UPDATE sets SET removed = 1 WHERE id = ?", (set_id,))
 
-    def restore(self, set_id: int) -> None:
+    def restore_set(self, set_id: int) -> None:
         """Bring a deleted set back; raises InputError when its name is taken by now."""
         with self._database.write() as db:
             row = db.execute("SELECT name FROM sets WHERE id = ?", (set_id,)).fetchone()
