@@ -146,7 +146,7 @@ class Ingestor:
         """Forget a document that was replaced; its file stays where another upload of it is waiting."""
         self._tokens.store.remove(collection, document_id)
         with self._inbox.locks.changing(collection):
-            self._inbox.jobs.forget(collection, document_id, ENDED)
+            self._inbox.jobs.forget(collection, document_id, states=ENDED)
             self._inbox.tidy(collection, document_id, published=())
 
     def _parse(self, job: Job, work: Work) -> Document:

@@ -95,9 +95,9 @@ class Jobs:
         """Take a job that has ended off the list; tell whether there was one."""
         return self._store.delete_task(job_id, ENDED)
 
-    def forget(self, collection: str, document_id: str | None = None, states: Collection[TaskState] = STATES) -> None:
-        """Take the jobs of a collection, or of a document in it, off the list: those that are in one of the states."""
-        self._store.delete_all(KIND, states, **_spec(collection, document_id))
+    def forget(self, collection: str, *document_ids: str, states: Collection[TaskState] = STATES) -> None:
+        """Take the jobs of a collection, or of documents in it, off the list: those that are in one of the states."""
+        self._store.delete_all(KIND, [_spec(collection, one) for one in document_ids or (None,)], states)
 
 
 def _spec(collection: str | None, document_id: str | None) -> dict[str, str]:

@@ -132,8 +132,8 @@ class Library:
             # Not before: a file that comes in meanwhile would be dropped with the old index and not be made again.
             with self.inbox.locks.changing(collection):
                 files = self._files_of(collection)
-                for file in files:
-                    self.jobs.forget(collection, file.document_id, ENDED)
+                if files:
+                    self.jobs.forget(collection, *(file.document_id for file in files), states=ENDED)
                 # Interrupted until the old index is gone, so that a crash in between leaves them to be retried. Ahead
                 # of what waits, which may be newer versions of them.
                 reason = message("Re-indexing was interrupted: retry this file.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -258,12 +258,15 @@ class TaskStore:
             )
             return deleted.rowcount > 0
 
-    def delete_all(self, kind: str, states: Collection[TaskState] = STATES, **spec: str) -> None:
-        """Delete the tasks of a kind that are in one of the states and whose spec has all of these values."""
+    def delete_all(self, kind: str, specs: Sequence[Mapping[str, str]], states: Collection[TaskState] = STATES) -> None:
+        """Delete the tasks of a kind that are in one of the states and have all values of one of the specs.
+
+        These name the same fields.
+        """
         with self._database.write() as db:
-            db.execute(
-                f"DELETE FROM tasks WHERE {_having(spec)} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
-                (kind, *spec.values(), to_json(list(states))),
+            db.executemany(
+                f"DELETE FROM tasks WHERE {_having(specs[0])} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
+                [(kind, *spec.values(), to_json(list(states))) for spec in specs],
             )
 
     def interrupt_running(self, kinds: Collection[str], reason: Message = STOPPED) -> list[Task]:
