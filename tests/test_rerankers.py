@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rag.errors import ModelError, SettingError
 from rag.llm import make_chat
 from rag.models.files import DEFAULTS, cached_model
 from rag.models.names import hub_model
-from rag.models.preparation import Preparation, Preparations
+from rag.models.preparation import Preparation, Preparations, Reporter
 from rag.rerank.blend import BlendReranker
 from rag.rerank.funnel import FunnelReranker
 from rag.rerank.late_interaction import LateInteractionReranker
@@ -39,8 +40,8 @@ def online(tmp_path: Path, endpoint: str, **changes: Any) -> Settings:
     return offline_settings(tmp_path / "data", hf_hub_offline=False, hf_endpoint=endpoint, **changes)
 
 
-def readiness(settings: Settings) -> Readiness:
-    store, preparations = TokenStore(settings.data_dir / TOKENS_FILE), Preparations()
+def readiness(settings: Settings, preparations: Preparations | None = None) -> Readiness:
+    store, preparations = TokenStore(settings.data_dir / TOKENS_FILE), preparations or Preparations()
     late_interaction = LateInteractionReranker(ModelShelf(settings).bundled(), Bm25Encoder(), store)
     models = Rerankers(settings, late_interaction, store, preparations, make_chat(settings))
     return Readiness(settings, models, preparations)
@@ -184,6 +185,30 @@ def test_a_weight_for_retrieval_blends_whatever_is_chosen(tmp_path: Path) -> Non
     assert isinstance(reranker, BlendReranker)
     assert report.name == "late interaction"
     assert models.reranker("none")[0] is None
+
+
+def test_a_model_on_its_way_is_stood_in_for_with_how_much_of_it_is_here(tmp_path: Path) -> None:
+    preparations, told, wanted = Preparations(), threading.Event(), threading.Event()
+    models = readiness(offline_settings(tmp_path), preparations).rerankers
+
+    def work(report: Reporter) -> None:
+        report.enter("downloading")
+        report.progress(1, 4)
+        told.set()
+        assert wanted.wait(30)
+        report.progress(2, 4)
+
+    preparations.start(BGE_RERANKER, work)
+    assert told.wait(30)
+    _, report = models.reranker("auto")
+    assert (report.name, str(report.reason)) == (
+        "late interaction",
+        f"{BGE_RERANKER} is being fetched (25%). Until it is there, late interaction with the bundled model runs.",
+    )
+    preparations.cancel(BGE_RERANKER)
+    wanted.set()
+    wait_until(lambda: (now := preparations.get(BGE_RERANKER)) is not None and now.state == "cancelled")
+    assert str(models.reranker("auto")[1].reason).startswith(f"{BGE_RERANKER} could not be fetched. Until")
 
 
 def test_the_reranker_is_fetched_and_then_used(tmp_path: Path, bge_hub: HubServer) -> None:
