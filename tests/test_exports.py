@@ -433,6 +433,12 @@ def test_the_report_of_a_run_has_its_figures_and_regressions_and_is_harmless(run
         assert said in read.text
 
 
+def test_the_report_of_a_run_is_written_in_the_language_that_it_is_given(run: Record) -> None:
+    text = Elements(run_report(run, "zh")).text
+    assert "4 个问题中还有 1 个没有提问。" in text
+    assert catalogue("zh")["Questions answered worse"] in text
+
+
 def test_a_run_tells_nothing_of_the_machine(run: Record, word_overlap_folder: Path) -> None:
     written = json.dumps(in_english(run)) + run_report(run).decode() + run_csv(run).decode()
     assert str(word_overlap_folder.parent) not in written

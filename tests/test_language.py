@@ -62,8 +62,9 @@ def called(node: ast.AST) -> str:
     return getattr(node.func, "id", "") or getattr(node.func, "attr", "")
 
 
-def fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
+def places(text: str) -> set[tuple[str, str | None, str | None]]:
+    """Return the names of a text's places, each with the form that its value is written in."""
+    return {(name, form, conversion) for _, name, form, conversion in Formatter().parse(text) if name}
 
 
 def catalogue(code: str) -> dict[str, str]:
@@ -105,7 +106,7 @@ def test_a_translation_has_the_places_of_its_text_and_is_not_empty(code: str) ->
     wrong = {
         text: translation
         for text, translation in catalogue(code).items()
-        if fields(translation) != fields(text) or not translation.strip()
+        if places(translation) != places(text) or not translation.strip()
     }
     assert wrong == {}
 

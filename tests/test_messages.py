@@ -61,6 +61,7 @@ def test_a_sentence_within_another_loses_its_full_stop() -> None:
     stood = message("Reranking did not run, and the fused order stood: {reason:clause}.", reason=CANCELLED)
     assert str(stood) == "Reranking did not run, and the fused order stood: Cancelled."
     assert words(stood, "zh") == "重排未运行，沿用融合顺序：已取消。"
+    assert str(message("It ended: {reason:clause}.", reason="no disk.")) == "It ended: no disk."
 
 
 def test_what_is_in_words_already_stays_as_it_is() -> None:

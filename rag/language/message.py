@@ -99,7 +99,7 @@ def _kept(value: object) -> Value:
 
 
 class _Words(str):
-    """A message in words, at its place in another."""
+    """What stands in words at a place of a message."""
 
     __slots__ = ()
 
@@ -108,6 +108,11 @@ class _Words(str):
 
 
 def _written(value: Value, catalogue: Mapping[str, str], space: str) -> str | int | float:
-    if isinstance(value, Message):
-        return _Words(value.written(catalogue, space))
-    return space.join(one.written(catalogue, space) for one in value) if isinstance(value, tuple) else value
+    match value:
+        case Message():
+            return _Words(value.written(catalogue, space))
+        case tuple():
+            return _Words(space.join(one.written(catalogue, space) for one in value))
+        case str():
+            return _Words(value)
+    return value
