@@ -131,8 +131,8 @@ class StopsAfter(Work):
         super().__init__(store, task, threading.Event())
         self._left = rows + 1
 
-    def keep(self, key: str, row: Any) -> None:
-        super().keep(key, row)
+    def keep_row(self, key: str, row: Any) -> None:
+        super().keep_row(key, row)
         self._left -= 1
 
     def check(self) -> None:
