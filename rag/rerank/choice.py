@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import SettingError
-from rag.identity import FUNNEL, LANGUAGE_MODEL, LATE_INTERACTION, NO_RERANKER, RerankerIdentity, RerankerKind
+from rag.identity import FUNNEL, LATE_INTERACTION, WORDS, RerankerIdentity, RerankerKind
 from rag.models import catalogue
 from rag.models.files import DEFAULTS, looks_like_folder
 
 AUTO, BUNDLED = "auto", "bundled"
-WORDS = {"auto": AUTO, "none": str(NO_RERANKER), "late interaction": BUNDLED, "language model": LANGUAGE_MODEL}
+WRITTEN = {"auto": AUTO} | {kind: word for word, kind in WORDS.items()} | {"late interaction": BUNDLED}
 LATE_INTERACTION_WORDS = (BUNDLED, "late-interaction", str(LATE_INTERACTION))
 
 
@@ -45,14 +45,13 @@ class RerankerChoice:
             return RerankerChoice("auto")
         if word in LATE_INTERACTION_WORDS:
             return RerankerChoice("late interaction")
-        known = RerankerIdentity.parse(word)
-        if known.kind in ("none", "language model"):
-            return RerankerChoice(known.kind)
+        if word in WORDS:
+            return RerankerChoice(WORDS[word])
         named = RerankerIdentity.parse(text)
         return RerankerChoice(named.kind, text if named.kind == "service" else named.model)
 
     def __str__(self) -> str:
-        own = WORDS.get(self.kind, self.name)
+        own = WRITTEN.get(self.kind, self.name)
         return f"{FUNNEL}{own}" if self.funnel else own
 
     @property
