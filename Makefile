@@ -17,8 +17,8 @@ run: $(VENV)/.run ## set everything up and open the page
 test: $(VENV)/.test ## set everything up and run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-all: $(VENV)/.test ## run the slow tests too, which try more of the same
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow or not slow"
+test-all: test ## run the slow tests too, which try more of the same
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m slow
 
 check: lint types test ## lint, types and tests
 
