@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rag.config import Settings
+from tools.draw_house import BEGIN, END, drawing
 from tools.measure_demo import MEASURED, README, TABLE_MARKERS, read_questions
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,18 @@ def test_every_variable_given_a_value_is_a_setting(document: Path):
     named = set(re.findall(r"\b([A-Z][A-Z_]+)=", document.read_text(encoding="utf-8")))
     settings = {field.name.upper() for field in fields(Settings)}
     assert named - settings - OTHERS - set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE)) == set()
+
+
+def test_the_drawing_of_the_house_is_that_of_the_code():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0] == drawing()
+
+
+def test_every_file_that_a_change_goes_to_is_there():
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_./]+/[a-z_.]+\.[a-z]+|[a-z]+\.[a-z]+)`", text)
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_the_readme_names_the_commands_that_its_reader_starts_with():

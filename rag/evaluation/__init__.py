@@ -1,1 +1,1 @@
-"""Measure searches and rerankers on a labelled set."""
+"""Measure searches and rerankers on questions with known answers: what is asked, how it is run, what it comes to."""

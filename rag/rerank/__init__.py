@@ -1,1 +1,1 @@
-"""Rerankers, one file per kind."""
+"""Rerankers, one file per kind; `base` sorts and cuts for all, `shelf` hands them out, `readiness` gets them ready."""

@@ -1,1 +1,1 @@
-"""Long work in the background: kept row by row, carried out by workers, resumed after a stop."""
+"""Long work in the background, ingestion included: kept row by row, carried out by workers, resumed after a stop."""
