@@ -72,15 +72,22 @@ class Ingestor:
             raise ResiftError(UNEXPECTED) from error
 
     def discard(self, job: Job) -> None:
-        """Remove the staged chunks, unless the document is published: then only the job went wrong."""
+        """Remove what a job left half done: staged chunks, or behind a published document its earlier versions."""
         try:
             if job.collection in self._store.names():
                 index = self._store.open_collection(job.collection)
-                if all(entry.id != job.document_id for entry in index.find(job.document_id, job.name)):
+                if _is_published(index, job.document_id):
+                    self._forget_earlier(job, index)
+                else:
                     index.remove(job.document_id)
                     self._tokens.store.remove(job.collection, job.document_id)
         except ResiftError as error:
             log.warning("What %s had staged could not be removed: %s", job.name, error)
+
+    def _forget_earlier(self, job: Job, index: Index) -> None:
+        for file in self._inbox.files.stored_files(job.collection):
+            if file.name == job.name and not _is_published(index, file.document_id):
+                self._forget(job.collection, file.document_id)
 
     def _ingest(self, job: Job, work: Work) -> int:
         # A new collection is made only for a file that can be read.
@@ -185,6 +192,10 @@ class Ingestor:
             tokens.prepare(chunks, job.collection, lambda done: work.check())
         except (ModelError, RerankError) as error:
             log.warning("%s: no token vectors were made with %s: %s", job.name, tokens.encoder.name, error)
+
+
+def _is_published(index: Index, document_id: str) -> bool:
+    return any(entry.id == document_id for entry in index.find(document_id, ""))
 
 
 def _entry(document: Document, chunks: int) -> DocumentEntry:

@@ -408,3 +408,27 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
             pass
         names = [entry.name for entry in library.documents("documents")]
         assert names == ["first.txt", "second.md", "third.txt"]
+
+
+KILLED_WHILE_FORGETTING = """
+import io, os, signal, sys
+from pathlib import Path
+from tests.parts import offline_settings, open_library, ingest
+
+with open_library(offline_settings(Path(sys.argv[1]))) as library:
+    ingest(library, "documents", "notes.txt", "The earlier version.")
+    library.inbox.tidy = lambda *told, **besides: os.kill(os.getpid(), signal.SIGKILL)
+    ingest(library, "documents", "notes.txt", "The newer version.")
+"""
+
+
+def test_a_kill_between_publishing_and_forgetting_leaves_no_earlier_version(tmp_path: Path) -> None:
+    child = subprocess.run([sys.executable, "-c", KILLED_WHILE_FORGETTING, str(tmp_path)], cwd=ROOT, check=False)
+    assert child.returncode == -signal.SIGKILL
+    with open_library(offline_settings(tmp_path)) as library:
+        (entry,) = library.documents("documents")
+        assert [file.document_id for file in library.files.stored_files("documents")] == [entry.id]
+        assert [job.state for job in library.jobs.jobs_of()] == ["interrupted"]
+        assert [chunk.text for chunk in library.pipeline.store.open_collection("documents").chunks(entry.id)] == [
+            "The newer version."
+        ]
