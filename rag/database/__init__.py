@@ -1,1 +1,1 @@
-"""What is kept in SQLite: conversations, ratings, votes, and the one way to a database file."""
+"""What is kept in SQLite: the one way to a database file, conversations, ratings, votes."""

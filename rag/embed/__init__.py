@@ -1,1 +1,1 @@
-"""Text to vectors: dense ones from a model, sparse ones from the words."""
+"""Documents to passages that fit the embedder, text to vectors: dense ones from a model, sparse ones from the words."""
