@@ -104,6 +104,13 @@ def require_whole(library: Library, collection: str) -> None:
         assert {identity for (identity,) in rows} == {entry.id for entry in documents}
 
 
+def require_gone(library: Library, collection: str) -> None:
+    """Delete a collection, and look whether anything is left of it."""
+    library.drop_collection(collection)
+    assert collection not in library.collections()
+    require_whole(library, collection)
+
+
 class Person:
     """Does things at random to a collection and to the dictionary alike; `said` is what was done, for a failure."""
 
@@ -208,6 +215,7 @@ def live(library: Library, seed: int) -> None:
         person.require_the_same()
     except Exception as error:
         raise AssertionError(f"after {', '.join(person.said)}") from error
+    require_gone(library, person.collection)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -285,6 +293,7 @@ def live_together(library: Library, seed: int) -> None:
         document_id(UNREADABLE.encode())
     }
     require_whole(library, collection)
+    require_gone(library, collection)
 
 
 @pytest.mark.parametrize("seed", range(4))
