@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
@@ -11,14 +12,26 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
+
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -26,14 +39,28 @@ WORK_MS = 60_000
 """Patience for what embeds or parses: a busy machine with one core needs it."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--remote-debugging-port=0",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
     "--disable-component-update",
+    "--disable-extensions",
+    "--disable-renderer-backgrounding",
     "--disable-sync",
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+    "--lang=en-US",
+    "--no-default-browser-check",
     "--no-first-run",
+    "--password-store=basic",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+WINDOW: ViewportSize = {"width": 1280, "height": 720}
+ColorScheme = Literal["light", "dark"]
+ReducedMotion = Literal["reduce", "no-preference"]
 
 expect.set_options(timeout=20_000)
 
@@ -43,17 +70,32 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Start Chromium for a module's tests; skip them where there is none.
-
-    Not for the whole session: Playwright keeps an event loop running, which would be in the way of other tests.
-    """
+@pytest.fixture(scope="session")
+def debugging_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start Chromium for all tests of this process; skip those that need it where there is none."""
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium on the PATH: install it (Debian: apt-get install chromium) to run the browser tests")
+    profile = tmp_path_factory.mktemp("chromium")
+    command = [path, *CHROMIUM_ARGUMENTS, f"--user-data-dir={profile}", "about:blank"]
+    with (
+        (profile / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as browser,
+    ):
+        try:
+            yield f"http://127.0.0.1:{_debugging_port(browser, profile)}"
+        finally:
+            browser.terminate()
+
+
+@pytest.fixture(scope="module")
+def chromium(debugging_address: str) -> Iterator[Browser]:
+    """Connect to Chromium for a module's tests.
+
+    Not for the whole session: Playwright keeps an event loop running, which would be in the way of other tests.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.connect_over_cdp(debugging_address)
         yield browser
         browser.close()
 
@@ -72,7 +114,7 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
     log = folder / "streamlit.log"
-    port = _free_port()
+    port = _server_port()
     address = f"http://127.0.0.1:{port}"
     options = {
         "server.address": "127.0.0.1",
@@ -106,8 +148,19 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
 
 
 @contextmanager
-def visit(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
-    """Open a page in a context of its own; fail at the end if a script broke or anything was asked of another host."""
+def visit(
+    browser: Browser,
+    address: str,
+    viewport: ViewportSize = WINDOW,
+    color_scheme: ColorScheme = "light",
+    reduced_motion: ReducedMotion = "no-preference",
+    **context: Any,
+) -> Iterator[Page]:
+    """Open a page; fail at the end if a script broke or anything was asked of another host.
+
+    The page is in Chromium's own context, which keeps the scripts that every page loads, and what the page stored is
+    cleared behind it; with more options than these it is in a context of its own.
+    """
     problems: list[str] = []
 
     # Only told, not held up as by a route, with which nothing would be cached; Chromium knows no other host anyway.
@@ -116,22 +169,58 @@ def visit(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
         if url.scheme.startswith("http") and url.netloc != urlsplit(address).netloc:
             problems.append(f"asked for {request.url}")
 
-    opened = browser.new_context(**context)
+    own = browser.new_context(**context) if context else None
+    opened = own or browser.contexts[0]
+    opened.on("request", told)
+    kept = set(opened.pages)
     try:
-        opened.on("request", told)
         page = opened.new_page()
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
         page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
         page.goto(address)
         yield page
     finally:
-        opened.close()
+        if own is not None:
+            own.close()
+        else:
+            _leave(opened, kept)
+            opened.remove_listener("request", told)
     assert problems == []
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _leave(context: BrowserContext, kept: set[Page]) -> None:
+    """Close the pages that were opened since, and clear what they stored."""
+    for page in set(context.pages) - kept:
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
+        page.close()
+    context.clear_cookies()
+
+
+def _debugging_port(browser: subprocess.Popen[bytes], profile: Path) -> str:
+    """Return the port that Chromium has chosen, as soon as it listens."""
+    told = profile / "DevToolsActivePort"
+    wait_until(lambda: browser.poll() is not None or (told.exists() and told.read_text().count("\n")))
+    if browser.poll() is not None:
+        pytest.fail(f"Chromium did not start:\n{(profile / 'log').read_text(errors='replace')[-2000:]}")
+    return told.read_text().split()[0]
+
+
+@cache
+def _server_port() -> int:
+    """Return the port of this process's servers: with one address for all, Chromium keeps the scripts of every page.
+
+    Below those that systems give to whoever asks for any.
+    """
+    for port in itertools.count(10_000 + os.getpid() % 10_000):
+        with socket.socket() as probe:
+            # As the server does: connections to the one before it may still be waiting for their end.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise AssertionError
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:

@@ -11,10 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import chromium
+from tests.browser import chromium, debugging_address
 from tests.models import bge_hub, cross_encoder_folder, embedder_folder, word_overlap_folder
 
-__all__ = ["bge_hub", "chromium", "cross_encoder_folder", "embedder_folder", "word_overlap_folder"]
+__all__ = [
+    "bge_hub",
+    "chromium",
+    "cross_encoder_folder",
+    "debugging_address",
+    "embedder_folder",
+    "word_overlap_folder",
+]
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 1024**3

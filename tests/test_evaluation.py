@@ -415,7 +415,7 @@ def test_a_data_folder_in_use_is_said(dataset: Dataset, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")
 def test_an_interrupted_evaluation_ends_quietly(tmp_path: Path) -> None:
-    documents = {f"d{number}": f"Rain number {number} falls. " * 30 for number in range(500)}
+    documents = {f"d{number}": f"Rain number {number} falls. " * 10 for number in range(1000)}
     folder = write_set(tmp_path / "rain", documents, {"q": "Rain number 7?"}, [("q", "d7", 1)])
     command = [sys.executable, "-m", "rag", "eval", str(folder), "--data", str(tmp_path / "data"), "--json"]
     command += ["--reranker", "none"]
@@ -423,7 +423,7 @@ def test_an_interrupted_evaluation_ends_quietly(tmp_path: Path) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
     ) as child:
         assert child.stderr is not None
-        assert "Indexing 500 documents" in child.stderr.readline()
+        assert "Indexing 1,000 documents" in child.stderr.readline()
         wait_until((tmp_path / "data" / "evaluation" / "token_vectors.sqlite").exists)
         child.send_signal(signal.SIGINT)
         printed, errors = child.communicate(timeout=60)

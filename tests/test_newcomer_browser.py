@@ -32,7 +32,7 @@ def app(chromium: Browser, data: Path) -> Iterator[Running]:
 def wait_until_ingested(data: Path) -> None:
     """Wait for all files to be documents, while nobody looks at the page: it draws a growing library every second."""
     with closing(TaskStore(data)) as store:
-        wait_until(lambda: all(job.ended for job in Jobs(store).jobs_of()))
+        wait_until(lambda: all(job.ended for job in Jobs(store).jobs_of()), pause=0.2)
 
 
 def open_collection(page: Page, name: str) -> None:

@@ -1,16 +1,14 @@
-"""The lab's "why it moved": what is said of it, the page with real models, and the picture in a real browser."""
+"""The lab's "why it moved": what is said of it, and the page with real models."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from rag.database.lock import DataFolderLock
@@ -21,13 +19,11 @@ from rag.lab.reasons import Reason
 from rag.lab.removal import Removal, Removals
 from rag.types import Chunk, RerankReport
 from service.app import App, assemble
-from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from tools.random_model import PRESETS, build_random_model
 from ui.lab.why import heat_data, removal_data
 from ui.lab.why_texts import describe_cautions, describe_heat, describe_reason, why_no_removal
 
-WORK_MS = 30_000
 QUESTION = "How do I cool a hot phone?"
 HOSTILE = '<img src=x onerror="window.harmed=1"> **bold** [a](javascript:harm())'
 TEXTS = {
@@ -35,13 +31,6 @@ TEXTS = {
     "hostile.txt": f"Cool drinks are sweet. {HOSTILE}",
     "pump.md": "Let the pump rest for twenty minutes.",
 }
-COUNT_MESSAGES = """() => {
-    window.messages = 0;
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (...data) { window.messages += 1; send.apply(this, data); };
-}"""
-"""Counts what the page sends to the server from now on."""
-
 FOUND = Removals(0.9, 2, (Removal(0, 4, 0.2, 9), Removal(5, 9, 0.95, 1)))
 
 
@@ -247,60 +236,3 @@ def colbert(app: App, folder: Path) -> RerankReport:
     build_random_model(PRESETS["tiny-colbert"], folder / "colbertv2.0")
     _, report = app.pipeline.rerankers.reranker(str(folder / "colbertv2.0"))
     return report
-
-
-@pytest.fixture(scope="module")
-def site(
-    chromium: Browser, word_overlap_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Browser, str]]:
-    folder = tmp_path_factory.mktemp("why")
-    with open_library(offline_settings(folder / "data")) as library:
-        for name, text in TEXTS.items():
-            ingest(library, "notes", name, text)
-    environment = {
-        "DATA_DIR": str(folder / "data"),
-        "HF_HUB_OFFLINE": "1",
-        "RERANK_MODEL": str(word_overlap_folder),
-        "COLLECTION": "notes",
-    }
-    with serve(REPOSITORY / "app.py", folder, environment) as address:
-        yield chromium, address
-
-
-def best(page: Page) -> list[str]:
-    return page.locator(".why .passage .word.best").all_inner_texts()
-
-
-def test_words_and_sentences_answer_to_pointer_and_keys_in_the_browser(site: tuple[Browser, str]) -> None:
-    chromium, address = site
-    with visit(chromium, f"{address}/lab", viewport={"width": 1280, "height": 1100}) as page:
-        question = page.get_by_role("textbox", name="Question")
-        question.fill("Are cool drinks for a hot phone?", timeout=WORK_MS)
-        question.press("Enter")
-        chart = page.get_by_test_id("stVegaLiteChart")
-        chart.locator("text", has_text="hostile.txt").click(timeout=WORK_MS)
-        why = page.locator(".why")
-        expect(why.locator(".passage")).to_have_text(TEXTS["hostile.txt"], timeout=WORK_MS)
-        assert page.evaluate("window.harmed") is None
-
-        page.evaluate(COUNT_MESSAGES)
-        drinks = why.get_by_role("button", name=re.compile("^drinks: drinks → drinks"))
-        drinks.hover()
-        assert best(page) == ["drinks"]
-        expect(why.get_by_role("status")).to_have_text(re.compile(r"^drinks → drinks \d\.\d\d"))
-        drinks.focus()
-        page.keyboard.press("ArrowLeft")
-        assert best(page)[0].lower() == "cool"
-        assert page.evaluate("window.messages") == 0, "pointing runs nothing again"
-        why.get_by_text("The strongest matches").click()
-        expect(why.get_by_role("cell", name="drinks")).to_have_count(2)
-
-        page.get_by_role("combobox", name="What changed with").click()
-        page.get_by_role("option", name="word-overlap").click()
-        expect(why.get_by_role("radio", name="Sentences")).to_be_checked(timeout=WORK_MS)
-        expect(why.locator(".sentence.worst")).to_have_text("Cool drinks are sweet.")
-        why.locator(".sentence.worst").hover()
-        expect(why.get_by_role("status")).to_have_text(re.compile("^Without this sentence: relevance"))
-        why.get_by_role("radio", name="Words").check()
-        expect(why.locator(".question")).to_be_visible()
-        expect(why.locator(".removal")).to_be_hidden()

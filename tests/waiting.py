@@ -11,9 +11,9 @@ SECONDS = 60.0
 POLL_SECONDS = 0.005
 
 
-def wait_until(holds: Callable[[], object]) -> None:
-    """Return as soon as something holds; fail where it never does."""
+def wait_until(holds: Callable[[], object], pause: float = POLL_SECONDS) -> None:
+    """Return when something holds, looking again after `pause` seconds; fail where it never does."""
     ends = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < ends, "What was waited for did not happen."
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
