@@ -69,7 +69,7 @@ class RerankerIdentity:
     @property
     def last(self) -> RerankerIdentity:
         """What has the last word: the reranker without its first pass."""
-        return replace(self, first_pass=None)
+        return replace(self, first_pass=None) if self.first_pass else self
 
     @property
     def passes(self) -> tuple[RerankerIdentity, ...]:
