@@ -1,4 +1,4 @@
-"""The values that cross every border: frozen, and of nothing but the standard library.
+"""The values that cross every border: frozen, and of nothing but one another and messages.
 
 First-stage scores and the rerank score have fields of their own throughout; they are on different scales and are
 never compared.

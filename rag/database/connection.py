@@ -1,4 +1,4 @@
-"""SQLite for what is kept beside the vectors: jobs, tasks, conversations, votes, question sets, token vectors."""
+"""SQLite for what is kept beside the vectors: tasks, conversations, votes, question sets, token vectors."""
 
 from __future__ import annotations
 

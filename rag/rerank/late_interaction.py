@@ -163,7 +163,7 @@ class _Matcher:
     def similarities(
         self, question: NDArray[np.float32], hits: Sequence[Hit], deadline: Deadline
     ) -> tuple[list[float | None], Message]:
-        """Return MaxSim for each hit, None for those left out, and a sentence on these ("" when there are none)."""
+        """Return MaxSim for each hit, None for those left out, and a sentence on these, if there are any."""
         began = time.perf_counter()
         passages = self._tokens.stored([hit.chunk for hit in hits])
         missing = [place for place, passage in enumerate(passages) if passage is None]

@@ -39,8 +39,8 @@ def scorecard_record(card: Scorecard) -> dict[str, Any]:
 def scorecard_lines(card: Scorecard) -> Iterator[str]:
     """Yield the lines that `eval --set NAME` prints for people."""
     about, names = card.about, configuration_names([score.ran for score in card.scores])
-    place_of = f"collection {about.collection}" if about.collection else "a corpus of its own"
-    yield f"{about.set_name}: {card.questions:,} questions on {about.documents:,} documents ({place_of})"
+    where = f"collection {about.collection}" if about.collection else "a corpus of its own"
+    yield f"{about.set_name}: {card.questions:,} questions on {about.documents:,} documents ({where})"
     yield from (f"! {warning}" for warning in warnings(card))
     yield ""
     yield from _table(card, names, {"requests": [f"{score.requests:,}" for score in card.scores]})
@@ -210,7 +210,7 @@ def _lost(change: Change) -> dict[str, Any]:
 def _table(card: Scorecard, names: Sequence[str], more: dict[str, list[str]]) -> Iterator[str]:
     """Yield the lines of a table: names on the left, figures and then `more` columns on the right."""
     rows = [["", *MEASURES, "won/tied/lost", "p", "ms p50", "ms p95", *more]]
-    for place_of, (score, name) in enumerate(zip(card.scores, names, strict=True)):
+    for place, (score, name) in enumerate(zip(card.scores, names, strict=True)):
         against, base = score.versus.comparison, score.number == card.baseline
         rows.append(
             [
@@ -219,7 +219,7 @@ def _table(card: Scorecard, names: Sequence[str], more: dict[str, list[str]]) ->
                 "" if base else f"{against.wins}/{against.ties}/{against.losses}",
                 "" if base else f"{against.p_value:.4f}",
                 *(f"{ms:.1f}" for ms in score.ms),
-                *(column[place_of] for column in more.values()),
+                *(column[place] for column in more.values()),
             ]
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -74,7 +74,7 @@ class QuestionSets:
         *,
         folder: Path | None = None,
     ) -> QuestionSet:
-        """Make a set with its questions, wholly or not at all; raises InputError as `create` does."""
+        """Make a set with its questions, wholly or not at all; raises InputError as `create_set` does."""
         with self._database.write() as db:
             name = free_name(db, name)
             row = db.execute(
@@ -93,7 +93,7 @@ class QuestionSets:
             db.execute("UPDATE sets SET name = ? WHERE id = ?", (free_name(db, name, set_id), set_id))
 
     def delete_set(self, set_id: int) -> None:
-        """Remove a set from all lists; `restore` brings it back."""
+        """Remove a set from all lists; `restore_set` brings it back."""
         with self._database.write() as db:
             db.execute("UPDATE sets SET removed = 1 WHERE id = ?", (set_id,))
 
