@@ -7,7 +7,8 @@ import re
 from rag.answer.prompt import NOT_FOUND
 from rag.errors import ResiftError
 from rag.language.message import Message
-from ui.language import gettext, ngettext, say
+from rag.text.place import place_of
+from ui.language import ngettext, say
 
 MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}]|(?<=www)\.|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 """What begins or ends something in Markdown as Streamlit reads it, in a line of text."""
@@ -37,4 +38,4 @@ def count_passages(number: int) -> str:
 
 def place(document: str, page: int | None) -> str:
     """Name a passage's place as people say it."""
-    return gettext("{document}, p. {page}", document=document, page=page) if page is not None else document
+    return say(place_of(document, page))

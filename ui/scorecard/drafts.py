@@ -115,7 +115,7 @@ def _show_task(app: App, task_id: int, was_working: bool) -> None:
             )
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_outcome(app, task))
+        st.caption(_outcome(task))
         if task.state in RESUMABLE and app.pipeline.chat is not None:
             st.button(
                 gettext("Resume"),
@@ -127,7 +127,7 @@ def _show_task(app: App, task_id: int, was_working: bool) -> None:
             )
 
 
-def _outcome(app: App, task: Task) -> str:
+def _outcome(task: Task) -> str:
     if task.result is None:
         return f":material/error: {label_sentence(task.reason)}"
     kept, dropped, unusable = (task.result[name] for name in ("kept", "dropped", "unusable"))

@@ -50,7 +50,7 @@ def documents_changed(app: App, about: About) -> str:
             )
 
 
-def show_provenance(app: App, card: Scorecard, names: Sequence[str]) -> None:
+def show_provenance(card: Scorecard, names: Sequence[str]) -> None:
     """Draw the set, the documents, the models and the chunks of a run."""
     about = card.about
     collection = about.collection or gettext("a corpus of its own")

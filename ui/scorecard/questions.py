@@ -65,7 +65,7 @@ def show_questions(app: App, chosen: QuestionSet) -> None:
         at = int(st.number_input(gettext("Page"), 1, pages, key=f"sets-page-{chosen.id}-{pages}", width=140))
         st.caption(gettext("Page {page} of {pages}", page=at, pages=pages))
     for question in found[(at - 1) * SHOWN : at * SHOWN]:
-        _show_question(app, chosen, question, faults)
+        _show_question(app, question, faults)
 
 
 def show_new_question(app: App, chosen: QuestionSet) -> None:
@@ -150,7 +150,7 @@ def _filtered(
     ]
 
 
-def _show_question(app: App, chosen: QuestionSet, question: LabelledQuestion, faults: Mapping[str, Fault]) -> None:
+def _show_question(app: App, question: LabelledQuestion, faults: Mapping[str, Fault]) -> None:
     sets = app.question_sets
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -123,4 +123,4 @@ def _show_view(
     elif view == "overtime":
         show_overtime(app, task, card, names, rows, measure=measure)
     else:
-        show_provenance(app, card, names)
+        show_provenance(card, names)
