@@ -13,10 +13,10 @@ from typing import Any
 from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
-from rag.models.catalogue import allows_commercial_use, find
+from rag.models.catalogue import allows_commercial_use
 from rag.models.files import ModelFiles, cached_model
 from rag.models.hub import locate_model, ways_out
-from rag.models.names import HubModel, hub_model
+from rag.models.names import HubModel, model_named
 from rag.models.preparation import Preparations, Reporter
 from rag.serialization import from_record, to_json
 
@@ -70,8 +70,7 @@ def start_download(
     `when_here` is called with the model's name, in the thread that fetched it. Raises ModelError for a name that no
     model can have, and for a licence that has to be accepted.
     """
-    record = find(name)
-    model = hub_model("embedder" if record and record.kind == "embedder" else "reranker", name)
+    model = model_named(name)
     if not accept_licence and (notice := licence_notice(model)):
         raise ModelError(notice)
 

@@ -14,7 +14,7 @@ from rag.language.message import joined, message
 from rag.models.catalogue import CATALOGUE, ModelRecord, did_you_mean, find
 from rag.models.files import BUNDLED_FOLDER, BUNDLED_NAME, OPTIONAL_FILES, ModelFiles, cached_model
 from rag.models.int8 import FOLDER as INT8_FOLDER
-from rag.models.names import HubModel, hub_model
+from rag.models.names import HubModel, model_named
 from rag.models.transfer import download_lock, unfinished_mark
 
 Presence = Literal["bundled", "here", "unfinished", "absent"]
@@ -65,7 +65,7 @@ def list_models(settings: Settings) -> list[ModelEntry]:
     """Return the bundled model, those of the catalogue, and the others that are in the cache."""
     cache = settings.models_folder
     entries = [ModelEntry(BUNDLED_NAME, BUNDLED, "bundled", BUNDLED_FOLDER, _size(BUNDLED_FOLDER), BUNDLED.size)]
-    entries += [entry_of(_model_of(record), cache) for record in CATALOGUE]
+    entries += [entry_of(model_named(record.name), cache) for record in CATALOGUE]
     entries += [entry for model in _unlisted_models(cache) if (entry := entry_of(model, cache)).presence != "absent"]
     return entries
 
@@ -143,14 +143,9 @@ def readable_size(size: float) -> str:
     return f"{size / 1e6:.0f} MB" if size >= 999.5e3 else f"{size / 1e3:.0f} kB"
 
 
-def _model_of(record: ModelRecord) -> HubModel:
-    return hub_model("embedder" if record.kind == "embedder" else "reranker", record.name)
-
-
 def _model_in_cache(name: str, cache: Path) -> HubModel | None:
-    record = find(name)
-    if record is not None:
-        return _model_of(record)
+    if find(name) is not None:
+        return model_named(name)
     unlisted = {model.name.lower(): model for model in _unlisted_models(cache)}
     return unlisted.get(name.lower())
 
@@ -168,7 +163,7 @@ def _neighbours(model: HubModel) -> Iterator[HubModel]:
     """Walk through the other models of the same repository."""
     for record in CATALOGUE:
         if record.repository == model.repository and record.name != model.name:
-            yield _model_of(record)
+            yield model_named(record.name)
 
 
 def _remove_own_files(model: HubModel, cache: Path) -> None:

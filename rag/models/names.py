@@ -81,6 +81,16 @@ def hub_model(kind: ModelKind, name: str) -> HubModel:
     return HubModel(name, kind, repository=name, model_file="")
 
 
+@lru_cache(maxsize=64)
+def model_named(name: str) -> HubModel:
+    """Return what is known of a model by its name alone, as `hub_model` does.
+
+    Embedders are those of the catalogue; any other name is taken for that of a reranker.
+    """
+    record = catalogue.find(name)
+    return hub_model("embedder" if record is not None and record.kind == "embedder" else "reranker", name)
+
+
 def _other(kind: ModelKind) -> ModelKind:
     return "reranker" if kind == "embedder" else "embedder"
 

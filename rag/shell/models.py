@@ -10,12 +10,11 @@ from typing import Any
 from rag.config import Settings
 from rag.errors import InputError, ModelError
 from rag.language.message import Message
-from rag.models.catalogue import find
 from rag.models.download import download_model, licence_notice
 from rag.models.files import BUNDLED_NAME
 from rag.models.hub import locate_model
 from rag.models.inventory import ModelEntry, entry_of, free_disk_space, list_models, readable_size, remove_model
-from rag.models.names import hub_model
+from rag.models.names import model_named
 from rag.shell.options import add_data_option, settings_of
 
 COLUMNS = ("NAME", "KIND", "SIZE", "LANGUAGES", "LICENCE", "TOKENS", "WHERE")
@@ -96,8 +95,7 @@ def _get(options: argparse.Namespace) -> int:
     if options.name in ("bundled", BUNDLED_NAME):
         print(f"{BUNDLED_NAME} ships with Resift: it is here.")
         return 0
-    record = find(options.name)
-    model = hub_model("embedder" if record and record.kind == "embedder" else "reranker", options.name)
+    model = model_named(options.name)
     entry = entry_of(model, settings.models_folder)
     if entry.presence == "here":
         print(f"{model.name} is {entry.state}.")
