@@ -9,7 +9,7 @@ from typing import Any
 from rag.config import LIMITS, check_collection_name
 from rag.database.records import ask_record
 from rag.retrieval.pipeline import Pipeline
-from rag.shell.options import add_data_option, check_number, open_for_command
+from rag.shell.options import add_data_option, check_number, opened_pipeline, settings_of
 from rag.text.place import place_of
 from rag.types import Answer, Hit, RankedHit, Retrieval, SearchOptions
 
@@ -32,7 +32,9 @@ def add_command(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer one question; return the exit code."""
-    with open_for_command(options) as pipeline:
+    settings = settings_of(options)
+    # An index on a server is there for several processes.
+    with opened_pipeline(settings, None if settings.qdrant_url else settings.data_dir) as pipeline:
         _ask(pipeline, options)
     return 0
 

@@ -6,13 +6,11 @@ import argparse
 import json
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rag.config import LIMITS, Settings
-from rag.database.lock import DataFolderLock
+from rag.config import LIMITS
 from rag.errors import InputError, ResiftError, UnavailableError
 from rag.evaluation.figures.report import folder_lines, folder_record, scorecard_lines, scorecard_record
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
@@ -26,8 +24,8 @@ from rag.evaluation.runs.task import KIND, Runs
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
 from rag.language.message import NOTHING, Message, in_english, message, verbatim
-from rag.retrieval.pipeline import Pipeline, open_pipeline
-from rag.shell.options import add_data_option, check_number, settings_of
+from rag.retrieval.pipeline import Pipeline
+from rag.shell.options import add_data_option, check_number, opened_pipeline, settings_of
 from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Work
 
@@ -77,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         settings = settings_of(options)
         with (
-            _opened(settings, settings.data_dir) as pipeline,
+            opened_pipeline(settings, settings.data_dir) as pipeline,
             closing(QuestionSets(settings.data_dir)) as sets,
             closing(TaskStore(settings.data_dir)) as tasks,
         ):
@@ -87,24 +85,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _opened(settings: Settings, data_dir: Path) -> Iterator[Pipeline]:
-    """Yield the pipeline of some settings; no other process has the data folder meanwhile."""
-    lock = DataFolderLock(data_dir).acquire()
-    try:
-        with closing(open_pipeline(settings)) as pipeline:
-            yield pipeline
-    finally:
-        lock.release()
-
-
 def _measure_folder(options: argparse.Namespace) -> tuple[FolderRun, Scorecard]:
     settings = settings_of(options)
     dataset = read_dataset(options.dataset, options.split)
     for warning in dataset.warnings:
         _say(str(warning))
     candidates = options.candidates or settings.rerank_candidates
-    with _opened(apart(settings), settings.data_dir) as pipeline:
+    with opened_pipeline(apart(settings), settings.data_dir) as pipeline:
         measured = measure_folder(pipeline, dataset, options.reranker or [None], candidates, _say)
     card = scorecard(measured.about, measured.rows, SEARCHES.index(FUSED))
     assert card is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from rag.config import Settings, load_settings
@@ -27,19 +27,12 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 @contextmanager
-def open_for_command(options: argparse.Namespace) -> Iterator[Pipeline]:
-    """Open the pipeline on the data folder, which no other process may use meanwhile unless a server has the index."""
-    settings = settings_of(options)
-    lock = None if settings.qdrant_url else DataFolderLock(settings.data_dir).acquire()
-    try:
-        pipeline = open_pipeline(settings)
-        try:
-            yield pipeline
-        finally:
-            pipeline.close()
-    finally:
-        if lock is not None:
-            lock.release()
+def opened_pipeline(settings: Settings, held: Path | None) -> Iterator[Pipeline]:
+    """Yield the pipeline of some settings; no other process has the data folder `held` meanwhile, if one is named."""
+    with ExitStack() as opened:
+        if held is not None:
+            opened.callback(DataFolderLock(held).acquire().release)
+        yield opened.enter_context(closing(open_pipeline(settings)))
 
 
 def check_number(option: str, value: int | None, limits: tuple[float, float]) -> None:
