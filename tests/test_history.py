@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from rag.database.history import History
-from rag.database.records import ask_record, retrieval_from_json, retrieval_to_json
+from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
+from rag.exports.asked import ask_record
 from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, message
 from rag.rerank.base import Scored, rank

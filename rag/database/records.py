@@ -1,14 +1,13 @@
-"""What was found for a question as JSON: in short to be kept, and as the shell prints it."""
+"""What was found for a question as JSON, in short, to be kept."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from rag.identity import RerankerIdentity
 from rag.serialization import damaged, from_json, from_record, to_json, to_record
-from rag.types import Answer, Hit, RankedHit, RerankReport, Retrieval, SearchOptions
+from rag.types import Hit, Retrieval, SearchOptions
 
 
 def retrieval_to_record(retrieval: Retrieval) -> dict[str, Any]:
@@ -49,54 +48,3 @@ def options_from_json(text: str) -> SearchOptions:
     if "document_ids" in record:  # as version 0.1.0 kept them
         record["filter"] = {"documents": record["document_ids"]}
     return from_record(SearchOptions, record)
-
-
-def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
-    """Return the object that `python -m rag ask --json` prints."""
-    return {
-        "question": retrieval.question,
-        "collection": retrieval.collection,
-        "reranker": _report(retrieval.reranker),
-        "supported": retrieval.supported,
-        "recalled": [_recalled(hit) for hit in retrieval.hits],
-        "reranked": [ranked_record(ranked) for ranked in retrieval.ranked],
-        "answer": {
-            "text": answer.text,
-            "mode": answer.mode,
-            "model": answer.model,
-            "complete": answer.complete,
-        },
-        "citations": [asdict(citation) for citation in answer.citations],
-        "timings_ms": {timing.stage: round(timing.ms, 2) for timing in (*retrieval.timings, *answer.timings)},
-        "warnings": [str(warning) for warning in (*retrieval.warnings, *answer.warnings)],
-    }
-
-
-def _report(report: RerankReport) -> dict[str, str]:
-    return {"name": report.name, "state": report.state, "reason": str(report.reason), "first_pass": report.first_pass}
-
-
-def _recalled(hit: Hit) -> dict[str, Any]:
-    chunk = hit.chunk
-    return {
-        "rank": hit.rank,
-        "chunk_id": chunk.id,
-        "document": chunk.document,
-        "page": chunk.page,
-        "heading": chunk.heading,
-        "text": chunk.text,
-        "scores": {"dense": hit.dense, "bm25": hit.bm25, "fused": hit.fused},
-    }
-
-
-def ranked_record(ranked: RankedHit) -> dict[str, Any]:
-    """Return a place in an order as a JSON object; the passage goes by its chunk's id."""
-    return {
-        "rank": ranked.rank,
-        "from_rank": ranked.hit.rank,
-        "chunk_id": ranked.hit.chunk.id,
-        "score": ranked.score.order if ranked.score else None,
-        "relevance": ranked.score.relevance if ranked.score else None,
-        "kept": ranked.kept,
-        "first_pass_rank": ranked.first_pass_rank,
-    }

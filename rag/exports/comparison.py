@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
-from rag.database.records import ranked_record
 from rag.database.votes import Choice
+from rag.exports.asked import ranked_record
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import (
     Record,

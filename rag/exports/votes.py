@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rag.config import Settings
-from rag.database.records import ask_record
 from rag.database.votes import SIDES, Answered, Pair
+from rag.exports.asked import ask_record
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import Record
 from rag.text.place import place_of

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from rag.config import LIMITS, check_collection_name
-from rag.database.records import ask_record
+from rag.exports.asked import ask_record
 from rag.retrieval.pipeline import Pipeline
 from rag.shell.options import add_data_option, check_number, opened_pipeline, settings_of
 from rag.text.place import place_of
