@@ -21,7 +21,7 @@ from rag.models.files import BUNDLED_NAME
 from rag.models.preparation import Preparations
 from rag.rerank.agreement import COMPARED
 from rag.rerank.attempt import attempt, deadline_of
-from rag.rerank.base import Deadline, Reranker, Scored, rank
+from rag.rerank.base import Deadline, Reranker, rank
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.readiness import Readiness
 from rag.rerank.shelf import Rerankers
@@ -83,16 +83,7 @@ class Pipeline:
         are reranked. Raises InputError for a question that cannot be asked, CollectionError for a collection that
         cannot be opened. A reranker that is unknown or incomplete leaves the fused order, and the report says why.
         """
-        question = encodable(question).strip()
-        if not question:
-            raise InputError("The question is empty: write what you want to know.")
-        if len(question) > MAX_QUESTION_CHARACTERS:
-            raise InputError(
-                "The question has {length:,} characters, and {most:,} are allowed: ask for one thing at a time, "
-                "and upload long texts as documents.",
-                length=len(question),
-                most=MAX_QUESTION_CHARACTERS,
-            )
+        question = _checked(question)
         index = self.store.open_collection(options.collection)
         embedder = self.shelf.embedder_of(index.spec, while_fetching)
         candidates = options.candidates or self.settings.rerank_candidates
@@ -231,9 +222,24 @@ class Pipeline:
             return rank(hits, None, top), report
         outcome = attempt(reranker, retrieval.question, hits, deadline, top)
         if outcome.scored is not None:
-            return outcome.ranked, _with_outcome(report, outcome.scored)
+            return outcome.ranked, replace(report, reason=joined(report.reason, outcome.scored.note))
         log.warning("Reranking with %s did not run: %s", reranker.identity, outcome.failure)
         return outcome.ranked, replace(report, state="fallback", reason=outcome.failure)
+
+
+def _checked(question: str) -> str:
+    """Return a question as it can be searched for; raises InputError for an empty or very long one."""
+    question = encodable(question).strip()
+    if not question:
+        raise InputError("The question is empty: write what you want to know.")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise InputError(
+            "The question has {length:,} characters, and {most:,} are allowed: ask for one thing at a time, "
+            "and upload long texts as documents.",
+            length=len(question),
+            most=MAX_QUESTION_CHARACTERS,
+        )
+    return question
 
 
 def _only_what_is_here(done: int, total: int) -> None:
@@ -258,11 +264,6 @@ def open_pipeline(settings: Settings) -> Pipeline:
         words=words,
         chat=chat,
     )
-
-
-def _with_outcome(report: RerankReport, scored: Scored) -> RerankReport:
-    """Add to a report what a reranker says of its own run."""
-    return replace(report, reason=joined(report.reason, scored.note))
 
 
 def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> Iterator[Message]:

@@ -99,20 +99,7 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
                     raise
                 continue
             failures = 0
-            outcome = "unusable"
-            if draft is not None:
-                # A question that the set has is a person's already: a draft adds nothing to it unseen.
-                new = question_sets.question_of(spec.set_id, draft.question) is None
-                outcome = "kept" if new and _answered(pipeline, index, chunk, draft.question) else "dropped"
-            if draft is not None and outcome == "kept":
-                question_sets.add_question(
-                    spec.set_id,
-                    draft.question,
-                    [target_of(chunk)],
-                    reference=draft.answer,
-                    origin="draft",
-                    approved=False,
-                )
+            outcome = _outcome(draft, chunk, spec.set_id, pipeline=pipeline, index=index, question_sets=question_sets)
             rows[chunk.id] = {"outcome": outcome, "document": chunk.document}
             work.keep_row(chunk.id, rows[chunk.id])
         if not rows:
@@ -120,6 +107,22 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
         return {outcome: _count(rows, outcome) for outcome in ("kept", "dropped", "unusable")}
 
     return run
+
+
+def _outcome(
+    draft: Draft | None, chunk: Chunk, set_id: int, *, pipeline: Pipeline, index: Index, question_sets: QuestionSets
+) -> str:
+    """Add a draft to its set if the set does not have it and the passage answers it; return what became of it."""
+    if draft is None:
+        return "unusable"
+    # A question that the set has is a person's already: a draft adds nothing to it unseen.
+    new = question_sets.question_of(set_id, draft.question) is None
+    if not new or not _answered(pipeline, index, chunk, draft.question):
+        return "dropped"
+    question_sets.add_question(
+        set_id, draft.question, [target_of(chunk)], reference=draft.answer, origin="draft", approved=False
+    )
+    return "kept"
 
 
 def draft_messages(chunk: Chunk) -> list[ChatMessage]:
