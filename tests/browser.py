@@ -85,7 +85,7 @@ def debugging_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         try:
             yield f"http://127.0.0.1:{_debugging_port(browser, profile)}"
         finally:
-            browser.terminate()
+            _stop(browser)
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +139,7 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
         _wait_until_healthy(server, address, log)
         yield address
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        _stop(server)
 
 
 @contextmanager
@@ -205,6 +200,15 @@ def _debugging_port(browser: subprocess.Popen[bytes], profile: Path) -> str:
     if browser.poll() is not None:
         pytest.fail(f"Chromium did not start:\n{(profile / 'log').read_text(errors='replace')[-2000:]}")
     return told.read_text().split()[0]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @cache
