@@ -9,7 +9,7 @@ drawing is not that of the code.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import grimp
@@ -34,7 +34,7 @@ def main() -> None:
 
 def drawing() -> str:
     """Return the rooms as a table and the arrows between them as a Mermaid flowchart."""
-    return f"\n{table()}\n{diagram()}\n"
+    return f"\n{table()}\n{diagram()}\n{count()}\n"
 
 
 def table() -> str:
@@ -54,15 +54,24 @@ def purpose(path: Path) -> str:
 
 def diagram() -> str:
     """Return the folders and the arrows between them, those of rag/ one by one."""
-    arrows = without_implied(imports())
+    arrows = without_implied(imports(room))
     rooms = sorted(arrows.keys() | {end for ends in arrows.values() for end in ends})
     names = [f'    {one}["{label(one)}"]' for one in rooms]
     lines = [f"    {start} --> {end}" for start in sorted(arrows) for end in sorted(arrows[start])]
     return "\n".join(["```mermaid", "flowchart TD", *names, *lines, "```", ""])
 
 
-def imports() -> Arrows:
-    """Return for each room the rooms that its files import from."""
+def count() -> str:
+    """Return a sentence on how many rooms rag/ has, each file that is in no folder being one, and how many arrows."""
+    within = imports(lambda module: module.split(".")[1] if module.startswith("rag.") else "")
+    within.pop("", None)
+    rooms = {*within, *(end for ends in within.values() for end in ends)} - {"__main__"}
+    arrows = sum(len(ends - {"__main__", ""}) for start, ends in within.items() if start != "__main__")
+    return f"Folders and loose files together, `rag/` has {len(rooms)} rooms with {arrows} arrows between them.\n"
+
+
+def imports(room: Callable[[str], str]) -> Arrows:
+    """Return for each room the rooms that its files import from; `room` tells where a module is."""
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     arrows: Arrows = {}
     for importer in graph.modules:
