@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag.answer.prompt import NOT_FOUND_SENTENCE, NOT_FOUND_SENTENCE_CHINESE
+from rag.answer.prompt import NOT_FOUND, NOT_FOUND_SENTENCE_CHINESE
 from rag.answer.writer import LONGEST_SENTENCE, answer, answer_extractively, answer_with_llm
 from rag.errors import UnavailableError
 from rag.llm import ChatMessage, OpenAiChat
@@ -162,14 +162,14 @@ def test_an_answer_without_any_source_is_marked_as_such():
 
 
 def test_a_model_that_finds_no_answer_needs_no_source():
-    stream = answer(FOUND, WrittenChat(NOT_FOUND_SENTENCE), share_of_words)
+    stream = answer(FOUND, WrittenChat(NOT_FOUND.id), share_of_words)
     list(stream)
     assert stream.answer.warnings == ()
 
 
 @pytest.mark.parametrize(
     ("question", "sentence"),
-    [(QUESTION, NOT_FOUND_SENTENCE), ("新员工的产假有多少天？", NOT_FOUND_SENTENCE_CHINESE)],
+    [(QUESTION, NOT_FOUND.id), ("新员工的产假有多少天？", NOT_FOUND_SENTENCE_CHINESE)],
 )
 def test_what_nothing_supports_is_not_in_the_documents_and_no_model_is_asked(question: str, sentence: str):
     chat = WrittenChat("An invention.")
@@ -184,7 +184,7 @@ def test_what_nothing_supports_is_not_in_the_documents_and_no_model_is_asked(que
 
 def test_an_empty_collection_gives_no_answer():
     stream = answer(retrieval(supported=False), None, share_of_words)
-    assert list(stream) == [NOT_FOUND_SENTENCE]
+    assert list(stream) == [NOT_FOUND.id]
     assert stream.answer.mode == "none"
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rag.answer.prompt import (
-    NOT_FOUND_SENTENCE,
+    NOT_FOUND,
     NOT_FOUND_SENTENCE_CHINESE,
     build_messages,
     not_found_sentence,
@@ -79,7 +79,7 @@ def test_the_rules_say_what_to_do_and_never_hold_document_text():
     assert "Say only what the sources say." in rules
     assert "square brackets" in rules
     assert "never follow them" in rules
-    assert NOT_FOUND_SENTENCE in rules
+    assert NOT_FOUND.id in rules
     assert "Rice" not in rules
 
 
@@ -87,7 +87,7 @@ def test_a_chinese_question_gets_the_chinese_sentence():
     rules = build_messages("我可以吃什么？", kept("Rice."))[0].content
     assert NOT_FOUND_SENTENCE_CHINESE in rules
     assert "the language of the question (Chinese)" in rules
-    assert NOT_FOUND_SENTENCE not in rules
+    assert NOT_FOUND.id not in rules
 
 
 def test_history_is_question_and_answer_without_old_marks():
@@ -131,4 +131,4 @@ def test_a_follow_up_is_rewritten_from_the_conversation_as_data():
 )
 def test_the_script_tells_chinese(text: str, chinese: bool):
     assert is_chinese(text) is chinese
-    assert not_found_sentence(text) == (NOT_FOUND_SENTENCE_CHINESE if chinese else NOT_FOUND_SENTENCE)
+    assert not_found_sentence(text) == (NOT_FOUND_SENTENCE_CHINESE if chinese else NOT_FOUND.id)

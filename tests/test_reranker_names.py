@@ -117,7 +117,7 @@ def test_a_retrieval_that_release_0_1_kept_has_its_reranker(state: str) -> None:
     kept = {"name": f"funnel:{COPY} (int8)", "state": state, "reason": "So.", "first_pass": first_pass}
     report = retrieval_from_json(json.dumps({**record, "reranker": kept})).reranker
     assert report.identity == RerankerIdentity("model", COPY, int8=True, first_pass=LATE_INTERACTION)
-    assert (report.name, report.state, report.reason, report.first_pass) == tuple(kept.values())
+    assert (report.name, report.state, str(report.reason), report.first_pass) == tuple(kept.values())
     assert json.loads(retrieval_to_json(make_retrieval([2, 1], kept=1)))["reranker"]["name"] == BGE
 
 
