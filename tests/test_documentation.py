@@ -51,7 +51,7 @@ def test_every_variable_given_a_value_is_a_setting(document: Path):
 
 def test_the_drawing_of_the_house_is_that_of_the_code():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    assert page.partition(BEGIN)[2].partition(END)[0] == drawing()
+    assert page.partition(BEGIN)[2].partition(END)[0] == drawing(), "Draw it anew: python -m tools.draw_house"
 
 
 def test_every_file_that_a_change_goes_to_is_there():
