@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rag.database.folder import make_data_folder
 from rag.database.migrations import Migration, migrate
 from rag.errors import UnavailableError
 
@@ -43,15 +44,7 @@ class Database:
         self._writing_thread: int | None = None
         # What is dropped without being closed leaves no open file. Not at exit, where a thread may still be at work.
         weakref.finalize(self, _close_all, self._idle_readers, self._idle_writer).atexit = False
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UnavailableError(
-                "The data folder {folder} cannot be made ({reason}): point DATA_DIR to a folder that can be "
-                "written to.",
-                folder=path.parent,
-                reason=error.strerror,
-            ) from error
+        make_data_folder(path.parent)
         with _failures_told(self.path), self._taken(self._idle_writer, 1) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection, path, migrations)

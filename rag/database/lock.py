@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from rag.database.folder import make_data_folder
 from rag.errors import UnavailableError
 
 CHANGE_SECONDS = 60.0
@@ -20,15 +21,7 @@ class DataFolderLock:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UnavailableError(
-                "The data folder {folder} cannot be made ({reason}): point DATA_DIR to a folder that can be "
-                "written to.",
-                folder=data_dir,
-                reason=error.strerror,
-            ) from error
+        make_data_folder(data_dir)
         self._lock = FileLock(data_dir / "resift.lock", thread_local=False)
 
     def acquire(self) -> DataFolderLock:
