@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rag.errors import CollectionError, ResiftError
 from rag.identity import RerankerIdentity
@@ -88,8 +88,7 @@ def download(app: App, name: str, *, accept_licence: bool = False) -> None:
     """
 
     def take_up(here: str) -> None:
-        wanted = app.pipeline.readiness.wanted_model
-        if wanted and (find(wanted) or ModelEntry(wanted, None, "absent")).name == here:
+        if app.pipeline.readiness.wanted_model == here:
             app.pipeline.make_ready()
 
     start_download(app.downloads, name, app.settings, take_up, accept_licence=accept_licence)
@@ -109,8 +108,6 @@ def remove_download(app: App, name: str) -> None:
 
 
 def _own_download(app: App) -> Preparation | None:
-    """Return the download that began by itself, of the reranker that the settings ask for, by its name in the list."""
+    """Return the download that began by itself, of the reranker that the settings ask for."""
     own = app.pipeline.readiness.preparation
-    if own is None or own.state not in ("waiting", "downloading"):
-        return None
-    return replace(own, name=(find(own.name) or own).name)
+    return own if own is not None and own.state in ("waiting", "downloading") else None
