@@ -51,8 +51,13 @@ class ModelRecord:
 
     @property
     def cache_folder(self) -> str:
-        """The name of the model's own folder in the cache, as huggingface_hub gives it."""
-        return f"models--{self.repository.replace('/', '--')}"
+        """The name of the model's own folder in the cache."""
+        return folder_in_cache(self.repository)
+
+
+def folder_in_cache(repository: str) -> str:
+    """Return the name of a repository's folder in the cache, as huggingface_hub gives it."""
+    return f"models--{repository.replace('/', '--')}"
 
 
 def allows_commercial_use(licence: str) -> bool:

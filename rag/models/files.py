@@ -157,6 +157,11 @@ def choose_onnx_file(paths: Collection[str], preferred: str = "") -> str | None:
     return usual or (onnx[0] if len(onnx) == 1 else None)
 
 
+def is_external_data(name: str, model_file: str) -> bool:
+    """Tell a file that an ONNX file keeps its weights in, by the names that exporters give such files."""
+    return name.startswith((f"{model_file}_data", f"{model_file}.data"))
+
+
 def _name_of_folder(folder: Path) -> str:
     place = folder.resolve()
     if place.parent.name == "snapshots":  # a revision in a folder of the hub's cache, which two levels up has the name
@@ -165,9 +170,9 @@ def _name_of_folder(folder: Path) -> str:
 
 
 def _external_data(model_file: Path) -> list[Path]:
-    """Return the files that an ONNX file keeps its weights in, by the names that exporters give them."""
-    beginnings = (f"{model_file.name}_data", f"{model_file.name}.data")
-    return sorted(path for path in model_file.parent.iterdir() if path.name.startswith(beginnings) and path.is_file())
+    """Return the files beside an ONNX file that it keeps its weights in."""
+    beside = model_file.parent.iterdir()
+    return sorted(path for path in beside if is_external_data(path.name, model_file.name) and path.is_file())
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,7 @@ from rag.config import Settings, without_secrets
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models import catalogue
-from rag.models.files import choose_onnx_file
+from rag.models.files import choose_onnx_file, is_external_data
 from rag.models.names import VARIABLES, HubModel
 
 PROBE_SECONDS = 3.0
@@ -56,9 +56,7 @@ def locate_model(model: HubModel, settings: Settings, *, pinned: bool = False) -
             repository=model.repository,
             variable=VARIABLES[model.kind],
         )
-    weights = tuple(
-        sorted(name for name in answer.files if name.startswith((f"{model_file}_data", f"{model_file}.data")))
-    )
+    weights = tuple(sorted(name for name in answer.files if is_external_data(name, model_file)))
     return replace(model, model_file=model_file, additional_files=weights, licence=licence)
 
 

@@ -39,8 +39,8 @@ class HubModel:
 
     @property
     def cache_folder(self) -> str:
-        """The name of the model's own folder in the cache, as huggingface_hub gives it."""
-        return f"models--{self.repository.replace('/', '--')}"
+        """The name of the model's own folder in the cache."""
+        return catalogue.folder_in_cache(self.repository)
 
     @property
     def required(self) -> tuple[str, ...]:
