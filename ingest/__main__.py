@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -141,11 +141,12 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
     library: Library | None = None
     ended: dict[int, Job] = {}
     gone: set[int] = set()
-    with tqdm(total=len(waiting), unit="file", disable=not waiting) as bar:
+    with ExitStack() as opened, tqdm(total=len(waiting), unit="file", disable=not waiting) as bar:
         try:
             while len(ended) + len(gone) < len(waiting):
                 if library is None and lock.try_acquire():
-                    library = Library(open_pipeline(settings))
+                    opened.callback(lock.release)
+                    library = opened.enter_context(closing(Library(open_pipeline(settings))))
                     library.start()
                 jobs = inbox.jobs.jobs_of()
                 # Somebody may take a job off the list on the page.
@@ -162,8 +163,7 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
                 inbox.jobs.cancel_job(job_id)
             ended |= {job.id: job for job in inbox.jobs.jobs_of() if job.id in waiting}
     if library is not None:
-        library.close()
-        lock.release()
+        # As they are now that the work here has ended.
         ended |= {job.id: job for job in inbox.jobs.jobs_of() if job.id in ended}
     taken_off = [Outcome(str(waiting[job_id]), "cancelled", "Taken off the list on the page.") for job_id in gone]
     return taken_off + [_outcome(waiting[job_id], job) for job_id, job in sorted(ended.items())]
