@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import qdrant_edge as edge
@@ -19,6 +19,9 @@ from rag.store import payload as stored
 from rag.store.base import DenseVectors, Found
 from rag.store.folder import MANIFEST, damaged, read_manifest, require_space, translate_failures, write_manifest
 from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
+
+if TYPE_CHECKING:
+    from qdrant_edge import ConditionType
 
 SHARD = "shard"
 BATCH = 256
@@ -200,7 +203,7 @@ class EdgeIndex:
         if not chunk_ids:
             return {}
         stored.require_dimension(self.spec, len(dense))
-        among: list[Any] = [edge.HasIdCondition(set(chunk_ids))]
+        among: list[ConditionType] = [edge.HasIdCondition(set(chunk_ids))]
         nearest = edge.Query.Nearest(dense.tolist(), stored.DENSE)
         matching = edge.Query.Nearest(edge.SparseVector(bm25.indices, bm25.values), stored.BM25)
         with self._working():
@@ -212,7 +215,7 @@ class EdgeIndex:
         """Return a published document's chunks in reading order."""
         with self._working():
             records = self._scroll([PUBLISHED, _is(stored.DOCUMENT_ID, document_id)])
-        chunks = [stored.chunk_from_payload(record.id, record.payload) for record in records]
+        chunks = [stored.chunk_from_payload(record.id, record.payload or {}) for record in records]
         return sorted(chunks, key=lambda chunk: chunk.index)
 
     def close(self) -> None:
@@ -234,25 +237,25 @@ class EdgeIndex:
             self._forgotten += self._count(must=[edge.HasIdCondition({chunk.id for chunk in chunks})])
             self._shard.update(edge.UpdateOperation.upsert_points(points))
 
-    def _count(self, must: list[Any] | None = None, must_not: list[Any] | None = None) -> int:
+    def _count(self, must: list[ConditionType] | None = None, must_not: list[ConditionType] | None = None) -> int:
         return self._shard.count(edge.CountRequest(filter=edge.Filter(must=must, must_not=must_not)))
 
-    def _query(self, query: edge.Query, limit: int, must: list[Any]) -> list[edge.ScoredPoint]:
+    def _query(self, query: edge.Query, limit: int, must: list[ConditionType]) -> list[edge.ScoredPoint]:
         request = edge.QueryRequest(limit=limit, query=query, filter=edge.Filter(must=must), with_payload=True)
         return self._shard.query(request)
 
-    def _entries(self, among: list[Any]) -> list[DocumentEntry]:
+    def _entries(self, among: list[ConditionType]) -> list[DocumentEntry]:
         with self._working():
             records = self._scroll([PUBLISHED, _is(stored.CHUNK_INDEX, 0), *among], fields=[stored.ENTRY])
-        entries = [stored.entry_from_payload(record.payload[stored.ENTRY]) for record in records]
+        entries = [stored.entry_from_payload((record.payload or {})[stored.ENTRY]) for record in records]
         return sorted(entries, key=lambda entry: (entry.name, entry.id))
 
-    def _scroll(self, must: list[Any], fields: bool | list[str] = True) -> list[Any]:
+    def _scroll(self, must: list[ConditionType], fields: bool | list[str] = True) -> list[edge.Record]:
         limit = max(1, self._count(must))
         request = edge.ScrollRequest(limit=limit, filter=edge.Filter(must=must), with_payload=fields)
         return self._shard.scroll(request)[0]
 
-    def _delete(self, must: list[Any] | None = None, must_not: list[Any] | None = None) -> None:
+    def _delete(self, must: list[ConditionType] | None = None, must_not: list[ConditionType] | None = None) -> None:
         """Make all that came before durable, then delete the chunks that match and make that durable too.
 
         The manifest is written in between: whenever a crash comes, it asks for no more chunks than the shard holds.
@@ -297,7 +300,7 @@ def _is(field: str, value: str | int) -> edge.FieldCondition:
     return edge.FieldCondition(field, match=edge.MatchValue(value))
 
 
-def _matching(within: Filter) -> list[Any]:
+def _matching(within: Filter) -> list[ConditionType]:
     """Translate a filter into what published chunks must fulfil."""
     asked = stored.allowed_values(within).items()
     return [PUBLISHED, *(edge.FieldCondition(field, match=edge.MatchAny(list(values))) for field, values in asked)]
