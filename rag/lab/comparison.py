@@ -154,6 +154,12 @@ def moves(before: Retrieval, after: Retrieval) -> tuple[Move, ...]:
     )
 
 
+def most_telling(before: Retrieval, after: Retrieval) -> Hit:
+    """Return the passage to look at first: the best that the second order brought in, else its best."""
+    moved = moves(before, after)
+    return next((move for move in moved if move.change == "entered"), moved[0]).hit
+
+
 def rerank_ms(retrieval: Retrieval) -> float | None:
     """Return how long reranking took in milliseconds, None where it is off or did not run."""
     if retrieval.reranker.state != "on":

@@ -99,6 +99,11 @@ class Deadline:
             )
 
 
+def reaches(kept: Sequence[RankedHit], relevance: float) -> bool:
+    """Tell whether any of some passages was scored with this relevance at least."""
+    return any(hit.score is not None and hit.score.relevance >= relevance for hit in kept)
+
+
 def left_out_for_time(left: int, total: int, deadline: Deadline) -> Message:
     """Say how many passages did not fit into the budget, if any."""
     if not left:

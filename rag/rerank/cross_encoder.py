@@ -14,7 +14,7 @@ from rag.language.message import NOTHING, Message, joined, message
 from rag.models.batching import TOKENS_PER_BATCH, run_in_micro_batches
 from rag.models.files import ModelFiles
 from rag.models.transformer import Transformer, failure_of
-from rag.rerank.base import Deadline, Scored, left_out_for_time
+from rag.rerank.base import Deadline, Scored, left_out_for_time, reaches
 from rag.rerank.cache import ScoreCache
 from rag.rerank.pace import Pace
 from rag.types import Hit, RankedHit, RerankScore
@@ -87,7 +87,7 @@ class CrossEncoderReranker:
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage's relevance reaches UNSUPPORTED_BELOW."""
-        return any(hit.score is not None and hit.score.relevance >= UNSUPPORTED_BELOW for hit in kept)
+        return reaches(kept, UNSUPPORTED_BELOW)
 
     def predicted_ms(self, passages: int) -> float | None:
         """Return about how long so many passages take, by what was measured since the model was loaded."""

@@ -15,7 +15,7 @@ from rag.errors import RerankError, SettingError, UnavailableError
 from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
 from rag.llm import ChatMessage, ChatModel, json_objects, polled
-from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
+from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time, reaches
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace
 from rag.types import Hit, RankedHit, RerankScore
@@ -91,7 +91,7 @@ class ListwiseReranker:
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage was graded as answering a part of the question."""
-        return any(hit.score is not None and hit.score.relevance >= SUPPORTED_FROM for hit in kept)
+        return reaches(kept, SUPPORTED_FROM)
 
     def predicted_ms(self, passages: int) -> float | None:
         """Return about how long so many passages take, by what was measured since the start."""

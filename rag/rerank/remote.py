@@ -14,7 +14,7 @@ from rag.config import Settings
 from rag.errors import RerankError, SettingError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined
-from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time
+from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time, reaches
 from rag.rerank.cache import ScoreCache
 from rag.rerank.client import ServiceClient, seconds_left
 from rag.rerank.cross_encoder import UNSUPPORTED_BELOW, sigmoid
@@ -75,7 +75,7 @@ class RemoteReranker:
 
     def supports(self, question: str, kept: Sequence[RankedHit]) -> bool:
         """Tell whether any kept passage's relevance reaches that of a cross-encoder's unrelated pairs."""
-        return any(hit.score is not None and hit.score.relevance >= UNSUPPORTED_BELOW for hit in kept)
+        return reaches(kept, UNSUPPORTED_BELOW)
 
     def predicted_ms(self, passages: int) -> float | None:
         """Return about how long so many passages take, by what was measured since the start."""

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from rag.lab.comparison import Comparison, moves
+from rag.lab.comparison import Comparison, most_telling, moves
 from rag.types import Hit, RankedHit, Retrieval
 from service.app import App
 from ui.lab.gold import show_gold
@@ -35,8 +35,7 @@ def _most_telling(comparison: Comparison) -> str | None:
     """Return the id of the passage to show first: the best that entered with the first reranker, else its best."""
     if len(comparison.orders) < 2:
         return None
-    moved = moves(comparison.fused, comparison.orders[1])
-    return next((move for move in moved if move.change == "entered"), moved[0]).hit.chunk.id
+    return most_telling(comparison.fused, comparison.orders[1]).chunk.id
 
 
 def suggest_passage(comparison: Comparison) -> None:

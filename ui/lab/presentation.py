@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rag.lab.comparison import Move, moves, read_the_same, rerank_ms
+from rag.lab.comparison import Move, most_telling, moves, read_the_same, rerank_ms
 from rag.types import Answer, Retrieval, Stage
 from service.scenes import Scene
 from ui.lab.duel import duel_verdict
@@ -133,8 +133,7 @@ def _lit(scene: Scene) -> str:
     """Return the id of the passage that is shown: the one that answers, or the most telling where there is no label."""
     if scene.right or scene.effect:
         return scene.right
-    moved = moves(scene.before, scene.after)
-    return next((move for move in moved if move.change == "entered"), moved[0]).hit.chunk.id
+    return most_telling(scene.before, scene.after).chunk.id
 
 
 def _shown(moved: tuple[Move, ...], lit: str) -> list[Move]:
