@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rag.answer.writer import AnswerStream
 from rag.database.feedback import ANSWER, Rating
 from rag.database.lock import DataFolderLock
 from rag.language.message import verbatim
-from rag.types import Answer, SearchOptions, Turn
+from rag.types import Answer, Filter, SearchOptions, Turn
 from service.app import App, assemble
 from service.writing import TurnKeeper
 from tests.llm_server import LlmServer, Reply
@@ -131,6 +131,43 @@ def test_what_is_not_in_the_documents_is_said_with_what_to_try(app: App) -> None
     page = ask(open_page(app), "Who won the football world cup in 1998?")
     assert "not in your documents" in said(page)
     assert "Try other words" in said(page)
+
+
+def draw_reranking(app: object, first: object) -> None:
+    import streamlit as st
+
+    from ui.chat.search_options import choose_reranking
+
+    st.session_state["chosen"] = choose_reranking(app, first, "again-")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class LaterOptions(SearchOptions):
+    """Options with a field that no control here knows of."""
+
+    expand: bool = False
+
+
+def test_what_is_not_set_by_the_controls_of_reranking_stays_as_it_was(app: App) -> None:
+    first = LaterOptions("notes", "none", 10, 2, Filter(("d",)), expand=True)
+    page = AppTest.from_function(draw_reranking, kwargs={"app": app, "first": first}, default_timeout=30)
+    checked(page.run())
+    checked(page.slider(key="again-top").set_value(1).run())
+    assert page.session_state["chosen"] == replace(first, top=1)
+
+
+def test_an_answer_again_is_searched_for_in_the_same_documents(app: App) -> None:
+    within = Filter(tuple(entry.id for entry in app.library.documents("notes") if entry.name == "sugar.txt"))
+    page = open_page(app)
+    page.session_state["asking"] = Asking(QUESTION, SearchOptions("notes", None, 10, 2, within))
+    checked(page.run())
+    (first,) = turns(app)
+    page.session_state[f"turn-{first.id}-answer-again"] = True
+    checked(page.run())
+    checked(page.slider(key=f"turn-{first.id}-again-top").set_value(1).run())
+    press(page, f"turn-{first.id}-answer-now")
+    (second,) = turns(app)
+    assert second.options == SearchOptions("notes", None, 10, 1, within)
 
 
 def test_an_answer_with_other_settings_is_another_version_and_the_earlier_one_stays(app: App) -> None:

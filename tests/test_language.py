@@ -15,6 +15,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.language.catalogue import FOLDER, LANGUAGES
+from rag.language.terms import TERMS
+from rag.types import Stage
 
 ROOT = Path(__file__).parents[1]
 SHELL = (ROOT / "rag" / "shell", ROOT / "rag" / "__main__.py", ROOT / "ingest" / "__main__.py")
@@ -109,6 +111,10 @@ def test_a_translation_has_the_places_of_its_text_and_is_not_empty(code: str) ->
         if places(translation) != places(text) or not translation.strip()
     }
     assert wrong == {}
+
+
+def test_every_stage_of_a_question_has_a_word_in_each_language() -> None:
+    assert [stage.value for stage in Stage if stage not in TERMS] == []
 
 
 def test_the_language_of_the_browser_is_not_needed_to_choose_another() -> None:

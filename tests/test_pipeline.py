@@ -88,6 +88,15 @@ def test_only_the_chosen_documents_are_searched(pipeline: Pipeline, library: Lib
     assert {hit.chunk.document for hit in retrieval.hits} == {"robot.md"}
 
 
+def test_a_filter_that_matches_nothing_is_said_to_be_why_nothing_was_found(pipeline: Pipeline) -> None:
+    retrieval = pipeline.retrieve("sugar", SearchOptions("notes", filter=Filter(("f" * 64,))))
+    assert not retrieval.hits
+    assert [str(warning) for warning in retrieval.warnings] == [
+        "The search was limited, and nothing in the 5 documents of 'notes' is what it was limited to: search all "
+        "documents."
+    ]
+
+
 def test_candidates_and_top_are_obeyed(pipeline: Pipeline) -> None:
     retrieval = pipeline.retrieve("water", SearchOptions("notes", candidates=3, top=2))
     assert len(retrieval.hits) == len(retrieval.ranked) == 3

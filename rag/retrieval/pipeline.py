@@ -34,7 +34,7 @@ from rag.text.script import is_chinese
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.tokens.store import TOKENS_FILE, TokenStore
-from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage, Turn
+from rag.types import EVERYTHING, Filter, Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage, Turn
 
 MAX_QUESTION_CHARACTERS = 10_000
 SAMPLES = 5
@@ -108,7 +108,7 @@ class Pipeline:
             reranker=RerankReport(NO_RERANKER, "off"),
             supported=False,
             timings=watch.timings,
-            warnings=tuple(_warnings(question, embedder, index, hits)),
+            warnings=tuple(_warnings(question, embedder, index, options.filter, hits)),
         )
         retrieval = self.rerank(recalled, options.reranker, options.top)
         if self.readiness.awaits_samples and len(hits) >= COMPARED:
@@ -266,12 +266,12 @@ def open_pipeline(settings: Settings) -> Pipeline:
     )
 
 
-def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hit]) -> Iterator[Message]:
+def _warnings(
+    question: str, embedder: Embedder, index: Index, within: Filter, hits: Sequence[Hit]
+) -> Iterator[Message]:
     """Yield what is to be said of the search, before anything is reranked."""
     if not hits:
-        yield message(
-            "The collection {name!r} has nothing to search: add documents on the Library page.", name=index.spec.name
-        )
+        yield _nothing_found(index, within)
     tokens = embedder.count_tokens(question)
     if tokens > embedder.max_tokens:
         yield message(
@@ -286,6 +286,20 @@ def _warnings(question: str, embedder: Embedder, index: Index, hits: Sequence[Hi
             "multilingual EMBED_MODEL would also find them by meaning.",
             name=embedder.name,
         )
+
+
+def _nothing_found(index: Index, within: Filter) -> Message:
+    name, documents = index.spec.name, len(index.documents())
+    if within == EVERYTHING or not documents:
+        return message("The collection {name!r} has nothing to search: add documents on the Library page.", name=name)
+    return message(
+        "The search was limited, and nothing in the {number:,} document of {name!r} is what it was limited to: search "
+        "all documents.",
+        "The search was limited, and nothing in the {number:,} documents of {name!r} is what it was limited to: search "
+        "all documents.",
+        number=documents,
+        name=name,
+    )
 
 
 def _weak_evidence(kept: Sequence[RankedHit], judge: Reranker) -> Iterator[Message]:

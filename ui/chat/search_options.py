@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from rag.types import DocumentEntry, Filter, SearchOptions
@@ -42,14 +44,14 @@ def choose_options(app: App, collection: str, documents: list[DocumentEntry]) ->
             placeholder=gettext("All documents"),
             key=only,
         )
-        reranker, candidates, top = choose_reranking(app, default_options(app, collection), PREFIX)
+        options = choose_reranking(app, default_options(app, collection), PREFIX)
     if chosen:
         st.caption(ngettext("Searching only in {number} document", "Searching only in {number} documents", len(chosen)))
-    return SearchOptions(collection, reranker, candidates, top, Filter(documents=tuple(chosen)))
+    return replace(options, filter=Filter(documents=tuple(chosen)))
 
 
-def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str | None, int, int]:
-    """Draw the controls of reranking, at `first` set as given; return reranker, candidates and passages to read."""
+def choose_reranking(app: App, first: SearchOptions, prefix: str) -> SearchOptions:
+    """Draw the controls of reranking, set as `first` has it until somebody changes them; all else stays as it is."""
     state = st.session_state
     names = {choice: name for name, choice in RERANKERS.items()}
     state.setdefault(f"{prefix}reranker", names.get(first.reranker, "Automatic"))
@@ -83,7 +85,7 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> tuple[str |
         key=f"{prefix}top",
         help=gettext("The best passages after reranking, which the answer is made from."),
     )
-    return RERANKERS[reranker], candidates, min(top, candidates)
+    return replace(first, reranker=RERANKERS[reranker], candidates=candidates, top=min(top, candidates))
 
 
 def _prediction(app: App, choice: str | None, candidates: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rag.types import SearchOptions, Turn
+from rag.types import Turn
 from service.app import App
 from service.asking import found_before
 from ui.chat.asking import Asking, ask_next
@@ -54,8 +54,7 @@ def show_again(app: App, turn: Turn, key: str) -> None:
     if not popover.open:
         return
     with popover:
-        reranker, candidates, top = choose_reranking(app, before, f"{key}-again-")
-        options = SearchOptions(before.collection, reranker, candidates, top, before.filter)
+        options = choose_reranking(app, before, f"{key}-again-")
         same = found_before(app, turn, options) is not None
         if same and app.pipeline.chat is None:
             st.caption(gettext("With these settings the answer would be the same: change one."))
