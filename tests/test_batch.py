@@ -20,6 +20,7 @@ from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
+from tests.waiting import wait_until
 
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun and switch it off until it has cooled.",
@@ -172,8 +173,7 @@ def test_a_resumed_batch_asks_only_what_has_no_answer_yet(tmp_path: Path) -> Non
             task = tasks.add_task(KIND, "questions.csv", spec_of(ASKED))
             worker = threading.Thread(target=tasks.run_next)
             worker.start()
-            while len(server.requests) < 2:
-                worker.join(0.02)
+            wait_until(lambda: len(server.requests) == 2)
             tasks.store.cancel_task(task.id)
             worker.join(10)
             assert not worker.is_alive()

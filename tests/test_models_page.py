@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from rag.models.files import BUNDLED_NAME
 from service.app import assemble
 from service.models import ModelUse, Use, download, listed_models, running_downloads
 from tests.parts import ingest, offline_settings, open_library
+from tests.waiting import wait_until
 
 TINY, M3, M3_INT8 = "Xenova/ms-marco-TinyBERT-L-2-v2", "BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3-int8"
 
@@ -114,10 +114,7 @@ def test_a_model_of_no_catalogue_is_listed_while_its_download_is_under_way_or_fa
         assert "someone/reranker" not in [entry.name for entry in listed_models(app)]
         download(app, "someone/reranker")
         assert listed_models(app)[-1].name == "someone/reranker"
-        ends = time.monotonic() + 30
-        while running_downloads(app):
-            assert time.monotonic() < ends
-            time.sleep(0.01)
+        wait_until(lambda: not running_downloads(app))
         failed = app.downloads.get("someone/reranker")
         assert failed is not None
         assert failed.state == "failed"

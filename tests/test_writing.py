@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from rag.database.history import History
 from rag.errors import CancelledError, UnavailableError
 from rag.types import Answer, Turn
 from service.writing import UNEXPECTED, TurnKeeper, Writing, Writings
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -77,13 +77,8 @@ def test_a_stop_keeps_what_was_written(history: History) -> None:
 
 
 def test_nobody_looking_on_loses_nothing(history: History) -> None:
-    writing, ends = (
-        Writing(AnswerStream(pieces("one ", "two")), TurnKeeper(history, asked(history))),
-        time.monotonic() + 10,
-    )
-    while not writing.kept:
-        assert time.monotonic() < ends
-        time.sleep(0.01)
+    writing = Writing(AnswerStream(pieces("one ", "two")), TurnKeeper(history, asked(history)))
+    wait_until(lambda: writing.kept)
     assert kept(history).answer == Answer("one two", "llm")
 
 
