@@ -9,7 +9,7 @@ from statistics import fmean, median
 from ingest.parse.decoding import decode
 from rag.batch.questions import Table, read_table
 from rag.batch.records import KIND, BatchAnswer, BatchSpec, read_answers, read_batch
-from rag.exports.spreadsheet import write_batch
+from rag.exports.batch import write_batch
 from rag.serialization import from_record
 from rag.tasks.store import Task
 from service.app import App

@@ -29,14 +29,14 @@ from rag.evaluation.runs.rows import About, Ran, Row
 from rag.exports.chart import Line, bump_chart
 from rag.exports.comparison import Vote, as_comparison, comparison_record, question_record
 from rag.exports.comparison_report import comparison_report
+from rag.exports.comparison_table import COMPARISON_COLUMNS, comparison_csv
 from rag.exports.naming import file_name
-from rag.exports.page import FOLDER
 from rag.exports.privacy import Privacy
 from rag.exports.provenance import Record, collection_record, reranker_models
+from rag.exports.report import FOLDER
 from rag.exports.run import run_csv, run_record
 from rag.exports.run_report import run_report
 from rag.exports.scatter import Point, scatter_chart
-from rag.exports.table import COMPARISON_COLUMNS, comparison_csv
 from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, compare
 from rag.language.catalogue import catalogue
@@ -44,7 +44,7 @@ from rag.language.message import in_english, verbatim
 from rag.models.download import download_model
 from rag.models.files import DEFAULTS, bundled_model
 from rag.models.names import hub_model
-from rag.text.tables import write_csv
+from rag.text.csv import write_csv
 from rag.types import Answer, Citation, StageTiming
 from service.app import assemble
 from service.takeaway import BLIND, WrittenAnswers, written_answers

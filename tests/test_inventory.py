@@ -19,10 +19,10 @@ from rag.database.lock import DataFolderLock
 from rag.errors import CancelledError, ModelError
 from rag.models.catalogue import CATALOGUE
 from rag.models.download import download_model
+from rag.models.download_child import download_lock
 from rag.models.files import BUNDLED_NAME, DEFAULTS, find_model
 from rag.models.inventory import ModelEntry, free_disk_space, list_models, readable_size, remove_model
 from rag.models.names import hub_model
-from rag.models.transfer import download_lock
 from tests.browser import REPOSITORY
 from tests.models import HubServer
 from tests.parts import offline_settings

@@ -52,7 +52,7 @@ def said() -> dict[str, str]:
             if isinstance(node, ast.Call) and (name in LOOKED_UP or makes_error(name)):
                 texts = [one.value for one in node.args[:2] if isinstance(one, ast.Constant)]
                 found |= dict.fromkeys(map(str, texts[-1:]), f"{path.relative_to(ROOT)}:{node.lineno}")
-    for template in (ROOT / "rag" / "exports" / "pages").glob("*.jinja"):
+    for template in (ROOT / "rag" / "exports" / "templates").glob("*.jinja"):
         texts = TEMPLATE_TEXT.findall(template.read_text(encoding="utf-8"))
         found |= dict.fromkeys(texts, str(template.relative_to(ROOT)))
     return found

@@ -19,6 +19,7 @@ from rag.errors import CancelledError, DamagedModelError, ModelError
 from rag.language.message import NOTHING
 from rag.models.catalogue import CATALOGUE, ModelRecord, find
 from rag.models.download import download_model
+from rag.models.download_child import download_lock
 from rag.models.files import (
     BUNDLED_NAME,
     DEFAULTS,
@@ -34,7 +35,6 @@ from rag.models.files import (
 from rag.models.hub import ask_hub, locate_model
 from rag.models.loading import LoadedOnce
 from rag.models.names import hub_model
-from rag.models.transfer import download_lock
 from tests.models import API, HubServer
 from tests.parts import offline_settings
 
@@ -542,7 +542,13 @@ def test_only_files_that_cannot_be_loaded_are_called_damaged(failure: Exception,
 
 def fetching(endpoint: str, cache: Path) -> subprocess.Popen[str]:
     """Start the process that fetches BGE from a hub."""
-    command = [sys.executable, "-m", "rag.models.transfer", json.dumps(asdict(hub_model("reranker", BGE))), str(cache)]
+    command = [
+        sys.executable,
+        "-m",
+        "rag.models.download_child",
+        json.dumps(asdict(hub_model("reranker", BGE))),
+        str(cache),
+    ]
     environment = os.environ | {"HF_ENDPOINT": endpoint}
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
 

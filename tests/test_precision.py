@@ -30,7 +30,7 @@ from rag.models.int8 import (
     needed_space,
 )
 from rag.models.loading import is_quantised
-from rag.rerank.agreement import AGREEMENT, Agreement, agreement_of, read_agreement, write_agreement
+from rag.rerank.agreement import AGREEMENT, PrecisionAgreement, agreement_of, read_agreement, write_agreement
 from rag.rerank.cross_encoder import CrossEncoderReranker
 from rag.rerank.precision import NOT_COMPARED
 from rag.rerank.readiness import Readiness
@@ -238,7 +238,7 @@ def test_quantising_ends_when_nobody_waits_for_it(tmp_path: Path, files: ModelFi
 def test_a_discarded_int8_model_is_gone_with_its_agreement(
     settings: Settings, files: ModelFiles, made: ModelFiles
 ) -> None:
-    write_agreement(made, Agreement(1.0, 5, 50))
+    write_agreement(made, PrecisionAgreement(1.0, 5, 50))
     discard(made)
     assert int8_files(files, settings) is None
     assert not made.folder.exists()
@@ -314,9 +314,9 @@ def test_the_first_question_brings_the_passages_to_compare_on(settings: Settings
 def test_a_measured_agreement_is_used_by_the_next_process(
     settings: Settings, files: ModelFiles, made: ModelFiles
 ) -> None:
-    write_agreement(made, Agreement(0.949, 5, 120))
+    write_agreement(made, PrecisionAgreement(0.949, 5, 120))
     assert rerankers(settings).reranker()[1].name == files.name
-    write_agreement(made, Agreement(0.95, 5, 120))
+    write_agreement(made, PrecisionAgreement(0.95, 5, 120))
     assert rerankers(settings).reranker()[1].name == f"{files.name} (int8)"
 
 
@@ -338,8 +338,8 @@ def test_an_agreement_that_cannot_be_understood_counts_as_not_measured(
     tmp_path: Path, files: ModelFiles, content: str
 ) -> None:
     made = replace(files, folder=tmp_path)
-    write_agreement(made, Agreement(0.99, 5, 100))
-    assert read_agreement(made) == Agreement(0.99, 5, 100)
+    write_agreement(made, PrecisionAgreement(0.99, 5, 100))
+    assert read_agreement(made) == PrecisionAgreement(0.99, 5, 100)
     (tmp_path / AGREEMENT).write_text(content, encoding="utf-8")
     assert read_agreement(made) is None
 
@@ -348,7 +348,7 @@ def test_an_agreement_that_cannot_be_understood_counts_as_not_measured(
 def test_an_agreement_on_too_little_counts_as_not_measured(
     tmp_path: Path, files: ModelFiles, questions: int, passages: int, enough: bool
 ) -> None:
-    made, agreement = replace(files, folder=tmp_path), Agreement(1.0, questions, passages)
+    made, agreement = replace(files, folder=tmp_path), PrecisionAgreement(1.0, questions, passages)
     assert agreement.enough is enough
     write_agreement(made, agreement)
     assert read_agreement(made) == (agreement if enough else None)
@@ -357,7 +357,7 @@ def test_an_agreement_on_too_little_counts_as_not_measured(
 def test_an_agreement_that_cannot_be_kept_says_so(tmp_path: Path, files: ModelFiles) -> None:
     made = replace(files, folder=tmp_path / "gone")
     with pytest.raises(ModelError, match=r"cannot be kept: .*gone cannot be written to .* RERANK_PRECISION"):
-        write_agreement(made, Agreement(1.0, 5, 50))
+        write_agreement(made, PrecisionAgreement(1.0, 5, 50))
 
 
 @pytest.mark.parametrize(("precision", "suffix"), [("int8", " (int8)"), ("fp32", "")])

@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 from rag.batch.questions import read_questions, read_table
 from rag.batch.records import Batch, BatchAnswer, BatchSource, BatchSpec
 from rag.config import Settings
-from rag.exports.spreadsheet import ANSWER_COLUMNS, SOURCE_COLUMNS, write_batch
+from rag.exports.batch import ANSWER_COLUMNS, SOURCE_COLUMNS, write_batch
 from rag.exports.workbook import CELL_CHARACTERS, clean
 from rag.language.message import NOTHING, verbatim
 

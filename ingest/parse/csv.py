@@ -11,7 +11,7 @@ from pathlib import Path
 from ingest.parse.cleaning import clean
 from ingest.parse.decoding import decode
 from ingest.parse.table import row_lines
-from rag.text.tables import SEPARATORS, find_separator
+from rag.text.csv import SEPARATORS, find_separator
 from rag.types import Section
 
 ROWS_PER_SECTION = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rag.errors import InputError
 from rag.language.message import Message, joined, message
-from rag.text.tables import read_csv
+from rag.text.csv import read_csv
 
 QUESTION_COLUMNS = (
     "question",

@@ -75,7 +75,7 @@ SELECT max(id) FROM below
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundConversation:
     """A conversation that holds what was searched for; `turn_id` and `excerpt` say where, unless in its title only."""
 
     conversation: Conversation
@@ -180,13 +180,13 @@ class History:
                 (head, turn_id),
             )
 
-    def search_conversations(self, text: str) -> list[Found]:
+    def search_conversations(self, text: str) -> list[FoundConversation]:
         """Find conversations by their titles, questions and answers, in all versions; the last used first.
 
         Every word must be there, in any order and any case; for Chinese, words are what stands between spaces.
         """
         words = text.casefold().split()
-        found: dict[int, Found] = {}
+        found: dict[int, FoundConversation] = {}
         # Closed before the block ends: a query that is broken off would hold what it sees.
         with self._database.read() as db, closing(db.cursor()) as rows:
             rows.execute(
@@ -231,15 +231,15 @@ def _branch(head: int | None, parents: dict[int, int | None]) -> Iterator[int]:
         head = parents[head]
 
 
-def _found(row: Row, words: Sequence[str]) -> Found | None:
+def _found(row: Row, words: Sequence[str]) -> FoundConversation | None:
     texts = [row["question"] or "", row["answer"] or ""]
     everything = "\n".join([row["title"], *texts]).casefold()
     if not all(word in everything for word in words):
         return None
     for text in texts:
         if held := next((word for word in words if word in text.casefold()), None):
-            return Found(_conversation(row), row["turn_id"], _excerpt(text, held))
-    return Found(_conversation(row))
+            return FoundConversation(_conversation(row), row["turn_id"], _excerpt(text, held))
+    return FoundConversation(_conversation(row))
 
 
 def _excerpt(text: str, word: str) -> str:

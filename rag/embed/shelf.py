@@ -12,7 +12,7 @@ from rag.embed.local import LocalEmbedder
 from rag.embed.providers import Connect, find_provider
 from rag.errors import CollectionError, ModelError
 from rag.language.message import NOTHING, Message, joined, message
-from rag.models.download import Progress, download_model
+from rag.models.download import DownloadProgress, download_model
 from rag.models.files import BUNDLED_NAME, DEFAULTS, ModelFiles, bundled_model, cached_model, find_model
 from rag.models.names import HubModel, hub_model
 from rag.types import CollectionSpec
@@ -38,7 +38,7 @@ class ModelShelf:
         """Return the embedder that ships with the project."""
         return self._local_embedder(bundled_model())
 
-    def embedder_of(self, spec: CollectionSpec, progress: Progress = lambda done, total: None) -> Embedder:
+    def embedder_of(self, spec: CollectionSpec, progress: DownloadProgress = lambda done, total: None) -> Embedder:
         """Return the embedder a collection is pinned to, downloaded if its files are gone.
 
         Raises CollectionError with the ways out when EMBED_MODEL asks for another or it cannot be had, and whatever
@@ -51,7 +51,7 @@ class ModelShelf:
             raise _another(spec, self._name_of_choice())
         return self._provided_embedder(spec.embedder, connect)
 
-    def embedder_for_new_collection(self, progress: Progress = lambda done, total: None) -> Embedder:
+    def embedder_for_new_collection(self, progress: DownloadProgress = lambda done, total: None) -> Embedder:
         """Decide the embedder of a new collection; under auto the bundled one stands in for want of a better.
 
         Raises ModelError when a model chosen by name cannot be had.
@@ -80,7 +80,7 @@ class ModelShelf:
         files = find_model("embedder", choice, self._settings)
         return files.name if files else hub_model("embedder", choice).name
 
-    def _files_of(self, spec: CollectionSpec, progress: Progress) -> ModelFiles:
+    def _files_of(self, spec: CollectionSpec, progress: DownloadProgress) -> ModelFiles:
         """Return the files of the local model that a collection is pinned to."""
         choice = self._settings.embed_model
         if choice != "auto" and (wanted := self._name_of_choice()) != spec.embedder:
@@ -97,7 +97,7 @@ class ModelShelf:
         files = None if choice == "auto" else find_model("embedder", choice, self._settings)
         return files or self._pinned_files(spec, progress)
 
-    def _pinned_files(self, spec: CollectionSpec, progress: Progress) -> ModelFiles:
+    def _pinned_files(self, spec: CollectionSpec, progress: DownloadProgress) -> ModelFiles:
         """Return the files of the hub model that a collection is pinned to, fetched if need be."""
         try:
             model = hub_model("embedder", spec.embedder)
@@ -123,7 +123,7 @@ class ModelShelf:
             again = message("A download is tried again after a minute.")
             raise CollectionError(joined(absent, error.message, way, again)) from error
 
-    def _fetch_pinned(self, model: HubModel, progress: Progress) -> ModelFiles:
+    def _fetch_pinned(self, model: HubModel, progress: DownloadProgress) -> ModelFiles:
         """Download an embedder, one caller at a time; what failed a moment ago fails again at once."""
         while not self._fetching_embedder.acquire(timeout=0.5):
             progress(0, 0)

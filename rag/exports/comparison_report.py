@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag.exports.chart import Line, bump_chart
-from rag.exports.page import place, render, reranker_label
 from rag.exports.provenance import Record
+from rag.exports.report import place, render, reranker_label
 from rag.language.catalogue import words
 from rag.language.message import message
 from rag.language.terms import term

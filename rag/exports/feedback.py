@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 
 from rag.database.feedback import FeedbackRow
 from rag.exports.privacy import model_name
-from rag.text.tables import write_csv
+from rag.text.csv import write_csv
 
 COLUMNS = tuple(field.name for field in fields(FeedbackRow))
 

@@ -17,7 +17,7 @@ from rag.exports.provenance import (
 )
 from rag.identity import RerankerIdentity
 from rag.retrieval.pipeline import Pipeline
-from rag.text.tables import write_csv
+from rag.text.csv import write_csv
 
 FORMAT, VERSION = "resift-run", 1
 

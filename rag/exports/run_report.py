@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from rag.evaluation.runs.metrics import MAIN
-from rag.exports.page import render, reranker_label
 from rag.exports.provenance import Record
+from rag.exports.report import render, reranker_label
 from rag.exports.scatter import Point, scatter_chart
 from rag.language.catalogue import words
 from rag.language.message import Message, message, verbatim

@@ -11,8 +11,8 @@ from rag.database.votes import SIDES, Answered, Pair
 from rag.exports.asked import ask_record
 from rag.exports.privacy import Privacy, model_name
 from rag.exports.provenance import Record
+from rag.text.csv import write_csv
 from rag.text.place import place_of
-from rag.text.tables import write_csv
 from rag.types import Citation
 
 COLUMNS = (

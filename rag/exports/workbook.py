@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rag.text.csv import FORMULA
 from rag.text.encodable import encodable
-from rag.text.tables import FORMULA
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook

@@ -9,7 +9,7 @@ from typing import Literal
 from rag.errors import InputError, ResiftError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined, message
-from rag.models.download import Progress
+from rag.models.download import DownloadProgress
 from rag.rerank.agreement import kendall_tau
 from rag.retrieval.pipeline import Pipeline
 from rag.types import Hit, RankedHit, RerankReport, Retrieval, SearchOptions, Stage
@@ -97,7 +97,7 @@ def compare(
     candidates: int,
     top: int,
     known: Comparison | None = None,
-    while_fetching: Progress = lambda done, total: None,
+    while_fetching: DownloadProgress = lambda done, total: None,
     before_each: Callable[[str, int], None] = lambda name, passages: None,
 ) -> Comparison:
     """Recall once, and let each reranker that is chosen (what RERANK_MODEL takes) order the same candidates.

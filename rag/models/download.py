@@ -1,4 +1,4 @@
-"""Download a model in a process of its own (rag/models/transfer.py), with a cancel that works at once."""
+"""Download a model in a process of its own (rag/models/download_child.py), with a cancel that works at once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from rag.models.names import HubModel, model_named
 from rag.models.preparation import Preparations, Reporter
 from rag.serialization import from_record, to_json
 
-Progress = Callable[[int, int], None]
+DownloadProgress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; may raise CancelledError to stop."""
 
 
 def download_model(
     model: HubModel,
     settings: Settings,
-    progress: Progress = lambda done, total: None,
+    progress: DownloadProgress = lambda done, total: None,
     *,
     pinned: bool = False,
     afresh: bool = False,
@@ -106,9 +106,9 @@ def _make_cache(model: HubModel, cache: Path) -> None:
         ) from error
 
 
-def _run_child(model: HubModel, settings: Settings, progress: Progress, afresh: bool) -> dict[str, Any]:
+def _run_child(model: HubModel, settings: Settings, progress: DownloadProgress, afresh: bool) -> dict[str, Any]:
     environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    command = [sys.executable, "-m", "rag.models.transfer", to_json(model), str(settings.models_folder)]
+    command = [sys.executable, "-m", "rag.models.download_child", to_json(model), str(settings.models_folder)]
     command += ["--afresh"] if afresh else []
     total, outcome = 0, {}
     with subprocess.Popen(  # noqa: S603 - the command is this program

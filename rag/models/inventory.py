@@ -12,10 +12,10 @@ from rag.config import Settings
 from rag.errors import ModelError
 from rag.language.message import joined, message
 from rag.models.catalogue import CATALOGUE, ModelRecord, did_you_mean, find
+from rag.models.download_child import download_lock, unfinished_mark
 from rag.models.files import BUNDLED_FOLDER, BUNDLED_NAME, OPTIONAL_FILES, ModelFiles, cached_model
 from rag.models.int8 import FOLDER as INT8_FOLDER
 from rag.models.names import HubModel, model_named
-from rag.models.transfer import download_lock, unfinished_mark
 
 Presence = Literal["bundled", "here", "unfinished", "absent"]
 

@@ -27,7 +27,7 @@ ENOUGH_QUESTIONS, ENOUGH_PASSAGES = 3, 3 * COMPARED
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class PrecisionAgreement:
     """How like the orders of int8 and fp32 are: the mean of Kendall's tau over questions, in -1..1."""
 
     tau: float
@@ -61,7 +61,7 @@ def _signs(scores: Sequence[float]) -> NDArray[np.int64]:
     return np.greater.outer(scores, scores).astype(np.int64) - np.less.outer(scores, scores)
 
 
-def read_agreement(made: ModelFiles) -> Agreement | None:
+def read_agreement(made: ModelFiles) -> PrecisionAgreement | None:
     """Return what was measured for an int8 model; None when it has not been compared, or on too little to count."""
     try:
         found = json.loads((made.folder / AGREEMENT).read_text(encoding="utf-8"))
@@ -69,12 +69,12 @@ def read_agreement(made: ModelFiles) -> Agreement | None:
         return None
     match found:
         case {"tau": float() as tau, "questions": int() as questions, "passages": int() as passages, **others}:
-            agreement = Agreement(tau, questions, passages)
+            agreement = PrecisionAgreement(tau, questions, passages)
             return agreement if agreement.enough and -1 <= tau <= 1 and not others else None
     return None
 
 
-def write_agreement(made: ModelFiles, agreement: Agreement) -> None:
+def write_agreement(made: ModelFiles, agreement: PrecisionAgreement) -> None:
     """Keep what was measured beside the int8 model; raises ModelError where that cannot be written to."""
     new = made.folder / f"{AGREEMENT}.new"
     try:
@@ -90,11 +90,11 @@ def write_agreement(made: ModelFiles, agreement: Agreement) -> None:
         ) from error
 
 
-def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]]) -> Agreement:
+def agreement_of(fp32: Sequence[Sequence[float]], int8: Sequence[Sequence[float]]) -> PrecisionAgreement:
     """Compare the scores of each question's passages; questions with fewer than two passages do not count."""
     pairs = [(one, other) for one, other in zip(fp32, int8, strict=True) if len(one) > 1]
     taus = [_tau(one, other) for one, other in pairs]
-    return Agreement(
+    return PrecisionAgreement(
         tau=sum(taus) / len(taus) if taus else 0.0,
         questions=len(taus),
         passages=sum(len(one) for one, _ in pairs),

@@ -7,7 +7,7 @@ from rag.language.message import NOTHING, Message, message
 from rag.models.files import ModelFiles
 from rag.models.int8 import int8_files
 from rag.models.loading import is_quantised
-from rag.rerank.agreement import AGREES_FROM, Agreement, read_agreement
+from rag.rerank.agreement import AGREES_FROM, PrecisionAgreement, read_agreement
 
 NOT_MADE = message("no int8 copy has been made yet, which the running app does")
 NOT_COMPARED = message("It runs in fp32 until there are documents enough to compare int8 on.")
@@ -39,7 +39,7 @@ def why_not_int8(files: ModelFiles, settings: Settings) -> Message:
     return NOTHING
 
 
-def _on_agreement(agreement: Agreement) -> Message:
+def _on_agreement(agreement: PrecisionAgreement) -> Message:
     measured = message(
         "on {questions} questions and {passages} passages of your documents, the first ten places agree with fp32 by "
         "Kendall's tau {tau:.2f}",

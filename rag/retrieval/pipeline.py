@@ -16,7 +16,7 @@ from rag.errors import CancelledError, InputError, ModelError, ResiftError, Sett
 from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import Message, joined, message
 from rag.llm import ChatModel, make_chat
-from rag.models.download import Progress
+from rag.models.download import DownloadProgress
 from rag.models.files import BUNDLED_NAME
 from rag.models.preparation import Preparations
 from rag.rerank.agreement import COMPARED
@@ -74,7 +74,7 @@ class Pipeline:
         question: str,
         options: SearchOptions,
         *,
-        while_fetching: Progress = lambda done, total: None,
+        while_fetching: DownloadProgress = lambda done, total: None,
         after_recall: Callable[[tuple[Hit, ...]], None] = lambda hits: None,
     ) -> Retrieval:
         """Find the passages that answer a question.

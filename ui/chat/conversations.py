@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from rag.database.history import Found
+from rag.database.history import FoundConversation
 from rag.errors import ResiftError
 from rag.types import Conversation, SearchOptions
 from service.app import App
@@ -108,7 +108,7 @@ def _show_conversations(app: App, current: int | None) -> None:
         shown = conversations if st.session_state.get(ALL) else conversations[:MOST_LISTED]
         with st.container(gap=None):
             for conversation in shown:
-                _show_entry(app, Found(conversation), "", chosen=conversation.id == current)
+                _show_entry(app, FoundConversation(conversation), "", chosen=conversation.id == current)
         if len(shown) < len(conversations):
             show_all = gettext("Show all {number} conversations", number=len(conversations))
             st.button(show_all, type="tertiary", key="show-all", on_click=_list_all)
@@ -124,7 +124,7 @@ def _list_all() -> None:
     st.session_state[ALL] = True
 
 
-def _show_entry(app: App, found: Found, wanted: str, *, chosen: bool) -> None:
+def _show_entry(app: App, found: FoundConversation, wanted: str, *, chosen: bool) -> None:
     conversation = found.conversation
     with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center", wrap=False):
         if st.button(

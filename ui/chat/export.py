@@ -9,11 +9,11 @@ import streamlit as st
 
 from rag.exports.comparison import question_record
 from rag.exports.comparison_report import comparison_report
+from rag.exports.comparison_table import comparison_csv
 from rag.exports.conversation import conversation_html, conversation_markdown
 from rag.exports.naming import file_name
 from rag.exports.privacy import Privacy
 from rag.exports.provenance import Record
-from rag.exports.table import comparison_csv
 from rag.language.catalogue import words
 from rag.language.message import Message
 from rag.types import Answer, Conversation, Retrieval

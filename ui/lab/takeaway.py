@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rag.exports.comparison_report import comparison_report
+from rag.exports.comparison_table import comparison_csv
 from rag.exports.provenance import Record
-from rag.exports.table import comparison_csv
 from rag.lab.comparison import Comparison
 from rag.types import Retrieval
 from service.app import App

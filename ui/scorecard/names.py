@@ -9,7 +9,7 @@ import streamlit as st
 
 from rag.evaluation.figures.report import differences
 from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
-from rag.evaluation.figures.significance import Comparison
+from rag.evaluation.figures.significance import PairedComparison
 from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.metrics import MAIN
 from rag.evaluation.runs.rows import Ran
@@ -72,7 +72,7 @@ def when(moment: datetime) -> str:
     return f"{moment - timedelta(minutes=offset):%Y-%m-%d %H:%M}"
 
 
-def chance(compared: Comparison) -> str:
+def chance(compared: PairedComparison) -> str:
     """Say what the p-value of a comparison means."""
     if not compared.wins and not compared.losses:
         return gettext("no difference")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
 
-from rag.evaluation.figures.significance import Comparison, compare
+from rag.evaluation.figures.significance import PairedComparison, compare
 from rag.evaluation.runs.curve import CurveRow, Step
 from rag.evaluation.runs.metrics import MAIN
 from rag.language.message import Message
@@ -56,7 +56,7 @@ class Curve:
         """The point with the highest nDCG@10, the cheapest where several have it."""
         return max(self.points, key=lambda point: (point.ndcg, -point.candidates))
 
-    def compare(self, before: Point, after: Point) -> Comparison:
+    def compare(self, before: Point, after: Point) -> PairedComparison:
         """Compare two points, question by question."""
         return compare(self._figures(before), self._figures(after))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag.evaluation.figures.significance import EQUAL_WITHIN, Comparison, compare, mean
+from rag.evaluation.figures.significance import EQUAL_WITHIN, PairedComparison, compare, mean
 from rag.evaluation.runs.metrics import MAIN, MEASURES, Figures
 from rag.evaluation.runs.quality import Quality
 from rag.evaluation.runs.rows import About, Ran, Row
@@ -42,7 +42,7 @@ class Versus:
 
     questions: int
     deltas: Figures
-    comparison: Comparison
+    comparison: PairedComparison
     changes: tuple[Change, ...]
 
     @property

@@ -16,7 +16,7 @@ RESAMPLES, RESAMPLES_AT_A_TIME, SEED = 10_000, 500, 20_070_611
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedComparison:
     """On how many questions one run is better than another, as good and worse, and how likely that is by chance."""
 
     wins: int
@@ -30,12 +30,12 @@ def mean(figures: Mapping[str, Figures]) -> Figures:
     return {name: float(np.mean([one[name] for one in figures.values()])) for name in MEASURES}
 
 
-def compare(before: Mapping[str, Figures], after: Mapping[str, Figures]) -> Comparison:
+def compare(before: Mapping[str, Figures], after: Mapping[str, Figures]) -> PairedComparison:
     """Compare two runs on the same queries by their nDCG@10."""
     differences = [after[query][MAIN] - before[query][MAIN] for query in before]
     wins = sum(difference > EQUAL_WITHIN for difference in differences)
     losses = sum(difference < -EQUAL_WITHIN for difference in differences)
-    return Comparison(wins, len(differences) - wins - losses, losses, randomisation_test(differences))
+    return PairedComparison(wins, len(differences) - wins - losses, losses, randomisation_test(differences))
 
 
 def randomisation_test(differences: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag.evaluation.figures.scorecard import versus
-from rag.evaluation.figures.significance import Comparison
+from rag.evaluation.figures.significance import PairedComparison
 from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.rows import About
 from rag.evaluation.runs.task import KeptRun
@@ -24,7 +24,7 @@ class LabelledWins:
     set_name: str
     questions: int
     candidates: int
-    comparison: Comparison
+    comparison: PairedComparison
 
 
 def labelled_wins(runs: Iterable[KeptRun], collection: str, one: str, other: str) -> LabelledWins | None:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from rag.errors import InputError
 from rag.evaluation.sets.targets import Target, documents_by_place
 from rag.evaluation.sets.types import NewQuestion, QuestionSet
+from rag.text.csv import read_csv, unguarded, write_csv
 from rag.text.encodable import encodable
-from rag.text.tables import read_csv, unguarded, write_csv
 from rag.types import DocumentEntry
 
 COLUMNS: dict[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ from rag.text.place import place_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-FOLDER = Path(__file__).parent / "pages"
+FOLDER = Path(__file__).parent / "templates"
 
 
 def render(template: str, language: str, **values: Any) -> bytes:

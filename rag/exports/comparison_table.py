@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.exports.provenance import Record
-from rag.text.tables import write_csv
+from rag.text.csv import write_csv
 
 COMPARISON_COLUMNS = (
     "question",
