@@ -9,13 +9,12 @@ from typing import Literal, cast
 
 from ingest.files import StoredFile
 from rag.language.message import NOTHING, Message, message
-from rag.tasks.store import ENDED, GOING, RESUMABLE, STATES, Task, TaskState, TaskStore
+from rag.tasks.store import ENDED, GOING, STATES, Task, TaskState, TaskStore
 
 KIND = "ingest"
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
-RETRIABLE = RESUMABLE
 
 INTERRUPTED = message("Resift stopped while this file was being read: retry it.")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.jobs import RETRIABLE, RUNNING, Job, JobState
+from ingest.jobs import RUNNING, Job, JobState
 from ingest.library import Library
 from ingest.parse.child import read_sections
-from rag.tasks.store import ENDED, TaskState
+from rag.tasks.store import ENDED, RESUMABLE, TaskState
 from rag.tokens.store import TOKENS_FILE
 from rag.types import Document, document_id
 from tests.parts import offline_settings, open_library
@@ -150,12 +150,12 @@ class Person:
             upload.state = "cancelled"
 
     def retry(self) -> None:
-        if upload := self._one_of(RETRIABLE):
+        if upload := self._one_of(RESUMABLE):
             self.library.retry(self._job(upload))
             upload.state = "queued"
 
     def dismiss(self) -> None:
-        if upload := self._one_of(RETRIABLE):
+        if upload := self._one_of(RESUMABLE):
             self.library.dismiss(self._job(upload))
             self.model.uploads.remove(upload)
 
@@ -254,11 +254,11 @@ class Visitor:
             self.library.jobs.cancel_job(job.id)
 
     def retry(self) -> None:
-        for job in self._one_of(RETRIABLE):
+        for job in self._one_of(RESUMABLE):
             self.library.retry(job)
 
     def dismiss(self) -> None:
-        for job in self._one_of(RETRIABLE):
+        for job in self._one_of(RESUMABLE):
             self.library.dismiss(job)
 
     def reindex(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ingest.jobs import RETRIABLE, Job
+from ingest.jobs import Job
+from rag.tasks.store import RESUMABLE
 from service.app import App
 from service.documents import cancel_queued, clear_done
 from ui.language import gettext, mark, ngettext, say, sentences
@@ -72,7 +73,7 @@ def _show_job(app: App, job: Job) -> None:
                 st.caption(f"{icon} {sentences([_stop(title), label_sentence(job.reason)])}")
             else:
                 st.progress(_share(job), text=f"{icon} {title} {_detail(job)}")
-        if job.state in RETRIABLE:
+        if job.state in RESUMABLE:
             if st.button(gettext("Retry"), icon=":material/refresh:", key=f"retry-{job.id}"):
                 app.library.retry(job)
                 st.rerun()
