@@ -56,12 +56,11 @@ def _draw_progress(app: App, preparation: Preparation) -> None:
     if preparation.state in PREPARING:
         st.caption(f":material/hourglass: {gettext(PREPARING[preparation.state], name=label(preparation.name))}")
         return
-    share = preparation.done / preparation.total if preparation.total else 0.0
     amount = gettext("asking the hub")
     if preparation.total:
         done, total = f"{preparation.done / 1e6:,.0f}", f"{preparation.total / 1e6:,.0f}"
         amount = gettext("{done} of {total} MB", done=done, total=total)
     told = gettext("Fetching {name}: {amount}", name=label(preparation.name), amount=amount)
-    st.progress(min(share, 1.0), text=told)
+    st.progress(preparation.share, text=told)
     if st.button(gettext("Cancel the download"), icon=":material/close:", type="tertiary"):
         app.pipeline.readiness.cancel()

@@ -37,6 +37,11 @@ class Preparation:
         """Whether it is still under way."""
         return self.state not in ("ready", "cancelled", "failed")
 
+    @property
+    def share(self) -> float:
+        """How much of it is here, from 0 to 1; 0 until it is known of how much."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
 
 class Reporter:
     """What the work on one model is told by how far it is."""

@@ -219,8 +219,7 @@ class Rerankers:
         if preparation is None:
             return absent if catalogue.find(name) else joined(absent, *catalogue.did_you_mean(name))
         if preparation.moving and preparation.total:
-            share = preparation.done / preparation.total
-            return message("{name} is being fetched ({share:.0%}).", name=name, share=share)
+            return message("{name} is being fetched ({share:.0%}).", name=name, share=preparation.share)
         if preparation.moving:
             return message("{name} is being fetched.", name=name)
         if name in self._unloadable:

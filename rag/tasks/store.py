@@ -80,6 +80,11 @@ class Task:
         """Whether nothing more will happen to it by itself."""
         return self.state in ENDED
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1; 0 until it is known of how much."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

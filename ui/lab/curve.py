@@ -166,7 +166,7 @@ def _show_state(app: App, task: Task) -> None:
     else:
         told = gettext("{done} of {total} questions", done=task.done, total=task.total)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(task.done / task.total if task.total else 0.0, text=told)
+        st.progress(task.share, text=told)
         if st.button(gettext("Cancel"), icon=":material/close:", key="curve-cancel"):
             app.tasks.store.cancel_task(task.id)
             st.rerun(scope="app")

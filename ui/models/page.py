@@ -180,11 +180,10 @@ def _facts(entry: ModelEntry, running: Preparation | None) -> str:
 
 
 def _show_progress(running: Preparation) -> None:
-    share = running.done / running.total if running.total else 0.0
     of = gettext("asking the hub")
     if running.total:
         of = gettext("{done} of {total}", done=readable_size(running.done), total=readable_size(running.total))
-    st.progress(min(share, 1.0), text=of)
+    st.progress(running.share, text=of)
 
 
 def _offer(app: App, entry: ModelEntry) -> None:

@@ -102,9 +102,8 @@ def _show_task(app: App, task_id: int, was_working: bool) -> None:
         st.rerun()
     if not task.ended:
         with st.container(horizontal=True, vertical_alignment="center"):
-            share = task.done / task.total if task.total else 0.0
             said = gettext("{done} of {total} drafted", done=task.done, total=task.total) if task.total else ""
-            st.progress(share, said or gettext("Waiting for its turn…"))
+            st.progress(task.share, said or gettext("Waiting for its turn…"))
             st.button(
                 gettext("Cancel"),
                 icon=":material/stop:",

@@ -126,7 +126,6 @@ def _show_state(app: App, task: Task) -> None:
 
 
 def _show_progress(app: App, task: Task) -> None:
-    share = task.done / task.total if task.total else 0.0
     told = gettext(STAGES[task.stage]) if task.stage in STAGES else gettext("Waiting for the work before it")
     parts = [told]
     if task.total:
@@ -135,7 +134,7 @@ def _show_progress(app: App, task: Task) -> None:
     left = milliseconds_left(result.about, result.rows) if result.about and task.stage == MEASURING else None
     if left:
         parts.append(gettext("about {duration} left", duration=format_duration(left)))
-    st.progress(min(share, 1.0), text=" · ".join(parts))
+    st.progress(task.share, text=" · ".join(parts))
     st.caption(gettext("You can leave this page: the run goes on, and is found here again."))
 
 
