@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from pathlib import Path
 
 import streamlit as st
 
-from rag.config import Settings, load_settings
 from rag.errors import ResiftError
-from rag.log import set_up_logging
-from service.app import App, open_app
 from ui.batch.page import show_batch
 from ui.chat.page import show_chat
 from ui.chat.search_options import keep_options
@@ -22,6 +18,7 @@ from ui.models.page import show_models
 from ui.palette import CHART_STYLE
 from ui.plain import label_sentence
 from ui.scorecard.page import show_scorecard
+from ui.shared import shared_app
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
 
@@ -35,21 +32,11 @@ DARK_STYLE = Path(__file__).parent / "ui" / "dark.css"
 log = logging.getLogger("ui")
 
 
-@st.cache_resource(show_spinner="Opening the knowledge base…", on_release=App.close)
-def shared_app(_settings: Settings) -> App:
-    """Open the parts that all sessions share; a failure is not kept, so that the next run tries again."""
-    set_up_logging(_settings.log_level)
-    app = open_app(_settings)
-    gc.collect()
-    gc.freeze()  # what the libraries hold stays, and need not be looked through again and again
-    return app
-
-
 def main() -> None:
     """Draw the page that the address asks for."""
     st.set_page_config(page_title="Resift", page_icon=str(ICON), layout="wide")
     try:
-        app = shared_app(load_settings())
+        app = shared_app()
         keep_options()
         st.html(STYLE)
         st.html(f"<style>{CHART_STYLE}</style>")
@@ -95,4 +82,5 @@ def main() -> None:
         st.error(gettext("Something unexpected went wrong; its trace is in the log. Reload the page to go on."))
 
 
-main()
+if __name__ == "__main__":
+    main()
