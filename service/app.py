@@ -75,7 +75,7 @@ class App:
 def open_app(settings: Settings) -> App:
     """Take the data folder, start the workers, and begin to fetch the reranker.
 
-    Raises UnavailableError when another process has the folder.
+    Raises UnavailableError when another process has the folder, SettingError for a reranker that cannot be one.
     """
     lock = DataFolderLock(settings.data_dir).acquire()
     with ExitStack() as undoing:
@@ -89,8 +89,8 @@ def open_app(settings: Settings) -> App:
         app.purge()
         app.library.start()
         app.tasks.start()
+        pipeline.make_ready()
         undoing.pop_all()
-    pipeline.make_ready()
     if settings.llm_configured:
         threading.Thread(target=import_client, daemon=True, name="import-client").start()
     return app

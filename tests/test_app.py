@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag.database.lock import DataFolderLock
-from rag.errors import ResiftError, UnavailableError
+from rag.errors import ResiftError, SettingError, UnavailableError
 from rag.evaluation.sets.scores import ScoredPassage
 from rag.types import SearchOptions
 from service.app import CURVE, DRAFT, RUN, App, assemble, open_app
@@ -153,3 +153,11 @@ def test_an_app_that_does_not_open_leaves_nothing_open_and_opens_once_its_files_
     assert not (tmp_path / "tasks.sqlite-wal").exists()
     (tmp_path / "votes.sqlite").unlink()
     open_app(settings).close()
+
+
+def test_an_app_whose_reranker_cannot_be_one_leaves_no_worker_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(SettingError, match="A funnel needs a reranker after its colon"):
+        open_app(offline_settings(tmp_path, rerank_model="funnel:none"))
+    assert set(threading.enumerate()) <= before
+    open_app(offline_settings(tmp_path, rerank_model="bundled")).close()
