@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -52,8 +53,8 @@ def record_from_json(text: str) -> Any:
 
 
 def to_column(said: Message) -> str:
-    """Write a message for a column of text, "" for nothing."""
-    return to_json(said) if said else ""
+    """Write a message for a column of text, "" for nothing; without pydantic, since every start writes some."""
+    return json.dumps(asdict(said), ensure_ascii=False) if said else ""
 
 
 def from_column(text: str) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,7 +142,7 @@ class TaskStore:
                 " (SELECT id FROM tasks WHERE state = 'queued' AND kind IN (SELECT value FROM json_each(?))"
                 " AND coalesce(json_extract(spec, '$.collection'), '') NOT IN (SELECT value FROM json_each(?))"
                 " ORDER BY ahead DESC, id LIMIT 1) RETURNING *",
-                (now(), to_json(list(kinds)), to_json(list(held))),
+                (now(), _array(kinds), _array(held)),
             ).fetchone()
         return _task(row) if row else None
 
@@ -165,7 +166,7 @@ class TaskStore:
         with self._database.read() as db:
             found = db.execute(
                 f"SELECT 1 FROM tasks WHERE {_having(spec)} AND state IN (SELECT value FROM json_each(?)) LIMIT 1",  # noqa: S608
-                (kind, *spec.values(), to_json(list(states))),
+                (kind, *spec.values(), _array(states)),
             ).fetchone()
         return found is not None
 
@@ -246,7 +247,7 @@ class TaskStore:
             db.execute(
                 "UPDATE tasks SET state = 'queued', reason = '', cancel = 0, updated_at = ?"
                 " WHERE id IN (SELECT value FROM json_each(?)) AND state IN (?, ?, ?)",
-                (now(), to_json(task_ids), *RESUMABLE),
+                (now(), _array(task_ids), *RESUMABLE),
             )
 
     def rename_task(self, task_id: int, title: str) -> None:
@@ -259,7 +260,7 @@ class TaskStore:
         with self._database.write() as db:
             deleted = db.execute(
                 "DELETE FROM tasks WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
-                (task_id, to_json(list(states))),
+                (task_id, _array(states)),
             )
             return deleted.rowcount > 0
 
@@ -271,7 +272,7 @@ class TaskStore:
         with self._database.write() as db:
             db.executemany(
                 f"DELETE FROM tasks WHERE {_having(specs[0])} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
-                [(kind, *spec.values(), to_json(list(states))) for spec in specs],
+                [(kind, *spec.values(), _array(states)) for spec in specs],
             )
 
     def interrupt_running(self, kinds: Collection[str], reason: Message = STOPPED) -> list[Task]:
@@ -280,13 +281,18 @@ class TaskStore:
             rows = db.execute(
                 "UPDATE tasks SET state = 'interrupted', reason = ?, updated_at = ?"
                 " WHERE state = 'running' AND kind IN (SELECT value FROM json_each(?)) RETURNING *",
-                (to_column(reason), now(), to_json(list(kinds))),
+                (to_column(reason), now(), _array(kinds)),
             ).fetchall()
         return [_task(row) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _array(values: Iterable[object]) -> str:
+    """Return numbers or texts as the array that `json_each` reads."""
+    return json.dumps(list(values))
 
 
 def _having(spec: Mapping[str, str]) -> str:
