@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from rag.config import Settings
 from rag.errors import SettingError, UnavailableError
+from rag.http import CONNECT_TIMEOUT, as_detail
 from rag.language.message import Message, message
 from rag.retry import RETRY_PAUSE, pause_before_retry
 from rag.text.encodable import encodable
@@ -27,7 +28,6 @@ OPENAI_ADDRESS = "https://api.openai.com/v1"
 NO_KEY = "no-key"
 """Sent to servers that want no key; the library refuses an empty one."""
 
-CONNECT_TIMEOUT = 5.0
 LONGEST_RETRY_PAUSE = 5.0
 """Seconds; a server that asks for a longer wait is not asked again."""
 
@@ -163,7 +163,7 @@ class OpenAiChat:
         return message(
             "The language model at {host} reported an error in mid-answer{detail}: ask again.",
             host=self._host,
-            detail=self._detail(error),
+            detail=as_detail(error.message, [self._api_key]),
         )
 
     def _explain_status(self, error: APIStatusError) -> Message:
@@ -191,12 +191,8 @@ class OpenAiChat:
             "{host} did not accept the request (status {status}{detail}): check LLM_MODEL.",
             host=self._host,
             status=status,
-            detail=self._detail(error),
+            detail=as_detail(error.message, [self._api_key]),
         )
-
-    def _detail(self, error: APIError) -> str:
-        words = " ".join(encodable(error.message).replace(self._api_key, "***").split())
-        return f", {words[:200]}" if words else ""
 
 
 def import_client() -> None:

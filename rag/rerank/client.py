@@ -1,31 +1,21 @@
-"""One request to a reranking service: sent, sent again where that may help, and its answer checked."""
+"""One request to a reranking service: put into its words, and its answer checked."""
 
 from __future__ import annotations
 
 import json
 import math
 import threading
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 from rag.errors import RerankError
+from rag.http import MOST_BYTES, Endpoint, NoReplyError, Reply
 from rag.language.message import Message, message
 from rag.rerank.base import Deadline
 from rag.rerank.services import RerankService
-from rag.retry import RETRY_PAUSE, pause_before_retry
-from rag.text.encodable import encodable
 
-if TYPE_CHECKING:
-    from httpx2 import Client, Response
-
-CONNECT_TIMEOUT = 5.0
-KEEP_ALIVE_SECONDS = 60.0
 LONGEST_WAIT = 3600.0
-MOST_BYTES = 64 * 1024 * 1024
-SHOWN_CHARACTERS = 200
 
 
 class ServiceClient:
@@ -37,17 +27,9 @@ class ServiceClient:
     def __init__(self, service: RerankService, model: str, address: str = "", api_key: str = "") -> None:
         self._service = service
         self._model = model
-        self._api_key = api_key
         self._own_server = bool(address)
-        parts = urlsplit(service.endpoint(address or service.address))
-        login, _, self._host = parts.netloc.rpartition("@")
-        # Without the user and the password, which may not show up in any log of an address.
-        self._url = parts._replace(netloc=self._host).geturl()
-        user, _, password = login.partition(":")
-        self._login = (unquote(user), unquote(password)) if login else None
-        self._secrets = [secret for secret in (api_key, password, unquote(password)) if secret]
-        self._client: Client | None = None
-        self._opening = threading.Lock()
+        self._endpoint = Endpoint(service.endpoint(address or service.address), api_key)
+        self._host = self._endpoint.host
 
     def scores(
         self, question: str, passages: Sequence[str], deadline: Deadline, abandoned: threading.Event
@@ -57,28 +39,13 @@ class ServiceClient:
         Raises RerankError with what to do, past the deadline at the latest when the next byte comes; a retry is not
         made once the answer is `abandoned`.
         """
-        from httpx2 import ConnectTimeout, HTTPError, TimeoutException, TransportError
-
-        for last_try in (False, True):
-            pause: float | None = RETRY_PAUSE
-            try:
-                status, retry_after, body = self._send(self._payload(question, passages), deadline)
-                if status < HTTPStatus.MULTIPLE_CHOICES:
-                    return self._read(body, len(passages))
-                reason, pause = self._explain(status, body), pause_before_retry(status, retry_after)
-            except TimeoutException as error:
-                if not isinstance(error, ConnectTimeout):
-                    raise RerankError(self.too_slow(deadline)) from None
-                reason = self._unreachable()
-            except TransportError:
-                reason = self._unreachable()
-            except HTTPError:
-                pause = None
-                reason = message("the answer of {host} cannot be read: ask again in a moment", host=self._host)
-            if last_try or pause is None or pause >= seconds_left(deadline) or abandoned.wait(pause):
-                # Without its cause: the words of others may repeat the key.
-                raise RerankError(reason) from None
-        raise AssertionError
+        try:
+            reply = self._endpoint.post(self._payload(question, passages), seconds_left(deadline), abandoned)
+        except NoReplyError as error:
+            raise RerankError(self._meaning(error, deadline)) from None
+        if not reply.good:
+            raise RerankError(self._explain(reply))
+        return self._read(reply.body, len(passages))
 
     def too_slow(self, deadline: Deadline) -> Message:
         """Return what it means, and what to do, when the deadline has passed."""
@@ -96,33 +63,6 @@ class ServiceClient:
         if service.top:
             payload[service.top] = len(passages)
         return payload
-
-    def _send(self, payload: Mapping[str, Any], deadline: Deadline) -> tuple[int, str, bytes]:
-        """Return the status, the header Retry-After and the body of the answer."""
-        from httpx2 import Timeout
-
-        left = max(seconds_left(deadline), 0.001)
-        waits = Timeout(left, connect=min(CONNECT_TIMEOUT, left))
-        headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-        with self._connection().stream(
-            "POST", self._url, json=payload, headers=headers, auth=self._login, timeout=waits
-        ) as response:
-            return response.status_code, response.headers.get("retry-after", ""), self._body(response, deadline)
-
-    def _body(self, response: Response, deadline: Deadline) -> bytes:
-        body = b""
-        for piece in response.iter_bytes():
-            body += piece
-            if len(body) > MOST_BYTES:
-                raise RerankError(
-                    "{host} answered with more than {most} MB: {check}",
-                    host=self._host,
-                    most=MOST_BYTES // 2**20,
-                    check=self._check(),
-                )
-            if seconds_left(deadline) < 0:
-                raise RerankError(self.too_slow(deadline))
-        return body
 
     def _read(self, body: bytes, count: int) -> list[float]:
         """Return the scores in the order of the passages; raises RerankError for anything but one score for each."""
@@ -168,32 +108,35 @@ class ServiceClient:
             )
         return [scores[index] for index in range(count)]
 
-    def _connection(self) -> Client:
-        from httpx2 import Client, Limits
-
-        with self._opening:
-            if self._client is None:
-                self._client = Client(limits=Limits(keepalive_expiry=KEEP_ALIVE_SECONDS))
-                weakref.finalize(self, self._client.close)
-            return self._client
-
     def _check(self) -> Message:
         if self._own_server:
             return message("check that RERANK_URL is the address of a {service} server", service=self._service.name)
         return message("ask again")
 
-    def _unreachable(self) -> Message:
+    def _meaning(self, error: NoReplyError, deadline: Deadline) -> Message:
+        """Return what it means, and what to do, when no whole answer came."""
+        match error.reason:
+            case "too slow":
+                return self.too_slow(deadline)
+            case "unreadable":
+                return message("the answer of {host} cannot be read: ask again in a moment", host=self._host)
+            case "too long":
+                most = MOST_BYTES // 2**20
+                return message(
+                    "{host} answered with more than {most} MB: {check}", host=self._host, most=most, check=self._check()
+                )
         if self._own_server:
             check = message("check RERANK_URL, and that the server runs")
         else:
             check = message("check the network connection")
         return message("{host} cannot be reached: {check}", host=self._host, check=check)
 
-    def _explain(self, status: int, body: bytes) -> Message:
+    def _explain(self, reply: Reply) -> Message:
         """Return what an answer's status means, and what to do."""
+        status = reply.status
         said = {"host": self._host, "status": status}
         keyed = message("{host} refused the key ({status}): check RERANK_API_KEY", **said)
-        if not self._api_key and not self._login:
+        if not self._endpoint.keyed:
             keyed = message("{host} wants a key ({status}): set RERANK_API_KEY", **said)
         meanings: dict[int, Message] = {
             HTTPStatus.UNAUTHORIZED: keyed,
@@ -201,7 +144,7 @@ class ServiceClient:
             HTTPStatus.PAYMENT_REQUIRED: message("{host} wants to be paid ({status}): check your credit there", **said),
             HTTPStatus.NOT_FOUND: message(
                 "{host} has no {path} or not this model ({status}): check {settings}",
-                path=urlsplit(self._url).path,
+                path=self._endpoint.path,
                 settings=message("RERANK_URL and RERANK_MODEL") if self._own_server else "RERANK_MODEL",
                 **said,
             ),
@@ -220,18 +163,12 @@ class ServiceClient:
             return message(
                 "{host} did not accept the request ({status}{detail}): check the model's name, or ask for fewer "
                 "candidates",
-                detail=self._shown(_message(body)),
+                detail=self._endpoint.words_of(reply),
                 **said,
             )
         if self._own_server:
             return message("{host} failed ({status}): ask again in a moment, and look at the server's log", **said)
         return message("{host} failed ({status}): ask again in a moment", **said)
-
-    def _shown(self, said: str) -> str:
-        for secret in self._secrets:
-            said = said.replace(secret, "***")
-        said = " ".join(encodable(said).split()).rstrip(".")
-        return f", {said[:SHOWN_CHARACTERS]}" if said else ""
 
 
 def seconds_left(deadline: Deadline) -> float:
@@ -253,14 +190,3 @@ def _entry(result: object, score_field: str) -> tuple[int | None, float | None]:
     except OverflowError:
         return index, None
     return index, number if math.isfinite(number) else None
-
-
-def _message(body: bytes) -> str:
-    """Return the words for people in the answer of a server that refuses, "" where there are none."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    while isinstance(answer, dict):
-        answer = next((answer[key] for key in ("message", "detail", "error") if key in answer), "")
-    return answer if isinstance(answer, str) else ""
