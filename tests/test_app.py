@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -161,3 +163,13 @@ def test_an_app_whose_reranker_cannot_be_one_leaves_no_worker_behind(tmp_path: P
         open_app(offline_settings(tmp_path, rerank_model="funnel:none"))
     assert set(threading.enumerate()) <= before
     open_app(offline_settings(tmp_path, rerank_model="bundled")).close()
+
+
+def test_opening_does_not_wait_for_the_library_that_reads_records(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from service.app import open_app;"
+        " from tests.parts import offline_settings;"
+        " app = open_app(offline_settings(Path(sys.argv[1]), rerank_model='none'));"
+        " imported = 'pydantic_core' in sys.modules; app.close(); sys.exit(imported)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[1], check=True)
