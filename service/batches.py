@@ -8,9 +8,8 @@ from statistics import fmean, median
 
 from ingest.parse.decoding import decode
 from rag.batch.questions import Table, read_table
-from rag.batch.records import KIND, BatchAnswer, BatchSpec, read_answers, read_batch
+from rag.batch.records import KIND, BatchAnswer, BatchSpec, read_answers, read_batch, read_spec
 from rag.exports.batch import write_batch
-from rag.serialization import from_record
 from rag.tasks.store import Task
 from service.app import App
 
@@ -82,7 +81,7 @@ def batch_state(app: App, task_id: int) -> BatchState | None:
     task = app.tasks.store.task(task_id)
     if task is None:
         return None
-    return BatchState(task, from_record(BatchSpec, task.spec), read_answers(app.tasks.store, task_id))
+    return BatchState(task, read_spec(task.spec), read_answers(app.tasks.store, task_id))
 
 
 def batch_workbook(app: App, task: Task) -> bytes:

@@ -20,11 +20,12 @@ class Foreseen:
     ms: float | None
 
 
-def foresee(app: App, choice: str | None, candidates: int) -> Foreseen | None:
-    """Return what a choice, as RERANK_MODEL takes it (None for the settings'), comes to for so many candidates.
+def foresee(app: App, choice: str | None, candidates: int | None) -> Foreseen | None:
+    """Return what a choice, as RERANK_MODEL takes it, comes to for so many candidates; None is as the settings have it.
 
     None where nothing would rerank: it is off, or cannot be had, which is said when it is asked for.
     """
+    candidates = candidates or app.settings.rerank_candidates
     try:
         reranker, report = app.pipeline.rerankers.reranker(choice, candidates)
     except ResiftError:

@@ -17,6 +17,7 @@ from rag.evaluation.runs.configuration import RunSpec, combine
 from rag.evaluation.runs.task import KIND as RUN
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
+from rag.types import SearchOptions
 from service.app import assemble
 from tests.browser import REPOSITORY, WORK_MS, ColorScheme, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
@@ -54,7 +55,9 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         made = parts.question_sets.create_with("sugar", "talk", labelled, "upload")
         parts.tasks.add_task(RUN, "sugar", RunSpec(made.id, combine(["none", "bundled"], [4])))
         asked = read_questions(read_table(f"question\n{QUESTION}", "sugar.csv"), "question")
-        parts.tasks.add_task(BATCH, "sugar.csv", BatchSpec("sugar.csv", "question", asked, "talk", None, 4, 2))
+        parts.tasks.add_task(
+            BATCH, "sugar.csv", BatchSpec("sugar.csv", "question", asked, SearchOptions("talk", None, 4, 2))
+        )
         while parts.tasks.run_next():
             pass
     environment = {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1", "RERANK_MODEL": "bundled"}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ingest.library import Library
 from rag.batch.questions import MOST_QUESTIONS, missing_column, read_questions, read_table
-from rag.batch.records import KIND, BatchSpec, count_asked, read_answers, read_batch, read_sources
+from rag.batch.records import KIND, BatchSpec, count_asked, read_answers, read_batch, read_sources, read_spec
 from rag.batch.run import Prediction, batch_runner, predict
 from rag.errors import InputError
 from rag.language.message import NOTHING
 from rag.retrieval.pipeline import Pipeline
-from rag.serialization import from_record
 from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Tasks
+from rag.types import Filter, SearchOptions
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 from tests.waiting import wait_until
@@ -100,7 +101,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 def spec_of(text: str, collection: str = "notes", reranker: str | None = "bundled") -> BatchSpec:
     table = read_table(text, "questions.csv")
     column = table.question_column
-    return BatchSpec("questions.csv", column, read_questions(table, column), collection, reranker, 3, 2)
+    return BatchSpec("questions.csv", column, read_questions(table, column), SearchOptions(collection, reranker, 3, 2))
 
 
 def run(tasks: Tasks, spec: BatchSpec) -> Task:
@@ -118,7 +119,7 @@ def tasks_of(pipeline: Pipeline) -> Tasks:
 def test_a_spec_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     spec = spec_of("id,question\n1,Why?\n2,Why?\n3,\n")
     task = Tasks(TaskStore(tmp_path), {KIND: lambda work: {}}).add_task(KIND, "it", spec)
-    assert from_record(BatchSpec, task.spec) == spec
+    assert read_spec(task.spec) == spec
     assert count_asked(task) == len(spec.questions.asked) == 1
 
 
@@ -141,6 +142,14 @@ def test_each_question_is_answered_with_its_sources_and_their_ranks_and_scores(l
     assert [(source.number, source.cited) for source in batch.sources[1]] == [(1, True), (2, False)]
     assert batch.sources[1][0].text == TEXTS["heat.md"]
     assert batch.about["documents"] == [["heat.md", 1], ["pump.md", 1], ["sugar.md", 1]]
+
+
+def test_a_batch_searches_only_what_it_is_limited_to(library: Library) -> None:
+    tasks, spec = tasks_of(library.pipeline), spec_of(ASKED)
+    (pump,) = [entry.id for entry in library.documents("notes") if entry.name == "pump.md"]
+    task = run(tasks, replace(spec, options=replace(spec.options, filter=Filter((pump,)))))
+    sources = read_sources(tasks.store, task.id)
+    assert [{source.document for source in one} for one in sources.values()] == [{"pump.md"}, {"pump.md"}]
 
 
 def test_a_question_that_fails_says_why_and_the_rest_goes_on(library: Library) -> None:

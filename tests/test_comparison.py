@@ -18,7 +18,7 @@ from rag.models.files import BUNDLED_FOLDER
 from rag.rerank.agreement import kendall_tau
 from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline
-from rag.types import RerankReport, SearchOptions
+from rag.types import Filter, RerankReport, SearchOptions
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_retrieval
 
@@ -48,7 +48,7 @@ def pipeline(library: Library) -> Pipeline:
 
 
 def run(pipeline: Pipeline, *choices: str, question: str = QUESTION, collection: str = "notes") -> Comparison:
-    return compare(pipeline, question, collection, choices, candidates=10, top=2)
+    return compare(pipeline, question, SearchOptions(collection, candidates=10, top=2), choices)
 
 
 def names(comparison: Comparison) -> list[str]:
@@ -142,15 +142,29 @@ def test_the_models_behind_an_order_are_told_with_their_weights(pipeline: Pipeli
     assert pipeline.rerankers.files_of(RerankReport(RerankerIdentity.parse("llm"), "on")) == []
 
 
+def test_every_reranker_reads_only_what_the_search_is_limited_to(library: Library, word_overlap_folder: Path) -> None:
+    (heat,) = [entry.id for entry in library.documents("notes") if entry.name == "heat.md"]
+    options = SearchOptions("notes", candidates=10, top=2, filter=Filter((heat,)))
+    comparison = compare(library.pipeline, QUESTION, options, ["bundled", str(word_overlap_folder)])
+    documents = [{ranked.hit.chunk.document for ranked in order.ranked} for order in comparison.orders]
+    assert documents == [{"heat.md"}] * 3
+
+
+def test_the_same_candidates_of_another_collection_are_read_anew(library: Library) -> None:
+    ingest(library, "twin", "heat.md", TEXTS["heat.md"])
+    known = run(library.pipeline, "bundled", collection="one")
+    twin = compare(library.pipeline, QUESTION, SearchOptions("twin", candidates=10, top=2), ["bundled"], known=known)
+    assert twin.fused.hits == known.fused.hits
+    assert [order.collection for order in twin.orders] == ["twin", "twin"]
+
+
 def test_what_runs_next_is_told_with_its_number_of_passages(pipeline: Pipeline, word_overlap_folder: Path) -> None:
     told: list[tuple[str, int]] = []
     compare(
         pipeline,
         QUESTION,
-        "notes",
+        SearchOptions("notes", candidates=2, top=1),
         ["bundled", f"funnel:{word_overlap_folder}"],
-        candidates=2,
-        top=1,
         before_each=lambda name, passages: told.append((name.partition(":")[0], passages)),
     )
     assert told == [("late interaction", 2), ("funnel", 2)]
@@ -163,10 +177,8 @@ def test_what_is_known_of_the_same_candidates_is_not_made_again(pipeline: Pipeli
         return compare(
             pipeline,
             question,
-            "notes",
+            SearchOptions("notes", candidates=candidates, top=1),
             choices,
-            candidates=candidates,
-            top=1,
             known=known,
             before_each=lambda name, passages: ran.append(name),
         )

@@ -45,7 +45,7 @@ from rag.models.download import download_model
 from rag.models.files import DEFAULTS, bundled_model
 from rag.models.names import hub_model
 from rag.text.csv import write_csv
-from rag.types import Answer, Citation, StageTiming
+from rag.types import Answer, Citation, SearchOptions, StageTiming
 from service.app import assemble
 from service.takeaway import BLIND, WrittenAnswers, written_answers
 from tests.models import HubServer
@@ -85,7 +85,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 @pytest.fixture(scope="module")
 def comparison(library: Library, word_overlap_folder: Path) -> Comparison:
     choices = ["bundled", str(word_overlap_folder), "/home/ann/models/gone"]
-    return compare(library.pipeline, QUESTION, "notes", choices, candidates=10, top=2)
+    return compare(library.pipeline, QUESTION, SearchOptions("notes", candidates=10, top=2), choices)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from rag.batch.questions import Line, Questions
-from rag.batch.records import BatchAnswer, BatchSource, BatchSpec
+from rag.batch.records import BatchAnswer, BatchSource, BatchSpec, read_options, read_spec
 from rag.database.records import (
     options_from_json,
     retrieval_from_json,
@@ -166,9 +166,15 @@ def test_a_batch_of_the_first_releases_is_read() -> None:
         "top": 5,
     }
     lines = (Line(1, "Why?", ("a", "")), Line(2, "Why?", ("b", ""), same_as=1))
-    assert from_record(BatchSpec, spec) == BatchSpec(
-        "q.csv", "question", Questions(lines, ("id", "note"), 1), "documents", None, 24, 5
+    read = read_spec(spec)
+    assert read == BatchSpec(
+        "q.csv", "question", Questions(lines, ("id", "note"), 1), SearchOptions("documents", None, 24, 5)
     )
+    assert read_options(spec) == read.options
+    limited = replace(read, options=replace(read.options, filter=Filter(("d",))))
+    assert read_spec(to_record(limited)) == limited
+    with pytest.raises(UnavailableError, match=r"SearchOptions\.collection"):
+        read_spec({name: value for name, value in spec.items() if name != "collection"})
     answer = {"number": 1, "question": "Why?", "documents": ["[1] a.txt"], "pages": [], "notes": [], "error": ""}
     assert from_record(BatchAnswer, answer) == BatchAnswer(1, "Why?", documents=("[1] a.txt",))
     source = {

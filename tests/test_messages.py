@@ -182,7 +182,7 @@ def test_the_fate_of_a_file_is_said_in_chinese(app: App) -> None:
 
 
 def test_a_report_taken_from_the_page_says_its_notes_in_chinese(app: App) -> None:
-    comparison = compare(app.pipeline, QUESTION, "notes", ["nothing/here"], candidates=10, top=1)
+    comparison = compare(app.pipeline, QUESTION, SearchOptions("notes", candidates=10, top=1), ["nothing/here"])
     record = comparison_record(app.pipeline, comparison, *comparison.orders[:2], verdict="")
     report = comparison_report(record, "zh").decode()
     assert "nothing/here 不在本机。在此之前，使用内置模型的延迟交互。" in report

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rag.batch.records import KIND as BATCH
+from rag.batch.records import read_batch
 from rag.evaluation.runs.curve import KIND as CURVE
 from rag.evaluation.runs.task import KIND as RUN
 from rag.types import SearchOptions
@@ -109,3 +110,10 @@ def test_its_finished_work_is_listed_with_what_came_of_it(app: App, kind: str) -
     (task,) = app.tasks.store.tasks_of(kind)
     assert task.state == "done"
     assert app.tasks.store.rows(task.id)
+
+
+def test_its_batch_is_read_with_how_it_was_asked(app: App) -> None:
+    (task,) = app.tasks.store.tasks_of(BATCH)
+    batch = read_batch(app.tasks.store, task)
+    assert batch.spec.options == SearchOptions("notes", "bundled", 10, 2)
+    assert not batch.partial

@@ -18,6 +18,7 @@ from rag.config import Settings
 from rag.exports.batch import ANSWER_COLUMNS, SOURCE_COLUMNS, write_batch
 from rag.exports.workbook import CELL_CHARACTERS, clean
 from rag.language.message import NOTHING, verbatim
+from rag.types import SearchOptions
 
 TABLE = "id,question,Answer\n007,How do I cool a hot phone?,=1+1\n8,Why?,\n9,How do I cool a hot PHONE?,mine\n"
 WHEN = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -42,7 +43,9 @@ ANSWER = BatchAnswer(
 
 def make_batch(*answers: BatchAnswer, source: BatchSource = SOURCE, **changes: Any) -> Batch:
     table = read_table(TABLE, "questions.csv")
-    spec = BatchSpec("questions.csv", "question", read_questions(table, "question"), "notes", None, 24, 5)
+    spec = BatchSpec(
+        "questions.csv", "question", read_questions(table, "question"), SearchOptions("notes", None, 24, 5)
+    )
     batch = Batch(
         id=1,
         title="questions.csv",

@@ -18,7 +18,7 @@ from rag.models.files import BUNDLED_FOLDER
 from rag.models.inventory import readable_size
 from rag.rerank.base import Scored, rank
 from rag.retrieval.pipeline import Pipeline
-from rag.types import RerankReport, RerankScore
+from rag.types import RerankReport, RerankScore, SearchOptions
 from service.app import App, assemble
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -73,7 +73,7 @@ def with_model(app: App, server: LlmServer) -> App:
 
 def reversed_order(app: App, top: int = 1) -> Comparison:
     """Compare the fused order with its reverse, the first `top` of each being read."""
-    fused = compare(app.pipeline, QUESTION, "notes", ["none"], candidates=10, top=top).fused
+    fused = compare(app.pipeline, QUESTION, SearchOptions("notes", candidates=10, top=top), ["none"]).fused
     scores = Scored(tuple(RerankScore(hit.rank, 0.9) for hit in fused.hits))
     report = RerankReport(RerankerIdentity.parse("last first"), "on")
     last_first = replace(fused, ranked=rank(fused.hits, scores, top), reranker=report)
@@ -327,7 +327,9 @@ def test_the_duel_has_the_votes_and_what_each_order_takes(app: App) -> None:
 
 
 def test_the_duel_has_a_table_of_costs_and_of_all_pairs(app: App, word_overlap_folder: Path) -> None:
-    comparison = compare(app.pipeline, QUESTION, "notes", ["bundled", str(word_overlap_folder)], candidates=10, top=1)
+    comparison = compare(
+        app.pipeline, QUESTION, SearchOptions("notes", candidates=10, top=1), ["bundled", str(word_overlap_folder)]
+    )
     page = AppTest.from_function(draw_duel, kwargs={"app": app, "comparison": comparison}, default_timeout=30).run()
     assert not page.exception
     pairs, costs = (frame.value for frame in page.dataframe)

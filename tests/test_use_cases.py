@@ -19,6 +19,7 @@ from rag.evaluation.runs.configuration import NO_RERANKER, RunSpec, combine
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import QuestionSet
 from rag.lab.comparison import Comparison, compare
+from rag.types import SearchOptions
 from service.app import App, assemble
 from service.batches import batch_state, batch_workbook, batches, read_upload, start_batch
 from service.curves import curve_state, last_curve, plan_curve, start_curve
@@ -73,14 +74,16 @@ def reread(app: App, set_id: int) -> QuestionSet:
 
 
 def compared(app: App, question: str, top: int = 2) -> Comparison:
-    return compare(app.pipeline, question, "notes", ["bundled"], candidates=10, top=top)
+    return compare(app.pipeline, question, SearchOptions("notes", candidates=10, top=top), ["bundled"])
 
 
 def test_a_table_is_asked_in_the_background_and_comes_back_as_a_spreadsheet(app: App) -> None:
     table = read_upload("questions.csv", b"question\nHow do I cool a hot phone?\nWhat raises blood sugar?\n")
     assert table.question_column is not None
     questions = read_questions(table, table.question_column)
-    task = start_batch(app, BatchSpec("questions.csv", table.question_column, questions, "notes", "bundled", 3, 2))
+    task = start_batch(
+        app, BatchSpec("questions.csv", table.question_column, questions, SearchOptions("notes", "bundled", 3, 2))
+    )
     waiting = batch_state(app, task.id)
     assert waiting is not None
     assert (waiting.total, waiting.complete, waiting.ms_left, waiting.median_ms) == (2, False, None, None)
@@ -259,7 +262,9 @@ def test_a_passage_is_explained_by_its_reranker_or_by_what_stands_in_for_it(
     app: App, word_overlap_folder: Path
 ) -> None:
     question, model = "How do I cool a hot phone?", str(word_overlap_folder)
-    _, own, other = compare(app.pipeline, question, "notes", ["bundled", model], candidates=10, top=2).orders
+    _, own, other = compare(
+        app.pipeline, question, SearchOptions("notes", candidates=10, top=2), ["bundled", model]
+    ).orders
     hit = own.ranked[0].hit
     explained = explain(app, own, hit)
     assert (explained.own, explained.english, explained.here) == (True, True, True)

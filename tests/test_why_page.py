@@ -17,7 +17,7 @@ from rag.lab.comparison import Comparison, compare
 from rag.lab.heat import Heat, Word
 from rag.lab.reasons import Reason
 from rag.lab.removal import Removal, Removals
-from rag.types import Chunk, RerankReport
+from rag.types import Chunk, RerankReport, SearchOptions
 from service.app import App, assemble
 from tests.parts import ingest, offline_settings, open_library
 from tools.random_model import PRESETS, build_random_model
@@ -150,7 +150,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="module")
 def comparison(app: App, word_overlap_folder: Path) -> Comparison:
     choices = ["bundled", str(word_overlap_folder)]
-    return compare(app.pipeline, QUESTION, "notes", choices, candidates=10, top=2)
+    return compare(app.pipeline, QUESTION, SearchOptions("notes", candidates=10, top=2), choices)
 
 
 def draw(app: App, comparison: Comparison, order: int, opened: str) -> AppTest:

@@ -21,7 +21,7 @@ from rag.answer.writer import answer_extractively
 from rag.config import Settings
 from rag.lab.comparison import compare
 from rag.retrieval.pipeline import Pipeline, open_pipeline
-from rag.types import Answer, Retrieval, Stage, StageTiming
+from rag.types import Answer, Retrieval, SearchOptions, Stage, StageTiming
 from service.scenes import SCENES, Scene, scene_record
 from tools.measure_demo import Question, best_rank, fingerprint, ingest, judge, read_questions
 
@@ -147,10 +147,8 @@ def record_scene(pipeline: Pipeline, script: Script, question: Question, setting
         compare(
             pipeline,
             question.question,
-            settings.collection,
+            SearchOptions(settings.collection),
             ["bundled"],
-            candidates=settings.rerank_candidates,
-            top=settings.rerank_top,
         ).orders
         # The first is left out: it loads the models.
         for _ in range(RUNS + 1)

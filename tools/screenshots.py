@@ -27,6 +27,7 @@ from rag.evaluation.runs.configuration import RunSpec, combine
 from rag.evaluation.runs.task import KIND as RUN
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
+from rag.types import SearchOptions
 from service.app import App, assemble
 from service.demo import COLLECTION, FOLDER, load_demo
 from tests.browser import CHROMIUM_ARGUMENTS, REPOSITORY, ask, find_chromium, serve
@@ -98,10 +99,10 @@ def prepare(data: Path) -> None:
             pass
 
 
-def _batch(app: App, questions: list[str]) -> dict[str, object]:
+def _batch(app: App, questions: list[str]) -> BatchSpec:
     table = read_table("question\n" + "\n".join(f'"{question}"' for question in questions), "questions.csv")
     asked = read_questions(table, "question")
-    return BatchSpec("questions.csv", "question", asked, COLLECTION, None, 24, 5)
+    return BatchSpec("questions.csv", "question", asked, SearchOptions(COLLECTION, None, 24, 5))
 
 
 def _take(browser: Browser, address: str, name: str) -> None:

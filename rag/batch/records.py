@@ -11,7 +11,7 @@ from rag.batch.questions import Questions
 from rag.language.message import NOTHING, Message
 from rag.serialization import from_record
 from rag.tasks.store import Task, TaskState, TaskStore
-from rag.types import Answer, RerankState, Retrieval, Stage
+from rag.types import Answer, RerankState, Retrieval, SearchOptions, Stage
 
 KIND = "batch"
 ANSWERS, SOURCES, ABOUT = "answer-", "sources-", "about"
@@ -20,15 +20,12 @@ ANSWERS, SOURCES, ABOUT = "answer-", "sources-", "about"
 
 @dataclass(frozen=True, slots=True)
 class BatchSpec:
-    """What is asked and how; `reranker` is what RERANK_MODEL takes, None for that of the settings."""
+    """What is asked, and how each question is searched for."""
 
     file: str
     question_heading: str
     questions: Questions
-    collection: str
-    reranker: str | None
-    candidates: int
-    top: int
+    options: SearchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +91,17 @@ class Batch:
     def partial(self) -> bool:
         """Whether questions wait that have not been asked."""
         return len(self.answers) < len(self.spec.questions.asked)
+
+
+def read_options(spec: Mapping[str, Any]) -> SearchOptions:
+    """Return how the questions of a kept batch are searched for, without reading them."""
+    # Version 0.1.0 kept the options beside the questions.
+    return from_record(SearchOptions, spec.get("options", spec))
+
+
+def read_spec(spec: Mapping[str, Any]) -> BatchSpec:
+    """Return what a kept batch asks and how; raises UnavailableError where it is damaged."""
+    return from_record(BatchSpec, {**spec, "options": read_options(spec)})
 
 
 def count_asked(task: Task) -> int:
@@ -174,7 +182,7 @@ def read_batch(store: TaskStore, task: Task) -> Batch:
         reason=task.reason,
         created_at=task.created_at,
         updated_at=task.updated_at,
-        spec=from_record(BatchSpec, task.spec),
+        spec=read_spec(task.spec),
         answers=read_answers(store, task.id),
         sources=read_sources(store, task.id),
         about=store.rows(task.id, ABOUT).get(ABOUT, {}),

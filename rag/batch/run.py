@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, Queue
 from typing import Any
 
@@ -22,6 +22,8 @@ from rag.batch.records import (
     BatchSpec,
     answer_of,
     read_answers,
+    read_options,
+    read_spec,
     sources_of,
 )
 from rag.errors import CollectionError, InputError, ModelError, ResiftError, SettingError
@@ -32,7 +34,6 @@ from rag.serialization import from_record
 from rag.store.base import content_digest
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Runner, Work
-from rag.types import SearchOptions
 from rag.versions import installed
 
 POLL_SECONDS = 0.2
@@ -49,7 +50,7 @@ def batch_runner(pipeline: Pipeline) -> Runner:
     """Return what carries a batch out; questions that an earlier attempt answered are not asked again."""
 
     def run(work: Work) -> dict[str, Any]:
-        spec = from_record(BatchSpec, work.task.spec)
+        spec = read_spec(work.task.spec)
         asked = spec.questions.asked
         answered = {
             key for key, row in work.rows.items() if key.startswith(ANSWERS) and not from_record(BatchAnswer, row).error
@@ -91,27 +92,29 @@ class Prediction:
 
 def predict(pipeline: Pipeline, store: TaskStore, spec: BatchSpec) -> Prediction | None:
     """Foresee a batch by the last one asked alike, else by the reranker's pace; None where neither is known."""
+    options = spec.options
+    candidates = options.candidates or pipeline.settings.rerank_candidates
     model = pipeline.chat.name if pipeline.chat else ""
     questions = len(spec.questions.asked)
     for task in store.tasks_of(KIND):
-        one = task.spec
-        if (one["reranker"], one["candidates"], one["top"]) != (spec.reranker, spec.candidates, spec.top):
+        if replace(read_options(task.spec), collection=options.collection, filter=options.filter) != options:
             continue
         answers = read_answers(store, task.id).values()
         times = [answer.ms for answer in answers if answer.ms and answer.model in ("", model)]
         if times:
             return Prediction(sum(times) / len(times) * questions, whole=True)
     try:
-        reranker, _ = pipeline.rerankers.reranker(spec.reranker, spec.candidates)
+        reranker, _ = pipeline.rerankers.reranker(options.reranker, candidates)
     except ResiftError:  # said by each answer
         return None
-    ms = reranker.predicted_ms(spec.candidates) if reranker else None
+    ms = reranker.predicted_ms(candidates) if reranker else None
     return None if ms is None else Prediction(ms * questions, whole=False)
 
 
 def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
     """Return what a batch is asked of and with, as a JSON object; raises CollectionError as a search would."""
-    index = pipeline.store.open_collection(spec.collection)
+    settings, options = pipeline.settings, spec.options
+    index = pipeline.store.open_collection(options.collection)
     documents = sorted(index.documents(), key=lambda entry: entry.name)
     return {
         "documents": [[entry.name, entry.chunks] for entry in documents],
@@ -119,9 +122,9 @@ def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
         "embedder": index.spec.embedder,
         "chunk_tokens": index.spec.chunk_tokens,
         "chunk_overlap": index.spec.chunk_overlap,
-        "recall_limit": max(pipeline.settings.recall_limit, spec.candidates),
-        "reranker": spec.reranker or pipeline.settings.rerank_model,
-        "budget_ms": pipeline.settings.rerank_budget_ms,
+        "recall_limit": max(settings.recall_limit, options.candidates or settings.rerank_candidates),
+        "reranker": options.reranker or settings.rerank_model,
+        "budget_ms": settings.rerank_budget_ms,
         "language_model": pipeline.chat.name if pipeline.chat else "",
         "versions": installed(LIBRARIES),
     }
@@ -146,8 +149,7 @@ def _asked(pipeline: Pipeline, spec: BatchSpec, line: Line, work: Work) -> Found
 
 def _answered(pipeline: Pipeline, spec: BatchSpec, line: Line, left: threading.Event) -> Found:
     began = time.perf_counter()
-    options = SearchOptions(spec.collection, spec.reranker, spec.candidates, spec.top)
-    retrieval = pipeline.retrieve(line.question, options)
+    retrieval = pipeline.retrieve(line.question, spec.options)
     with closing(pipeline.answer(retrieval)) as stream:
         for _ in stream:
             if left.is_set():

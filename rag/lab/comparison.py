@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.errors import InputError, ResiftError
-from rag.identity import RerankerIdentity
+from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import Message, joined, message
 from rag.models.download import DownloadProgress
 from rag.rerank.agreement import kendall_tau
@@ -39,8 +39,7 @@ class Comparison:
     def __post_init__(self) -> None:
         pool = {hit.chunk.id for hit in self.fused.hits}
         for one in self.reranked:
-            asked = (one.question, one.collection) == (self.fused.question, self.fused.collection)
-            if not asked or one.hits != self.fused.hits or {ranked.hit.chunk.id for ranked in one.ranked} != pool:
+            if _asked(one) != _asked(self.fused) or {ranked.hit.chunk.id for ranked in one.ranked} != pool:
                 raise ValueError(f"{one.reranker.name} did not read the same candidates as the others")
 
     @property
@@ -91,27 +90,25 @@ def read_the_same(one: Retrieval, other: Retrieval) -> bool:
 def compare(
     pipeline: Pipeline,
     question: str,
-    collection: str,
+    options: SearchOptions,
     choices: Sequence[str],
     *,
-    candidates: int,
-    top: int,
     known: Comparison | None = None,
     while_fetching: DownloadProgress = lambda done, total: None,
     before_each: Callable[[str, int], None] = lambda name, passages: None,
 ) -> Comparison:
     """Recall once, and let each reranker that is chosen (what RERANK_MODEL takes) order the same candidates.
 
-    What is `known` of the same question and the same candidates is taken over; all else is scored anew, so that its
-    time is a whole run's. `before_each` is told the name of what runs next and how many passages it reads. A reranker
-    that cannot be used or fails leaves the others alone; choices that come to the same reranker run once. Raises
-    InputError for no choice and for a question that cannot be asked, CollectionError for a collection that cannot be
-    opened.
+    A choice takes the place of the reranker that the options name. What is `known` of the same question and the same
+    candidates is taken over; all else is scored anew, so that its time is a whole run's. `before_each` is told the name
+    of what runs next and how many passages it reads. A reranker that cannot be used or fails leaves the others alone;
+    choices that come to the same reranker run once. Raises InputError for no choice and for a question that cannot be
+    asked, CollectionError for a collection that cannot be opened.
     """
     if not choices:
         raise InputError("No reranker is chosen: choose at least one to compare with the fused order.")
-    options = SearchOptions(collection, "none", candidates, top)
-    fused = pipeline.retrieve(question, options, while_fetching=while_fetching)
+    top = options.top or pipeline.settings.rerank_top
+    fused = pipeline.retrieve(question, replace(options, reranker=str(NO_RERANKER)), while_fetching=while_fetching)
     earlier = _earlier(known, fused)
     reranked: dict[str, Retrieval] = {}
     notes: list[Message] = []
@@ -169,9 +166,14 @@ def rerank_ms(retrieval: Retrieval) -> float | None:
 
 def _earlier(known: Comparison | None, fused: Retrieval) -> dict[str, Retrieval]:
     """Return what is known of these candidates for this question, by the name of the reranker."""
-    if known is None or (known.fused.question, known.fused.hits) != (fused.question, fused.hits):
+    if known is None or _asked(known.fused) != _asked(fused):
         return {}
     return {one.reranker.name: one for one in known.orders[1:]}
+
+
+def _asked(retrieval: Retrieval) -> tuple[object, ...]:
+    """Return what two retrievals have in common if one question was asked of the same candidates."""
+    return retrieval.question, retrieval.collection, retrieval.hits
 
 
 def _noted(retrieval: Retrieval, first_run: bool) -> Retrieval:

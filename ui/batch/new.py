@@ -9,6 +9,7 @@ from rag.batch.questions import MOST_QUESTIONS, QUESTION_COLUMNS, Questions, Tab
 from rag.batch.records import BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
+from rag.types import SearchOptions
 from service.app import App
 from service.batches import batches, read_upload, start_batch
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
@@ -154,7 +155,8 @@ def _choose_options(app: App, collections: list[str], file: str, heading: str, q
         key=f"{PREFIX}top",
         persist_state="session",
     )
-    return BatchSpec(file, heading, questions, collection, reranker, candidates, min(top, candidates))
+    options = SearchOptions(collection, reranker, candidates, min(top, candidates))
+    return BatchSpec(file, heading, questions, options)
 
 
 def _show_prediction(app: App, spec: BatchSpec) -> None:

@@ -35,14 +35,14 @@ def take_address(collections: list[str]) -> bool:
     return True
 
 
-def write_address(question: str, options: LabOptions, top: int) -> None:
+def write_address(question: str, options: LabOptions) -> None:
     """Make the address that of what was just compared."""
     parameters: Parameters = {
-        "candidates": [str(options.candidates)],
-        "collection": [options.collection],
+        "candidates": [str(options.search.candidates)],
+        "collection": [options.search.collection],
         "question": [question],
         "reranker": list(options.rerankers),
-        "top": [str(top)],
+        "top": [str(options.search.top)],
     }
     st.session_state[TAKEN] = parameters
     st.query_params.from_dict(parameters)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.errors import ResiftError
+from rag.types import SearchOptions
 from service.app import App
 from service.reranking import foresee
 from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
@@ -33,9 +34,8 @@ RERANKERS_HELP = mark(
 class LabOptions:
     """What the controls are set to; `rerankers` are choices as RERANK_MODEL takes them."""
 
-    collection: str
+    search: SearchOptions
     rerankers: tuple[str, ...]
-    candidates: int
 
 
 def choose_lab_options(app: App, collections: list[str]) -> LabOptions:
@@ -68,7 +68,8 @@ def choose_lab_options(app: App, collections: list[str]) -> LabOptions:
         help=gettext("How many passages are recalled, once, and read by every reranker."),
         persist_state="session",
     )
-    return LabOptions(collection, tuple(choice.strip() for choice in rerankers if choice.strip()), candidates)
+    search = SearchOptions(collection, candidates=candidates, top=state[TOP])
+    return LabOptions(search, tuple(choice.strip() for choice in rerankers if choice.strip()))
 
 
 def choose_top(app: App) -> None:
@@ -91,7 +92,7 @@ def predict(app: App, options: LabOptions) -> str:
     known: dict[str, float] = {}
     unknown: list[str] = []
     for choice in options.rerankers:
-        foreseen = foresee(app, choice, options.candidates)
+        foreseen = foresee(app, choice, options.search.candidates)
         if foreseen is None:
             continue
         name = label(say(foreseen.report.identity.last.label))

@@ -81,7 +81,7 @@ def show_lab(app: App) -> None:
     with controls:
         options = choose_lab_options(app, collections)
     with question:
-        asked = _ask(options.collection)
+        asked = _ask(options.search.collection)
     if asked:
         _compare(app, options, below)
     if prediction := predict(app, options):
@@ -133,7 +133,7 @@ def _compare(app: App, options: LabOptions, place: st.delta_generator.DeltaGener
         st.error(label_sentence(error), icon=":material/error:")
     else:
         suggest_passage(result)
-        write_address(st.session_state[QUESTION], options, st.session_state[TOP])
+        write_address(st.session_state[QUESTION], options)
 
 
 def _run(app: App, options: LabOptions, known: Comparison | None) -> Comparison:
@@ -154,10 +154,8 @@ def _run(app: App, options: LabOptions, known: Comparison | None) -> Comparison:
         return compare(
             app.pipeline,
             st.session_state[QUESTION],
-            options.collection,
+            options.search,
             options.rerankers,
-            candidates=options.candidates,
-            top=st.session_state[TOP],
             known=known,
             while_fetching=while_fetching,
             before_each=before_each,
