@@ -1,4 +1,4 @@
-"""After what pause a server that failed is asked again."""
+"""Whether a server that failed is asked again, and after what pause."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ RETRY_PAUSE = 0.5
 """Seconds before another try, unless the server asks for another pause."""
 
 
+def may_pass(status: int) -> bool:
+    """Tell whether the same request may succeed in a moment, by the status of the answer that refused it."""
+    passing = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+    return status in passing or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def pause_before_retry(status: int, retry_after: str = "") -> float | None:
     """Return the seconds after which asking again may help, None where it will not.
 
     `retry_after` is the header Retry-After of the answer: seconds or a date.
     """
-    if status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if not may_pass(status):
         return None
     try:
         return max(0.0, float(retry_after))

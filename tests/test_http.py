@@ -28,7 +28,7 @@ def test_a_failure_that_passes_is_asked_again_once_over_the_same_connection():
         assert (len(server.requests), len(server.connections)) == (2, 1)
 
 
-@pytest.mark.parametrize(("status", "asked"), [(400, 1), (429, 2), (500, 2)])
+@pytest.mark.parametrize(("status", "asked"), [(400, 1), (408, 2), (429, 2), (500, 2)])
 def test_what_the_server_says_last_is_the_answer_whatever_it_means(status: int, asked: int):
     with RerankServer("tei", Reply(status)) as server:
         reply = Endpoint(f"{server.url}/rerank").post(PAYLOAD, seconds=10)

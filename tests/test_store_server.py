@@ -70,9 +70,9 @@ def test_long_listings_are_read_page_by_page(server: QdrantHttp, store: ServerSt
 def test_a_write_is_sent_again_until_the_server_is_well(server: QdrantHttp, store: ServerStore) -> None:
     index = store.create_collection(SPEC)
     server.requests.clear()
-    server.failures = [503, 429]
+    server.failures = [503, 429, 408]
     stage(index, "apple")
-    assert server.requests == ["PUT /collections/resift-garden/points"] * 3
+    assert server.requests == ["PUT /collections/resift-garden/points"] * 4
     server.failures = [500]
     index.publish(entry("apple"))
     assert index.documents() == [entry("apple")]

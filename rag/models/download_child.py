@@ -30,6 +30,7 @@ from rag.errors import ModelError, UnavailableError
 from rag.models.files import OPTIONAL_FILES
 from rag.models.hub import open_at_hub
 from rag.models.names import HubModel
+from rag.retry import may_pass
 from rag.serialization import from_json, to_record
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ SILENCE_SECONDS = 20.0
 ATTEMPTS, PAUSE_SECONDS = 5, 0.25
 """How often in a row nothing may come, and the first pause, which doubles."""
 
-PASSING_STATUSES = (408, 429, 500, 502, 503, 504)
 PIECE = 1 << 16
 DISK_RESERVE = 100_000_000
 """Bytes that stay free on the disk."""
@@ -196,7 +196,7 @@ def _fetch_rest(repository: str, revision: str, file: _HubFile, part: Path) -> N
                 _write(reply, part)
             reason: Exception = UnavailableError("the connection was closed too early")
         except urllib.error.HTTPError as error:
-            if error.code not in PASSING_STATUSES:
+            if not may_pass(error.code):
                 raise
             reason = error
         except (OSError, http.client.HTTPException) as error:

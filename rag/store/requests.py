@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rag.config import without_secrets
 from rag.errors import CollectionError, UnavailableError
+from rag.retry import may_pass
 from rag.store.payload import closed_store
 
 DEFAULT_PORT = 6333
@@ -38,9 +39,7 @@ class Failure:
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed in a moment."""
-        if self.status is None:
-            return True
-        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status == HTTPStatus.TOO_MANY_REQUESTS
+        return self.status is None or may_pass(self.status)
 
 
 class Requests:
