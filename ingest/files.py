@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -87,6 +87,13 @@ class Files:
         paths = (self._folder / collection).glob("*/*")
         found = [StoredFile(path.name, path.parent.name, path.stat().st_size) for path in paths]
         return sorted(found, key=lambda file: (file.name, file.document_id))
+
+    def take_away(self, collection: str, file: StoredFile) -> None:
+        """Delete one copy of a stored file, and leave those under other names."""
+        path = self.path(collection, file.document_id, file.name)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            path.parent.rmdir()
 
     def remove(self, collection: str, document_id: str) -> None:
         """Delete a stored file, under whatever names it came."""

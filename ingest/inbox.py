@@ -25,11 +25,19 @@ class Inbox:
     def accept(self, collection: str, name: str, source: BinaryIO) -> Job:
         """Store a file and queue it; once this returns, the file is kept whatever happens.
 
-        Raises FileRefusedError, UnavailableError, or SettingError for a name that no collection can have.
+        A file that cannot be queued is taken away again, unless it was there before. Raises
+        FileRefusedError, UnavailableError, or SettingError for a name that no collection can have.
         """
         check_collection_name(collection)
         with self.files.received(name, source) as received, self.locks.changing(collection):
-            (job,) = self.jobs.add(collection, [self.files.place(collection, received)])
+            file = received.file
+            known = self.files.path(collection, file.document_id, file.name).exists()
+            try:
+                (job,) = self.jobs.add(collection, [self.files.place(collection, received)])
+            except Exception:
+                if not known:
+                    self.files.take_away(collection, file)
+                raise
         return job
 
     def tidy(self, collection: str, document_id: str, published: Collection[str], finishing: int | None = None) -> None:
