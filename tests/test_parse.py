@@ -10,10 +10,9 @@ import docx
 import files
 import pytest
 
-from ingest.parse import FORMATS, SUFFIXES, parts_of
+from ingest.parse import FORMATS, SUFFIXES
 from ingest.parse.child import SECTION_CHARACTERS, read_sections
 from rag.errors import FileRefusedError
-from rag.language.catalogue import catalogue
 from rag.types import Section
 
 CHINESE = "糖尿病患者应当注意饮食，避免高糖食物。手机过热时应当立即关机，并移到阴凉处。\n"
@@ -405,13 +404,6 @@ def test_the_table_of_formats_in_the_documentation_is_complete():
     rows = re.findall(r"^\| (`\..*?) \| (\w+) \|", page, re.MULTILINE)
     documented = [(name, tuple(re.findall(r"`(\.\w+)`", suffixes))) for suffixes, name in rows]
     assert documented == [(one.name, one.suffixes) for one in FORMATS]
-
-
-@pytest.mark.parametrize("name", ["report.pdf", "Folder › REPORT.PDF", "of an unknown kind"])
-def test_the_parts_of_a_document_are_called_as_its_format_says(name):
-    parts = parts_of(name)
-    assert [str(parts.one(1200)), str(parts.many(1)), str(parts.many(1200))] == ["page 1,200", "1 page", "1,200 pages"]
-    assert parts.one(3).written(catalogue("zh")) == "第 3 页"
 
 
 def test_each_format_has_a_parser_of_its_name_and_no_suffix_of_another():

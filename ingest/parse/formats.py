@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,24 +10,9 @@ from rag.language.message import Message, message
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What the numbered parts of a kind of file are called: one by its number, and so many of them."""
-
-    one: Callable[[int], Message]
-    many: Callable[[int], Message]
-
-
-PAGES = Parts(
-    lambda number: message("page {number:,}", number=number),
-    lambda number: message("{number:,} page", "{number:,} pages", number=number),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Format:
     """A kind of file, which the module `ingest.parse.<name>` reads; `noun` is what one of them is called.
 
-    `parts` are what a section's `page` counts, for a parser that gives one.
     It is known by a `signature` among its first `signature_within` bytes, or as a ZIP by the `zip_folder` that its
     parts lie in. What has neither is text, which may begin with one of `openings` (in lower case).
     """
@@ -41,7 +25,6 @@ class Format:
     signature_within: int = 0
     zip_folder: str = ""
     openings: tuple[bytes, ...] = ()
-    parts: Parts = PAGES
 
 
 FORMATS = (
@@ -65,12 +48,6 @@ CONVERSIONS: dict[str, str | Message] = {
     **dict.fromkeys((".7z", ".gz", ".rar", ".tar", ".zip"), message("separate files")),
 }
 """What to turn a file into whose suffix is known but not read."""
-
-
-def parts_of(name: str) -> Parts:
-    """Return what the numbered parts of a document are called, by its name."""
-    known = SUFFIXES.get(Path(name).suffix.lower())
-    return known.parts if known else PAGES
 
 
 def format_of(name: str) -> Format:

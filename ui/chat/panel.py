@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ingest.parse import parts_of
+from rag.text.place import parts_of
 from rag.types import Answer, RankedHit, Retrieval
 from ui.component import component
 from ui.language import gettext, mark, ngettext, say

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from ingest.parse import parts_of
 from rag.config import check_collection_name
 from rag.errors import ResiftError, UnavailableError
+from rag.text.place import parts_of
 from rag.types import DocumentEntry
 from service.app import App
 from service.demo import COLLECTION as DEMO
