@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.harness import WORK, Benchmark, Figures, main, megabytes, table
 from bench.texts import SyntheticDocument, random_documents, random_question, random_vectors
 from rag.embed.sparse import Bm25Encoder
-from rag.retrieval.recall import recall
+from rag.retrieval.recall import merge, search_words
 from rag.timing import Stopwatch
 from rag.types import CollectionSpec, SparseVector
 
@@ -115,7 +115,9 @@ class Embedded:
         return [found.chunk.id for found in self._index.search_bm25(vector, LIMIT)]
 
     def hybrid(self, dense: NDArray[np.float32], bm25: SparseVector) -> list[str]:
-        hits = recall(self._index, dense, bm25, limit=LIMIT, candidates=CANDIDATES)
+        by_meaning = self._index.search_dense(dense, LIMIT)
+        by_words = search_words(self._index, bm25, LIMIT)
+        hits = merge(self._index, by_meaning, by_words, dense, bm25, candidates=CANDIDATES)
         return [hit.chunk.id for hit in hits]
 
     def close(self) -> None:

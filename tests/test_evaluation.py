@@ -32,7 +32,7 @@ from rag.identity import RerankerIdentity
 from rag.language.message import verbatim
 from rag.rerank.base import Deadline, Scored
 from rag.retrieval.pipeline import Pipeline, open_pipeline
-from rag.types import Chunk, Hit, RankedHit, RerankReport, RerankScore
+from rag.types import Chunk, Hit, RankedHit, RerankReport, RerankScore, SearchOptions
 from tests.beir import write_set
 from tests.parts import offline_settings
 from tests.waiting import wait_until
@@ -166,6 +166,22 @@ def card_of(measured: FolderRun) -> Scorecard:
     card = scorecard(measured.about, measured.rows, SEARCHES.index(FUSED))
     assert card is not None
     return card
+
+
+def test_what_is_measured_is_what_an_answer_would_be_made_of(pipeline: Pipeline, dataset: Dataset) -> None:
+    measured = searcher(pipeline, dataset, 3)
+    options = SearchOptions(measured.index.spec.name, "none", candidates=3)
+    for question in QUESTIONS.values():
+        searched, asked = measured.search(question), pipeline.retrieve(question, options)
+        assert searched.candidates == asked.hits
+        assert searched.orders["fused"][:3] == [hit.chunk.id for hit in asked.hits]
+
+
+def test_the_fused_order_took_as_long_as_all_before_it(pipeline: Pipeline, dataset: Dataset) -> None:
+    ms = searcher(pipeline, dataset, 3).search(QUESTIONS["q1"]).ms
+    assert list(ms) == list(SEARCHES)
+    assert 0 < ms["bm25"] < ms["fused"]
+    assert ms["dense"] + ms["bm25"] < ms["fused"]
 
 
 def test_a_document_counts_once_and_with_its_best_passage(pipeline: Pipeline, dataset: Dataset) -> None:

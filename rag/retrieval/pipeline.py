@@ -9,7 +9,6 @@ from itertools import islice
 
 from rag.answer.writer import AnswerStream, answer
 from rag.config import Settings
-from rag.embed.base import Embedder
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError
@@ -17,7 +16,6 @@ from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import Message, joined, message
 from rag.llm import ChatModel, make_chat
 from rag.models.download import DownloadProgress
-from rag.models.files import BUNDLED_NAME
 from rag.models.preparation import Preparations
 from rag.rerank.agreement import COMPARED
 from rag.rerank.attempt import attempt, deadline_of
@@ -25,12 +23,11 @@ from rag.rerank.base import Deadline, Reranker, rank
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.readiness import Readiness
 from rag.rerank.shelf import Rerankers
-from rag.retrieval.recall import recall
+from rag.retrieval.recall import Recalled, recall
 from rag.retrieval.rewrite import rewrite
 from rag.store import open_store
 from rag.store.base import Index, VectorStore
 from rag.text.encodable import encodable
-from rag.text.script import is_chinese
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.tokens.store import TOKENS_FILE, TokenStore
@@ -85,33 +82,20 @@ class Pipeline:
         """
         question = _checked(question)
         index = self.store.open_collection(options.collection)
-        embedder = self.shelf.embedder_of(index.spec, while_fetching)
-        candidates = options.candidates or self.settings.rerank_candidates
-        watch = Stopwatch()
-        with watch.stage(Stage.EMBED):
-            dense, bm25 = embedder.embed_question(question), self.words.weigh_question(question)
-        with watch.stage(Stage.RECALL):
-            hits = recall(
-                index,
-                dense,
-                bm25,
-                limit=max(self.settings.recall_limit, candidates),
-                candidates=candidates,
-                within=options.filter,
-            )
-        after_recall(hits)
-        recalled = Retrieval(
+        recalled = self._recall(index, question, options, while_fetching)
+        after_recall(recalled.hits)
+        fused = Retrieval(
             question=question,
             collection=options.collection,
-            hits=hits,
+            hits=recalled.hits,
             ranked=(),
             reranker=RerankReport(NO_RERANKER, "off"),
             supported=False,
-            timings=watch.timings,
-            warnings=tuple(_warnings(question, embedder, index, options.filter, hits)),
+            timings=recalled.timings,
+            warnings=(*_nothing_found(index, options.filter, recalled.hits), *recalled.warnings),
         )
-        retrieval = self.rerank(recalled, options.reranker, options.top)
-        if self.readiness.awaits_samples and len(hits) >= COMPARED:
+        retrieval = self.rerank(fused, options.reranker, options.top)
+        if self.readiness.awaits_samples and len(recalled.hits) >= COMPARED:
             self.make_ready()
         return retrieval
 
@@ -185,15 +169,22 @@ class Pipeline:
             max(split_sentences(chunk.text), key=len, default="")[:MAX_SAMPLE_CHARACTERS]
             for chunk in chunks[:: max(1, len(chunks) // SAMPLES)]
         )
-        return [(question, self._recall(index, question)) for question in islice(filter(None, questions), SAMPLES)]
+        options = SearchOptions(index.spec.name)
+        return [
+            (question, self._recall(index, question, options, _only_what_is_here).hits)
+            for question in islice(filter(None, questions), SAMPLES)
+        ]
 
-    def _recall(self, index: Index, question: str) -> tuple[Hit, ...]:
+    def _recall(
+        self, index: Index, question: str, options: SearchOptions, while_fetching: DownloadProgress
+    ) -> Recalled:
         return recall(
+            question,
+            replace(options, candidates=options.candidates or self.settings.rerank_candidates),
             index,
-            self.shelf.embedder_of(index.spec, _only_what_is_here).embed_question(question),
-            self.words.weigh_question(question),
+            self.shelf.embedder_of(index.spec, while_fetching),
+            self.words,
             limit=self.settings.recall_limit,
-            candidates=self.settings.rerank_candidates,
         )
 
     def _recent(self, history: Sequence[Turn]) -> Sequence[Turn]:
@@ -266,33 +257,14 @@ def open_pipeline(settings: Settings) -> Pipeline:
     )
 
 
-def _warnings(
-    question: str, embedder: Embedder, index: Index, within: Filter, hits: Sequence[Hit]
-) -> Iterator[Message]:
-    """Yield what is to be said of the search, before anything is reranked."""
-    if not hits:
-        yield _nothing_found(index, within)
-    tokens = embedder.count_tokens(question)
-    if tokens > embedder.max_tokens:
-        yield message(
-            "The question has {tokens:,} tokens, and the embedder reads {most}: the rest was searched by its "
-            "words only.",
-            tokens=tokens,
-            most=embedder.max_tokens,
-        )
-    if is_chinese(question) and _english_only(embedder.name):
-        yield message(
-            "The embedder {name} knows English only: for this question, passages were found mostly by their words. A "
-            "multilingual EMBED_MODEL would also find them by meaning.",
-            name=embedder.name,
-        )
-
-
-def _nothing_found(index: Index, within: Filter) -> Message:
+def _nothing_found(index: Index, within: Filter, hits: Sequence[Hit]) -> Iterator[Message]:
+    if hits:
+        return
     name, documents = index.spec.name, len(index.documents())
     if within == EVERYTHING or not documents:
-        return message("The collection {name!r} has nothing to search: add documents on the Library page.", name=name)
-    return message(
+        yield message("The collection {name!r} has nothing to search: add documents on the Library page.", name=name)
+        return
+    yield message(
         "The search was limited, and nothing in the {number:,} document of {name!r} is what it was limited to: search "
         "all documents.",
         "The search was limited, and nothing in the {number:,} documents of {name!r} is what it was limited to: search "
@@ -314,7 +286,3 @@ def _weak(relevance: float) -> Message:
 
 def _is_weak(warning: Message) -> bool:
     return warning.id == _weak(0.0).id
-
-
-def _english_only(embedder: str) -> bool:
-    return embedder == BUNDLED_NAME or "-en" in embedder.lower()

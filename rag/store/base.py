@@ -23,7 +23,22 @@ class Found:
     score: float
 
 
-class Index(Protocol):
+class Searchable(Protocol):
+    """Published chunks as a question looks for them."""
+
+    def search_dense(self, vector: NDArray[np.float32], limit: int, within: Filter = EVERYTHING) -> list[Found]:
+        """Return the published chunks nearest by cosine, best first."""
+
+    def search_bm25(self, vector: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
+        """Return the published chunks with the highest BM25 score (IDF applied by the store), best first."""
+
+    def scores(
+        self, chunk_ids: Sequence[str], dense: NDArray[np.float32], bm25: SparseVector
+    ) -> dict[str, tuple[float, float]]:
+        """Return (cosine, BM25) for each of the chunks; a chunk that shares no term with the question has BM25 0."""
+
+
+class Index(Searchable, Protocol):
     """One collection: chunks with a dense and a BM25 vector each.
 
     A document's chunks are staged first, invisible to every search and listing, and come into view together when the
@@ -52,17 +67,6 @@ class Index(Protocol):
 
     def count(self) -> int:
         """Return the number of published chunks."""
-
-    def search_dense(self, vector: NDArray[np.float32], limit: int, within: Filter = EVERYTHING) -> list[Found]:
-        """Return the published chunks nearest by cosine, best first."""
-
-    def search_bm25(self, vector: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
-        """Return the published chunks with the highest BM25 score (IDF applied by the store), best first."""
-
-    def scores(
-        self, chunk_ids: Sequence[str], dense: NDArray[np.float32], bm25: SparseVector
-    ) -> dict[str, tuple[float, float]]:
-        """Return (cosine, BM25) for each of the chunks; a chunk that shares no term with the question has BM25 0."""
 
     def chunks(self, document_id: str) -> list[Chunk]:
         """Return a published document's chunks in reading order."""

@@ -6,12 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag.embed.base import Embedder
 from rag.embed.sparse import Bm25Encoder
-from rag.retrieval.recall import fuse, merge, search_words
-from rag.store.base import Found, Index
+from rag.retrieval.recall import fuse, recall, search_words
+from rag.store.base import Found, Index, Searchable
 from rag.timing import Stopwatch
-from rag.types import Chunk, Hit, RankedHit
+from rag.types import EVERYTHING, Chunk, Filter, Hit, RankedHit, SearchOptions, SparseVector, Stage
 
 DENSE, BM25, FUSED = SEARCHES = "dense", "bm25", "fused"
 
@@ -48,8 +51,37 @@ class Searched:
         return _joined([one.hit.chunk.id for one in ranked], self.orders[FUSED])
 
 
+class _Watched:
+    """An index without one of its documents, each search of which is timed."""
+
+    def __init__(self, index: Searchable, without: str | None) -> None:
+        self._index = index
+        self._without = without
+        self._watch = Stopwatch()
+
+    def search_dense(self, vector: NDArray[np.float32], limit: int, within: Filter = EVERYTHING) -> list[Found]:
+        with self._watch.stage(DENSE):
+            return self._left(self._index.search_dense(vector, limit, within))
+
+    def search_bm25(self, vector: SparseVector, limit: int, within: Filter = EVERYTHING) -> list[Found]:
+        with self._watch.stage(BM25):
+            return self._left(self._index.search_bm25(vector, limit, within))
+
+    def scores(
+        self, chunk_ids: Sequence[str], dense: NDArray[np.float32], bm25: SparseVector
+    ) -> dict[str, tuple[float, float]]:
+        return self._index.scores(chunk_ids, dense, bm25)
+
+    def ms(self, search: str) -> float:
+        """Return how long a search has taken so far, in milliseconds."""
+        return sum(timing.ms for timing in self._watch.timings if timing.stage == search)
+
+    def _left(self, found: Iterable[Found]) -> list[Found]:
+        return [one for one in found if one.chunk.document != self._without]
+
+
 class Searcher:
-    """Searches an index as the product does, from one embedding of the question; then further down, for recall@50."""
+    """Searches an index as the product does, by its own function; then further down, for recall@50."""
 
     def __init__(self, index: Index, embedder: Embedder, words: Bm25Encoder, reach: Reach) -> None:
         self.index = index
@@ -60,28 +92,26 @@ class Searcher:
     def search(self, question: str, without: str | None = None) -> Searched:
         """Find passages for a question in all documents but `without`.
 
-        The time of the dense search includes the embedding, that of the fusion includes both searches.
+        The time of the dense search includes what comes before both, such as the embedding; that of the fusion is the
+        whole time.
         """
-        reach, watch = self._reach, Stopwatch()
-        with watch.stage(DENSE):
-            dense = self.embedder.embed_question(question)
-            by_meaning = _but(self.index.search_dense(dense, reach.recalled), without)
-        with watch.stage(BM25):
-            bm25 = self._words.weigh_question(question)
-            by_words = _but(search_words(self.index, bm25, reach.recalled), without)
-        with watch.stage(FUSED):
-            hits = merge(self.index, by_meaning, by_words, dense, bm25, candidates=reach.candidates)
-        further_by_meaning = _but(self.index.search_dense(dense, reach.measured), without)
-        further_by_words = _but(search_words(self.index, bm25, reach.measured), without)
-        ms = {timing.stage: timing.ms for timing in watch.timings}
+        reach, index = self._reach, _Watched(self.index, without)
+        options = SearchOptions(self.index.spec.name, candidates=reach.candidates)
+        recalled = recall(question, options, index, self.embedder, self._words, limit=reach.recalled)
+        by_meaning, by_words = recalled.by_meaning, recalled.by_words
+        took = {timing.stage: timing.ms for timing in recalled.timings}
+        whole = sum(took.values())
+        ms = {DENSE: whole - took[Stage.RECALL] + index.ms(DENSE), BM25: index.ms(BM25), FUSED: whole}
+        further_by_meaning = index.search_dense(recalled.dense, reach.measured)
+        further_by_words = search_words(index, recalled.bm25, reach.measured)
         return Searched(
             orders={
                 DENSE: _joined(_ids(by_meaning), _ids(further_by_meaning)),
                 BM25: _joined(_ids(by_words), _ids(further_by_words)),
                 FUSED: _joined(_fused(by_meaning, by_words), _fused(further_by_meaning, further_by_words)),
             },
-            ms={**ms, FUSED: sum(ms.values())},
-            candidates=hits,
+            ms=ms,
+            candidates=recalled.hits,
             chunks={
                 found.chunk.id: found.chunk
                 for found in (*by_meaning, *by_words, *further_by_meaning, *further_by_words)
@@ -94,10 +124,6 @@ def reach_of(recall_limit: int, candidates: int, passages: int, documents: int) 
     recalled = max(recall_limit, candidates)
     measured = max(LEAST_PASSAGES, 2 * recalled) * math.ceil(passages / documents)
     return Reach(candidates, recalled, min(measured, max(recalled, MOST_PASSAGES)))
-
-
-def _but(found: list[Found], document: str | None) -> list[Found]:
-    return [one for one in found if one.chunk.document != document]
 
 
 def _ids(found: Sequence[Found]) -> list[str]:
