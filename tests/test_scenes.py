@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rag.lab.comparison import Move, moves
+from rag.types import StageTiming
 from service.scenes import SCENES, Scene, effect_of, prepared_scenes, scene_from_record, scene_record
 from tests.retrievals import make_answer, make_retrieval
 from tools.make_scenes import SCRIPTS
@@ -113,6 +114,12 @@ def test_a_comparison_without_a_label_shows_what_came_in():
         ("Search", "12 ms"),
         ("Reranking 12 passages: BAAI/bge-reranker-base", "640 ms"),
     ]
+
+
+def test_every_stage_before_reranking_counts_as_search():
+    stages = (StageTiming("expand", 30.0), *FUSED.timings, StageTiming("check support", 7.0))
+    shown = presentation(replace(OWN, before=replace(FUSED, timings=stages)))
+    assert shown["verdict"]["costs"][0] == ("Search", "42 ms")
 
 
 def test_a_label_makes_a_verdict_and_answers_make_a_step():

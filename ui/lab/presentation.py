@@ -21,7 +21,7 @@ LONGEST_SNIPPET = 160
 WRAPPED = re.compile(r"(?<=[^\n]{70})\n(?=[^\W\d])")
 """The end of a line that goes on in the next one: long, and followed by a word."""
 
-SEARCH_STAGES = (Stage.EMBED, Stage.RECALL)
+AFTER_SEARCH = (Stage.RERANK, Stage.CHECK_SUPPORT)
 
 EFFECTS: dict[str, tuple[str, str]] = {
     "rescued": (mark("Rescued"), mark("The passage that answers came among those that are read.")),
@@ -207,7 +207,7 @@ def _verdict(scene: Scene, moved: tuple[Move, ...]) -> dict[str, Any]:
 
 def _costs(scene: Scene) -> list[tuple[str, str]]:
     costs = []
-    search = sum(timing.ms for timing in scene.before.timings if timing.stage in SEARCH_STAGES)
+    search = sum(timing.ms for timing in scene.before.timings if timing.stage not in AFTER_SEARCH)
     if search:
         costs.append((gettext("Search"), format_duration(search)))
     for order in (scene.before, scene.after):
