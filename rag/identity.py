@@ -11,11 +11,13 @@ from rag.language.message import Message, message, verbatim
 
 RerankerKind = Literal["none", "late interaction", "language model", "service", "model"]
 
-FUNNEL, INT8, LANGUAGE_MODEL = "funnel:", " (int8)", "llm"
+FUNNEL, INT8 = "funnel:", " (int8)"
 """Parts of the string that an identity is kept as."""
 
+NONE, LANGUAGE_MODEL = "none", "llm"
+
 WORDS: dict[str, RerankerKind] = {
-    "none": "none",
+    NONE: "none",
     "late interaction": "late interaction",
     LANGUAGE_MODEL: "language model",
 }
@@ -45,8 +47,9 @@ class RerankerIdentity:
     @staticmethod
     def parse(name: str) -> RerankerIdentity:
         """Read what `str` wrote, in any release; anything else is taken for the name of a model."""
-        if name.startswith(FUNNEL):
-            return replace(RerankerIdentity.parse(name[len(FUNNEL) :]), first_pass=LATE_INTERACTION)
+        funnel, second = split_funnel(name)
+        if funnel:
+            return replace(RerankerIdentity.parse(second), first_pass=LATE_INTERACTION)
         if name in WORDS:
             return RerankerIdentity(WORDS[name])
         if SERVICE.match(name):
@@ -99,6 +102,12 @@ class RerankerIdentity:
         if self.kind == "none":
             return message("fused")
         return message("late interaction") if self.kind == "late interaction" else verbatim(model)
+
+
+def split_funnel(text: str) -> tuple[str, str]:
+    """Cut off what asks for a first pass, "" where nothing does; what is left names the reranker."""
+    end = len(FUNNEL) if text.lower().startswith(FUNNEL) else 0
+    return text[:end], text[end:]
 
 
 NO_RERANKER = RerankerIdentity("none")

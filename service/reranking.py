@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rag.errors import ResiftError
-from rag.identity import LANGUAGE_MODEL, NO_RERANKER
+from rag.identity import NONE, WORDS
 from rag.models.inventory import list_models
-from rag.rerank.choice import AUTO, BUNDLED
+from rag.rerank.choice import AUTO, BUNDLED, RerankerChoice
 from rag.types import RerankReport
 from service.app import App
 
@@ -44,6 +44,5 @@ def reranker_choices(app: App) -> list[str]:
         for entry in list_models(app.settings)
         if entry.presence == "here" and (entry.record is None or entry.record.kind != "embedder")
     ]
-    if app.pipeline.chat is not None:
-        choices.append(LANGUAGE_MODEL)
-    return [choice for choice in dict.fromkeys(choices) if choice != str(NO_RERANKER)]
+    choices += [str(RerankerChoice.parse(word)) for word in WORDS if foresee(app, word, app.settings.rerank_candidates)]
+    return [choice for choice in dict.fromkeys(choices) if choice != NONE]

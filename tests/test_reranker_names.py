@@ -10,7 +10,7 @@ import pytest
 from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import SettingError
 from rag.identity import LATE_INTERACTION, NO_RERANKER, RerankerIdentity
-from rag.rerank.choice import RerankerChoice
+from rag.rerank.choice import RerankerChoice, short
 from tests.retrievals import make_retrieval
 
 BGE = "BAAI/bge-reranker-base"
@@ -124,3 +124,10 @@ def test_a_retrieval_that_release_0_1_kept_has_its_reranker(state: str) -> None:
 def test_a_folder_is_found_whatever_its_name_holds(tmp_path: Path) -> None:
     folder = str(tmp_path / "my model:2")
     assert RerankerChoice.parse(folder) == RerankerChoice("model", folder)
+
+
+@pytest.mark.parametrize("funnel", ["", "funnel:", "Funnel:"])
+def test_a_funnel_is_cut_off_in_one_way_however_it_is_written(funnel: str) -> None:
+    assert short(f"{funnel}/srv/models/onnx") == f"{funnel}onnx"
+    assert short(f"{funnel}{BGE}") == f"{funnel}{BGE}"
+    assert RerankerIdentity.parse(f"{funnel}{BGE}").passes[-1] == RerankerIdentity("model", BGE)

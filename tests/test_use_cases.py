@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import openpyxl
 import pytest
@@ -15,11 +16,16 @@ from rag.batch.records import BatchSpec
 from rag.database.lock import DataFolderLock
 from rag.errors import InputError
 from rag.evaluation.figures.threshold import FEWEST_QUESTIONS
-from rag.evaluation.runs.configuration import NO_RERANKER, RunSpec, combine
+from rag.evaluation.runs.configuration import RunSpec, combine
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import QuestionSet
+from rag.exports.provenance import reranker_models
+from rag.identity import NONE, WORDS, RerankerIdentity, RerankerKind
 from rag.lab.comparison import Comparison, compare
-from rag.types import SearchOptions
+from rag.llm import OpenAiChat
+from rag.rerank.base import Reranker
+from rag.rerank.choice import WRITTEN, RerankerChoice
+from rag.types import RerankReport, SearchOptions
 from service.app import App, assemble
 from service.batches import batch_state, batch_workbook, batches, read_upload, start_batch
 from service.curves import curve_state, last_curve, plan_curve, start_curve
@@ -102,7 +108,7 @@ def test_a_table_is_asked_in_the_background_and_comes_back_as_a_spreadsheet(app:
 
 def test_a_run_is_foreseen_measured_read_and_compared_with_another(app: App) -> None:
     chosen = labelled_set(app)
-    spec = RunSpec(chosen.id, combine([NO_RERANKER, "bundled"], [3]))
+    spec = RunSpec(chosen.id, combine([NONE, "bundled"], [3]))
     cost = run_cost(app, spec.configurations, len(chosen.measurable), quality=False)
     assert (cost.configurations, cost.questions, cost.rerank_requests, cost.model_requests) == (2, 2, 0, 0)
     assert run_cost(app, spec.configurations, 2, quality=True).model_requests > 0
@@ -123,7 +129,7 @@ def test_a_run_is_foreseen_measured_read_and_compared_with_another(app: App) -> 
 
 
 def test_a_run_says_when_its_documents_are_others_by_now(app: App) -> None:
-    task = start_run(app, "care", RunSpec(labelled_set(app).id, combine([NO_RERANKER], [3])))
+    task = start_run(app, "care", RunSpec(labelled_set(app).id, combine([NONE], [3])))
     app.tasks.run_next()
     about = run_result(app, task.id).about
     assert about is not None
@@ -285,3 +291,25 @@ def test_what_can_be_chosen_is_what_ships_what_is_set_and_what_is_here(app: App)
     for model in ("none", "cohere:rerank-v3.5"):
         others = replace(app, settings=replace(app.settings, rerank_model=model))
         assert reranker_choices(others) == ["bundled", "auto", *([model] if model != "none" else [])]
+
+
+def test_a_kind_with_a_word_of_its_own_can_be_chosen_where_it_can_be_had(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rerankers = app.pipeline.rerankers
+    monkeypatch.setattr(rerankers, "_others", {})
+    monkeypatch.setattr(rerankers, "_chat", OpenAiChat("http://127.0.0.1:9/v1", "model", "", timeout=1))
+    assert reranker_choices(app) == ["bundled", "auto", "llm"]
+    kind, makes = cast(RerankerKind, "reverse order"), rerankers._chosen
+
+    def with_another_case(choice: RerankerChoice) -> tuple[Reranker, RerankReport]:
+        if choice.kind == kind:
+            return rerankers.late_interaction, RerankReport(RerankerIdentity(kind), "on")
+        return makes(choice)
+
+    monkeypatch.setattr(rerankers, "_chosen", with_another_case)
+    monkeypatch.setitem(WORDS, "reverse", kind)
+    monkeypatch.setitem(WRITTEN, kind, "reverse")
+    assert reranker_choices(app) == ["bundled", "auto", "llm", "reverse"]
+    (made_with,) = reranker_models(app.pipeline, RerankerIdentity.parse("reverse"))
+    assert (made_with["name"], made_with["source"]) == ("reverse", "reverse order")

@@ -8,6 +8,7 @@ from typing import Any
 from rag.exports.chart import Line, bump_chart
 from rag.exports.provenance import Record
 from rag.exports.report import place, render, reranker_label
+from rag.identity import NONE
 from rag.language.catalogue import words
 from rag.language.message import message
 from rag.language.terms import term
@@ -41,7 +42,7 @@ def _rank_lists(record: Record, names: Mapping[str, str]) -> list[tuple[str, Ran
     The shortlist of the funnels, which is the same for all, stands before the first of them.
     """
     orders = {order["name"]: order for order in record["orders"]}
-    pair = [name for name in dict.fromkeys(record["compared"].values()) if name != "none"]
+    pair = [name for name in dict.fromkeys(record["compared"].values()) if name != NONE]
     lists: list[tuple[str, Ranks]] = [
         (label, {passage["chunk_id"]: passage["ranks"][key] for passage in record["passages"]})
         for label, key in (("dense", "dense"), ("BM25", "bm25"))

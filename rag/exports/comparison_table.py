@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rag.exports.provenance import Record
+from rag.identity import NONE
 from rag.text.csv import write_csv
 
 COMPARISON_COLUMNS = (
@@ -39,7 +40,7 @@ def comparison_csv(record: Record) -> bytes:
             cells = {
                 "question": record["question"],
                 "collection": record["collection"]["name"],
-                "order": "fused" if order["name"] == "none" else order["name"],
+                "order": "fused" if order["name"] == NONE else order["name"],
                 "dense_rank": ranks["dense"],
                 "bm25_rank": ranks["bm25"],
                 **scores,

@@ -110,13 +110,12 @@ def reranker_models(pipeline: Pipeline, reranker: RerankerIdentity) -> list[Reco
 def _reranker(pipeline: Pipeline, identity: RerankerIdentity) -> Record:
     settings = pipeline.settings
     match identity.kind:
-        case "language model":
-            return _model(Privacy(settings)(settings.llm_model), "language model")
-        case "service":
-            return _model(Privacy(settings)(str(identity)), "service")
         case "late interaction":
             return _of_files(str(identity), bundled_model())
-    return _of_files(str(identity), _reranker_files(pipeline, identity))
+        case "model":
+            return _of_files(str(identity), _reranker_files(pipeline, identity))
+    name = settings.llm_model if identity.kind == "language model" else str(identity)
+    return _model(Privacy(settings)(name), identity.kind)
 
 
 def _reranker_files(pipeline: Pipeline, identity: RerankerIdentity) -> ModelFiles | None:

@@ -15,7 +15,7 @@ from rag.exports.provenance import (
     reranker_models,
     settings_record,
 )
-from rag.identity import RerankerIdentity
+from rag.identity import NONE, RerankerIdentity
 from rag.retrieval.pipeline import Pipeline
 from rag.text.csv import write_csv
 
@@ -26,7 +26,7 @@ def run_record(pipeline: Pipeline, result: Mapping[str, Any], verdict: str = "")
     """Return the object of a run from its scorecard_record; `verdict` is the page's sentence on it."""
     choices = [one["configuration"]["reranker"] for one in result["configurations"]]
     privacy = Privacy(pipeline.settings, choices)
-    rerankers = dict.fromkeys(one["reranker"] for one in result["configurations"] if one["reranker"] != "none")
+    rerankers = dict.fromkeys(one["reranker"] for one in result["configurations"] if one["reranker"] != NONE)
     embedders = dict.fromkeys(one["embedder"] for one in result["configurations"])
     return {
         "format": FORMAT,

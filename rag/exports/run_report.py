@@ -10,6 +10,7 @@ from rag.evaluation.runs.metrics import MAIN
 from rag.exports.provenance import Record
 from rag.exports.report import render, reranker_label
 from rag.exports.scatter import Point, scatter_chart
+from rag.identity import NONE
 from rag.language.catalogue import words
 from rag.language.message import Message, message, verbatim
 
@@ -52,7 +53,7 @@ def _differences(one: Record, configurations: Sequence[Record]) -> Iterator[Mess
     def differs(value: Any, among: Sequence[Any]) -> bool:
         return any(other != value for other in among)
 
-    reranking = [other for other in configurations if other["reranker"] != "none"]
+    reranking = [other for other in configurations if other["reranker"] != NONE]
     candidates = one["configuration"]["candidates"]
     if one in reranking and differs(candidates, [other["configuration"]["candidates"] for other in reranking]):
         yield message("candidates: {number}", number=candidates)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.errors import InputError, ResiftError
-from rag.identity import NO_RERANKER, RerankerIdentity
+from rag.identity import NONE, RerankerIdentity
 from rag.language.message import Message, joined, message
 from rag.models.download import DownloadProgress
 from rag.rerank.agreement import kendall_tau
@@ -108,7 +108,7 @@ def compare(
     if not choices:
         raise InputError("No reranker is chosen: choose at least one to compare with the fused order.")
     top = options.top or pipeline.settings.rerank_top
-    fused = pipeline.retrieve(question, replace(options, reranker=str(NO_RERANKER)), while_fetching=while_fetching)
+    fused = pipeline.retrieve(question, replace(options, reranker=NONE), while_fetching=while_fetching)
     earlier = _earlier(known, fused)
     reranked: dict[str, Retrieval] = {}
     notes: list[Message] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import SettingError
-from rag.identity import FUNNEL, LATE_INTERACTION, WORDS, RerankerIdentity, RerankerKind
+from rag.identity import FUNNEL, LATE_INTERACTION, WORDS, RerankerIdentity, RerankerKind, split_funnel
 from rag.models import catalogue
 from rag.models.files import DEFAULTS, looks_like_folder
 
@@ -36,8 +36,9 @@ class RerankerChoice:
         """
         text = text.strip()
         word = text.lower()
-        if word.startswith(FUNNEL):
-            second = RerankerChoice.parse(text[len(FUNNEL) :] or AUTO)
+        funnel, after = split_funnel(text)
+        if funnel:
+            second = RerankerChoice.parse(after or AUTO)
             if second.kind == "none":
                 raise SettingError("A funnel needs a reranker after its colon: write funnel:auto, or none alone.")
             return RerankerChoice(second.kind, second.name, funnel=True)
@@ -67,6 +68,6 @@ class RerankerChoice:
 
 def short(choice: str) -> str:
     """Return a choice with only the last part of a folder's path, for a whole path would fill a page."""
-    funnel, rest = (FUNNEL, choice[len(FUNNEL) :]) if choice.startswith(FUNNEL) else ("", choice)
+    funnel, rest = split_funnel(choice)
     path = Path(rest)
     return f"{funnel}{path.name}" if path.is_absolute() else choice

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import streamlit as st
 
+from rag.identity import NONE
+from rag.rerank.choice import BUNDLED
 from rag.types import DocumentEntry, Filter, SearchOptions
 from service.app import App
 from service.reranking import foresee
@@ -16,7 +18,7 @@ from ui.verdict import format_duration
 PREFIX = "search-"
 """What the keys of the controls begin with."""
 
-RERANKERS = {mark("Automatic"): None, mark("Late interaction"): "bundled", mark("Off"): "none"}
+RERANKERS = {mark("Automatic"): None, mark("Late interaction"): BUNDLED, mark("Off"): NONE}
 
 
 def keep_options() -> None:

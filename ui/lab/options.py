@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.errors import ResiftError
+from rag.rerank.choice import BUNDLED
 from rag.types import SearchOptions
 from service.app import App
 from service.reranking import foresee
@@ -120,6 +121,6 @@ def _first_choice(app: App) -> list[str]:
     try:
         reranker, _ = app.pipeline.rerankers.reranker()
     except ResiftError:
-        return ["bundled"]
+        return [BUNDLED]
     same = reranker is None or reranker is app.pipeline.rerankers.late_interaction
-    return ["bundled"] if same else ["bundled", app.settings.rerank_model]
+    return [BUNDLED] if same else [BUNDLED, app.settings.rerank_model]

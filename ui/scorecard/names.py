@@ -10,11 +10,10 @@ import streamlit as st
 from rag.evaluation.figures.report import differences
 from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
 from rag.evaluation.figures.significance import PairedComparison
-from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.metrics import MAIN
 from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.task import INDEXING, LOADING, MEASURING
-from rag.identity import RerankerIdentity
+from rag.identity import NONE, RerankerIdentity
 from rag.tasks.store import Task
 from ui.language import gettext, mark, ngettext, say
 from ui.verdict import format_duration
@@ -54,7 +53,7 @@ def names_of(ran_as: Sequence[Ran]) -> list[str]:
 
 def reranker_of(one: Ran) -> str:
     """Name what reranked in a configuration."""
-    if one.configuration.reranker == NO_RERANKER:
+    if one.configuration.reranker == NONE:
         return gettext("no reranking")
     return say(RerankerIdentity.parse(one.reranker).label)
 

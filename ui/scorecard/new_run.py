@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.errors import ResiftError
-from rag.evaluation.runs.configuration import NO_RERANKER, Configuration, RunSpec, combine
+from rag.evaluation.runs.configuration import Configuration, RunSpec, combine
 from rag.evaluation.sets.types import QuestionSet
+from rag.identity import NONE
 from rag.models.inventory import list_models
+from rag.rerank.choice import BUNDLED
 from service.app import App
 from service.runs import run_cost, start_run
 from ui.choices import MOST_CANDIDATES, choice_names
@@ -96,7 +98,7 @@ def _start(app: App, set_name: str, spec: RunSpec, on_start: str) -> None:
 
 def _choose_rerankers(app: App) -> list[str]:
     first = app.settings.rerank_model
-    st.session_state.setdefault(f"{PREFIX}rerankers", ["bundled" if first == NO_RERANKER else first])
+    st.session_state.setdefault(f"{PREFIX}rerankers", [BUNDLED if first == NONE else first])
     choices = choice_names(app, st.session_state[f"{PREFIX}rerankers"])
     chosen = st.multiselect(
         gettext("Rerankers"),

@@ -10,6 +10,7 @@ import streamlit as st
 from rag.evaluation.figures.scorecard import Change, Scorecard
 from rag.evaluation.runs.rows import About, Ran
 from rag.evaluation.runs.search import DEPTH
+from rag.identity import NONE
 from rag.tasks.store import Task
 from ui.language import gettext
 
@@ -114,7 +115,7 @@ def _show_all(changes: Sequence[Change], key: str) -> None:
 
 def lab_address(about: About, question: str, ran: Sequence[Ran]) -> str:
     """Return the address that compares the configurations' rerankers on a question in the lab."""
-    rerankers = [one.configuration.reranker for one in ran if one.configuration.reranker != "none"]
+    rerankers = [one.configuration.reranker for one in ran if one.configuration.reranker != NONE]
     query = urlencode(
         {
             "question": question,

@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from rag.evaluation.figures.scorecard import Score, Scorecard
-from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.rows import Ran
+from rag.identity import NONE
 from rag.tasks.store import Task
 from ui.language import gettext
 from ui.palette import PALETTE
@@ -176,5 +176,5 @@ def _named(points: Sequence[Point], measure: str) -> list[Point]:
 def _alike(ran: Ran) -> tuple[object, ...]:
     """Return what a configuration is known by in other runs: how it was asked for, and what ran."""
     one = ran.configuration
-    candidates = None if one.reranker == NO_RERANKER else one.candidates  # which change nothing without a reranker
+    candidates = None if one.reranker == NONE else one.candidates  # which change nothing without a reranker
     return ran.reranker, candidates, ran.embedder, ran.chunk_tokens, ran.chunk_overlap

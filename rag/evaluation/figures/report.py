@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rag.evaluation.figures.scorecard import CHANCE, Change, Score, Scorecard
-from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.folder import FolderRun
 from rag.evaluation.runs.metrics import MEASURES
 from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.search import DEPTH
+from rag.identity import NONE
 from rag.language.message import Message, in_english, message, verbatim
 
 SHARED = "All rerankers were given the same candidates: the first {candidates} passages of the fused order."
@@ -103,7 +103,7 @@ def folder_lines(run: FolderRun, card: Scorecard) -> Iterator[str]:
     for score in card.scores:
         name = _way_name(score)
         yield from (f"! {remark}" for remark in remarks(score, name))
-        if score.ran.configuration.reranker != NO_RERANKER:
+        if score.ran.configuration.reranker != NONE:
             heading = f"{name}: rank of the relevant document in the fused order -> after reranking"
             yield from _regressions(score, heading)
 
@@ -156,7 +156,7 @@ def configuration_names(ran: Sequence[Ran]) -> list[str]:
 
 def differences(one: Ran, ran: Sequence[Ran]) -> Iterator[Message]:
     """Yield what a configuration has, apart from its reranker, that not all others have."""
-    rerank = [other for other in ran if other.configuration.reranker != NO_RERANKER]
+    rerank = [other for other in ran if other.configuration.reranker != NONE]
     if one in rerank and len({other.configuration.candidates for other in rerank}) > 1:
         yield message("{number} candidate", "{number} candidates", number=one.configuration.candidates)
     if len({(other.chunk_tokens, other.chunk_overlap) for other in ran}) > 1:
@@ -194,7 +194,7 @@ def _score_record(score: Score) -> dict[str, Any]:
 def _way_name(score: Score) -> str:
     """Name a search by itself, and what was reranked by its reranker."""
     configuration = score.ran.configuration
-    return configuration.search if configuration.reranker == NO_RERANKER else score.ran.reranker
+    return configuration.search if configuration.reranker == NONE else score.ran.reranker
 
 
 def _latency(score: Score) -> dict[str, float]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from rag.evaluation.figures.scorecard import versus
 from rag.evaluation.figures.significance import PairedComparison
-from rag.evaluation.runs.configuration import NO_RERANKER
 from rag.evaluation.runs.rows import About
 from rag.evaluation.runs.task import KeptRun
+from rag.identity import NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _ways(about: About, one: str, other: str) -> tuple[int, int] | None:
         for against, theirs in enumerate(about.ran):
             if (ran.reranker, theirs.reranker, ran.index, theirs.index) != (one, other, "", ""):
                 continue
-            sizes = {each.configuration.candidates for each in (ran, theirs) if each.reranker != NO_RERANKER}
+            sizes = {each.configuration.candidates for each in (ran, theirs) if each.reranker != NONE}
             if len(sizes) < 2:
                 found.append((max(sizes, default=0), number, against))
     return max(found)[1:] if found else None

@@ -10,12 +10,12 @@ from rag.embed.base import Embedder
 from rag.embed.chunk import HEADING_TOKENS, new_spec
 from rag.errors import InputError
 from rag.evaluation.runs.search import FUSED
+from rag.identity import NONE
 from rag.rerank.choice import RerankerChoice
 from rag.rerank.listwise import STEP, WINDOW
 from rag.rerank.services import find_service
 from rag.types import CollectionSpec
 
-NO_RERANKER = "none"
 MOST_CONFIGURATIONS = 24
 FEWEST_TOKENS = 20
 OVERLAP_SHARE = 8
@@ -63,11 +63,11 @@ def combine(
 
     Without a reranker the number of candidates changes nothing that is measured, so it is combined with one only.
     """
-    chosen = [reranker for reranker in dict.fromkeys(rerankers) if reranker != NO_RERANKER]
+    chosen = [reranker for reranker in dict.fromkeys(rerankers) if reranker != NONE]
     combined = []
     for embedder in embedders or ("",):
         for tokens in chunk_tokens or (None,):
-            combined.append(Configuration(NO_RERANKER, max(candidates), embedder, tokens))
+            combined.append(Configuration(NONE, max(candidates), embedder, tokens))
             combined += [
                 Configuration(reranker, number, embedder, tokens) for reranker in chosen for number in candidates
             ]

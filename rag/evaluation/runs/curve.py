@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from rag.config import Settings
 from rag.errors import InputError
-from rag.evaluation.runs.configuration import NO_RERANKER, Configuration
+from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.corpus import Question, collection_corpus
 from rag.evaluation.runs.evaluator import Evaluator, Way, make_ready
 from rag.evaluation.runs.metrics import MAIN
 from rag.evaluation.sets.store import QuestionSets
+from rag.identity import NONE
 from rag.language.message import NOTHING, Message
 from rag.rerank.base import Deadline
 from rag.retrieval.pipeline import Pipeline
@@ -102,7 +103,7 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
             pipeline.store.open_collection(corpus.collection).spec, lambda done, total: work.check()
         )
         steps = [Configuration(spec.reranker, number) for number in spec.steps]
-        ways = make_ready(pipeline, corpus, [Configuration(NO_RERANKER, spec.steps[0]), *steps])
+        ways = make_ready(pipeline, corpus, [Configuration(NONE, spec.steps[0]), *steps])
         if ways[-1].reranker is None:
             raise InputError("Without a reranker there is nothing to measure: choose one.")
         evaluator = Evaluator(pipeline, corpus.questions, deadline=lambda anew: Deadline(PATIENCE_SECONDS, anew=anew))

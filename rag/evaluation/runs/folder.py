@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.evaluation.runs.configuration import NO_RERANKER, Configuration
+from rag.evaluation.runs.configuration import Configuration
 from rag.evaluation.runs.corpus import dataset_corpus
 from rag.evaluation.runs.evaluator import Evaluator, about_run, make_ready
 from rag.evaluation.runs.progress import Progress, Say
 from rag.evaluation.runs.rows import About, Row
 from rag.evaluation.runs.search import SEARCHES
 from rag.evaluation.sets.beir import Dataset
+from rag.identity import NONE
 from rag.language.message import Message, joined, message
 from rag.retrieval.pipeline import Pipeline
 
@@ -40,7 +41,7 @@ def measure_folder(
     corpus = dataset_corpus(pipeline, dataset, pipeline, say)
     evaluator = Evaluator(pipeline, corpus.questions)
     rerankers, skipped = _distinct(pipeline, choices, candidates, say)
-    searches = [Configuration(NO_RERANKER, candidates, search=search) for search in SEARCHES]
+    searches = [Configuration(NONE, candidates, search=search) for search in SEARCHES]
     ways = make_ready(pipeline, corpus, [*searches, *(Configuration(one, candidates) for one in rerankers)])
     evaluator.warm_up(corpus.questions[0], ways)
     progress, rows = Progress(say, "Questions asked"), list[Row]()
