@@ -131,6 +131,7 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
         "PYTHONPATH": str(REPOSITORY),
         # Several servers share the machine; more threads would only wait for each other.
         "MODEL_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         **(environment or {}),
     }
     with log.open("wb") as output:

@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="resift-tests-", dir=MEMORY)
         config.add_cleanup(partial(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True))
+    # Before numpy is imported: its threads wait by turning round, in each of the processes that share the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # In the background or under nohup it may be ignored, and processes that tests start and interrupt inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

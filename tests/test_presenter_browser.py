@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from service.scenes import prepared_scenes
-from tests.browser import REPOSITORY, at_rest, serve, visit
+from tests.browser import REPOSITORY, ColorScheme, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from tests.test_panel_browser import CONTRASTS
 
@@ -107,21 +107,22 @@ def test_a_link_opens_a_step_and_keys_walk_and_glide_without_asking_the_server(c
         assert "scene" not in page.url
 
 
-def test_every_step_fits_a_projector_in_large_type_that_is_easy_to_read(chromium: Browser, lab: str) -> None:
-    with visit(chromium, f"{lab}?scene=all", viewport=PROJECTOR, reduced_motion="reduce") as page:
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_every_step_fits_a_projector_in_large_type_that_is_easy_to_read(
+    chromium: Browser, lab: str, scheme: ColorScheme
+) -> None:
+    with visit(chromium, f"{lab}?scene=all", viewport=PROJECTOR, reduced_motion="reduce", color_scheme=scheme) as page:
         page.get_by_role("dialog", name="Scenes").wait_for(timeout=WORK_MS)
         shown, main = page.locator(".presenter"), page.locator(".main")
-        for scheme, ground in GROUNDS.items():
-            page.emulate_media(color_scheme=scheme)
-            expect(shown).to_have_css("background-color", ground)
-            for number, scene in enumerate(prepared_scenes(), start=1):
-                page.keyboard.press(str(number))
-                for step in range(1, 7):
-                    assert place(page) == (scene.id, str(step))
-                    assert shown.evaluate(SMALLEST) >= SMALLEST_TYPE
-                    assert main.evaluate(CUT_OFF) == []
-                    assert [(what, ratio) for what, ratio in shown.evaluate(CONTRASTS) if ratio < 4.5] == []
-                    page.keyboard.press("PageDown")
+        expect(shown).to_have_css("background-color", GROUNDS[scheme])
+        for number, scene in enumerate(prepared_scenes(), start=1):
+            page.keyboard.press(str(number))
+            for step in range(1, 7):
+                assert place(page) == (scene.id, str(step))
+                assert shown.evaluate(SMALLEST) >= SMALLEST_TYPE
+                assert main.evaluate(CUT_OFF) == []
+                assert [(what, ratio) for what, ratio in shown.evaluate(CONTRASTS) if ratio < 4.5] == []
+                page.keyboard.press("PageDown")
 
 
 def test_scenes_steps_and_notes_are_chosen_by_touch(chromium: Browser, lab: str) -> None:
