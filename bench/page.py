@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -70,7 +71,8 @@ def _app(folder: Path) -> Iterator[str]:
     with open_library(offline_settings(folder / "data", model_threads=0)) as library:
         for path in sorted((DEMO / "documents").iterdir()):
             ingest(library, COLLECTION, path.name, path.read_bytes())
-    environment = {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1", "MODEL_THREADS": "0"}
+    cores = {"MODEL_THREADS": "0", "OPENBLAS_NUM_THREADS": str(os.cpu_count())}
+    environment = {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1", **cores}
     with serve(REPOSITORY / "app.py", folder, environment) as address:
         yield address
 

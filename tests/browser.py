@@ -155,7 +155,7 @@ def visit(
     """Open a page; fail at the end if a script broke or anything was asked of another host.
 
     The page is in Chromium's own context, which keeps the scripts that every page loads, and what the page stored is
-    cleared behind it; with more options than these it is in a context of its own.
+    cleared behind it. With more options than these, or in a Chromium that has none yet, it is in a context made for it.
     """
     problems: list[str] = []
 
@@ -165,7 +165,7 @@ def visit(
         if url.scheme.startswith("http") and url.netloc != urlsplit(address).netloc:
             problems.append(f"asked for {request.url}")
 
-    own = browser.new_context(**context) if context else None
+    own = browser.new_context(**context) if context or not browser.contexts else None
     opened = own or browser.contexts[0]
     opened.on("request", told)
     kept = set(opened.pages)
