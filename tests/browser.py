@@ -31,6 +31,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.outside import nothing_leaves
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -110,9 +111,10 @@ class Running:
 
 @contextmanager
 def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Run a Streamlit script in `folder`, with an empty HOME and no variables but the given; yield its address."""
-    home = folder / "home"
-    home.mkdir(parents=True, exist_ok=True)
+    """Run a Streamlit script in `folder`, with an empty HOME and no variables but the given; yield its address.
+
+    At the end, fail if it has asked for anything from another machine, or written anything to its HOME.
+    """
     log = folder / "streamlit.log"
     port = _server_port()
     address = f"http://127.0.0.1:{port}"
@@ -126,21 +128,20 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += [f"--{name}={value}" for name, value in options.items()]
     variables = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "PYTHONPATH": str(REPOSITORY),
         # Several servers share the machine; more threads would only wait for each other.
         "MODEL_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         **(environment or {}),
     }
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        _wait_until_healthy(server, address, log)
-        yield address
-    finally:
-        _stop(server)
+    with nothing_leaves(folder) as watched, log.open("wb") as output:
+        server = subprocess.Popen(
+            command, cwd=folder, env={**watched, **variables}, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_healthy(server, address, log)
+            yield address
+        finally:
+            _stop(server)
 
 
 @contextmanager

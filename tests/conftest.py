@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import rag  # noqa: F401 - before all tests: it tells libraries not to report to their makers
 from tests.browser import chromium, debugging_address
 from tests.models import bge_hub, cross_encoder_folder, embedder_folder, word_overlap_folder
 

@@ -48,6 +48,10 @@ def test_both_services_share_a_key_that_is_never_empty():
     assert len(set(keys)) == 1
 
 
+def test_the_server_reports_nothing_to_its_maker():
+    assert SERVICES["qdrant"]["environment"]["QDRANT__TELEMETRY_DISABLED"] == "true"
+
+
 def test_the_app_waits_for_a_healthy_server_that_nobody_else_reaches():
     assert SERVICES["app"]["depends_on"] == {"qdrant": {"condition": "service_healthy"}}
     assert "healthcheck" in SERVICES["qdrant"]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from ingest.inbox import Inbox
 from rag.database.lock import DataFolderLock
+from tests.outside import nothing_leaves
 from tests.parts import offline_settings
 from tests.waiting import wait_until
 
@@ -22,12 +24,20 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the shell contract with no settings but the given ones."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **variables}
+    """Run a command of the shell contract with no settings but the given ones.
+
+    Fail if it has asked for anything from another machine, or written anything to its HOME.
+    """
     command = [sys.executable, "-m", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=variables.get("CWD", ROOT), env=environment, check=False
-    )
+    with tempfile.TemporaryDirectory() as folder, nothing_leaves(Path(folder)) as watched:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=variables.get("CWD", ROOT),
+            env={**watched, "HF_HUB_OFFLINE": "1", **variables},
+            check=False,
+        )
 
 
 def outcomes(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
