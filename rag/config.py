@@ -48,6 +48,11 @@ class Settings:
     rerank_precision: str = "auto"
     rerank_url: str = ""
     rerank_api_key: str = ""
+    cohere_api_key: str = ""
+    jina_api_key: str = ""
+    voyage_api_key: str = ""
+    siliconflow_api_key: str = ""
+    zhipu_api_key: str = ""
 
     llm_base_url: str = ""
     llm_model: str = ""

@@ -94,11 +94,13 @@ class OpenAiChat:
 
     def _ask(self, messages: Sequence[ChatMessage], wanted: Callable[[], bool]) -> Generator[str, None, None]:
         from httpx2 import HTTPError
-        from openai import APIConnectionError, OpenAI, Timeout
+        from openai import APIConnectionError, DefaultHttpxClient, OpenAI, Timeout
 
         sent: list[Any] = [{"role": message.role, "content": encodable(message.content)} for message in messages]
         waits = Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout))
-        with OpenAI(api_key=self._api_key, base_url=self._base_url, timeout=waits, max_retries=0) as client:
+        # Neither the key nor the passages go where a server redirects to: that is not the address that was set.
+        http = DefaultHttpxClient(timeout=waits, follow_redirects=False)
+        with OpenAI(api_key=self._api_key, base_url=self._base_url, max_retries=0, http_client=http) as client:
             try:
                 with client.chat.completions.create(model=self.name, messages=sent, stream=True) as chunks:
                     yield from self._read(chunks, wanted)
@@ -175,6 +177,13 @@ class OpenAiChat:
                 "{host} has no model {name!r} at this address: check LLM_MODEL and LLM_BASE_URL.",
                 host=self._host,
                 name=self.name,
+            )
+        if 300 <= status < 400:
+            return message(
+                "{host} refers to another address ({status}), and nothing is sent there: set LLM_BASE_URL to the one "
+                "that answers.",
+                host=self._host,
+                status=status,
             )
         if status == 429:
             return message(

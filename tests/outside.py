@@ -13,15 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 WATCH = """\
-import os, sys
+import sys
 
 def watch(event, arguments):
     if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto"):
         told = arguments[0] if event.startswith("socket.get") else arguments[1]
         host = told[0] if isinstance(told, tuple) else told
         if host not in ("127.0.0.1", "::1", "localhost", None) and "/" not in str(host):
-            with open(os.environ["ASKED_FOR"], "a") as asked:
-                asked.write(f"{event} {told}\\n")
+            with open({asked!r}, "a") as asked:
+                asked.write(event + " " + str(told) + "\\n")
 
 sys.addaudithook(watch)
 """
@@ -37,14 +37,13 @@ def nothing_leaves(folder: Path) -> Iterator[dict[str, str]]:
     home, hook, asked = folder / "home", folder / "watch", folder / "asked"
     home.mkdir(parents=True, exist_ok=True)
     hook.mkdir(exist_ok=True)
-    (hook / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
+    (hook / "sitecustomize.py").write_text(WATCH.format(asked=str(asked)), encoding="utf-8")
     asked.touch()
     with _recording_proxy(asked) as proxy:
         yield {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "PYTHONPATH": os.pathsep.join((str(hook), str(ROOT))),
-            "ASKED_FOR": str(asked),
             **{
                 name: proxy
                 for scheme in ("http", "https", "all")

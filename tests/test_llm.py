@@ -82,6 +82,14 @@ def test_a_refusal_says_what_to_do_and_never_repeats_the_key(status: int, advice
         assert advice in failure(server)
 
 
+def test_neither_key_nor_passages_go_where_a_server_redirects_to():
+    with LlmServer(Reply()) as other:
+        for status in (301, 307, 308):
+            with LlmServer(Reply(status=status, body="", headers={"Location": f"{other.base_url}/x"})) as server:
+                assert f"refers to another address ({status})" in failure(server)
+    assert other.requests == []
+
+
 def test_what_the_server_says_about_a_bad_request_is_passed_on_without_the_key():
     body = f'{{"error": {{"message": "Context of 4096 tokens exceeded by {KEY}"}}}}'
     with LlmServer(Reply(status=400, body=body)) as server:

@@ -345,6 +345,19 @@ def test_a_file_kept_by_another_host_is_fetched_there_without_the_hubs_password(
         assert other.authorizations == {""}
 
 
+def test_a_login_that_is_kept_on_this_machine_is_sent_to_no_mirror(
+    tmp_path: Path, bge_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("hf_of_the_hub_itself")
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    settings = online_settings(tmp_path, bge_hub.endpoint)
+    download_model(hub_model("reranker", BGE), settings)
+    assert bge_hub.authorizations == {""}
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_mirror")  # set beside HF_ENDPOINT, so meant for it
+    download_model(hub_model("reranker", BGE), settings, afresh=True)
+    assert "Bearer hf_of_the_mirror" in bge_hub.authorizations
+
+
 def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(tmp_path: Path, bge_hub: HubServer) -> None:
     bge_hub.claimed_sizes["onnx/model.onnx"] = 10**18
     settings, model = online_settings(tmp_path, bge_hub.endpoint), hub_model("reranker", BGE)

@@ -49,6 +49,18 @@ def test_a_refusal_in_the_child_reaches_the_parent(parse):
         parse("scan.pdf", files.scan())
 
 
+def test_the_child_gets_none_of_the_keys(tmp_path: Path, monkeypatch):
+    for name in ("LLM_API_KEY", "RERANK_API_KEY", "QDRANT_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sk-secret")
+    with (tmp_path / "output").open("w+b") as output:
+        command = [sys.executable, "-c", "import os; print(dict(os.environ))"]
+        run_limited(command, output, name="a.txt", timeout=60, memory_mb=1000, cancelled=lambda: False)
+        output.seek(0)
+        told = output.read().decode()
+    assert "PYTHONPATH" in told
+    assert "sk-secret" not in told
+
+
 def test_a_file_that_takes_too_long_is_stopped(parse):
     with pytest.raises(FileRefusedError, match=r"took longer than 0.05 s .* raise PARSE_TIMEOUT"):
         parse("slow.csv", "a,b\n" * 200_000, timeout=0.05)

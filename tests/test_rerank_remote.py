@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -331,6 +332,34 @@ def test_a_redirect_is_not_followed_with_the_key():
     assert other.connections == []
 
 
+@pytest.mark.parametrize("own_address", [False, True])
+def test_a_key_is_only_sent_to_the_service_that_it_was_set_for(own_address: bool):
+    with RerankServer("cohere", key="sk-cohere") as cohere, RerankServer("jina", key="sk-jina") as jina:
+        services = {
+            name: replace(SERVICES[name], address=server.url) for name, server in (("cohere", cohere), ("jina", jina))
+        }
+        settings = Settings(
+            rerank_model="funnel:cohere:rerank-v3.5",
+            rerank_api_key="sk-cohere",
+            rerank_url=cohere.url if own_address else "",
+            jina_api_key="sk-jina",
+        )
+        for choice in ("cohere:rerank-v3.5", "jina:jina-reranker-v3"):
+            assert orders(service_reranker(choice, settings, services), *TEXTS) == [0.25, 0.75, 0.5]
+    for server, key in ((cohere, "sk-cohere"), (jina, "sk-jina")):
+        assert server.refused == []
+        assert [headers["Authorization"] for headers in server.headers] == [f"Bearer {key}"]
+
+
+def test_a_service_whose_address_is_known_has_a_setting_for_its_key():
+    keys = {service.key_setting for service in SERVICES.values() if service.address}
+    assert keys == {name for name in Settings.__dataclass_fields__ if name.endswith("_api_key")} - {
+        "rerank_api_key",
+        "llm_api_key",
+        "qdrant_api_key",
+    }
+
+
 def test_time_is_predicted_once_it_has_been_measured():
     with RerankServer("cohere", Reply(delay=0.05)) as server:
         reranker = reranker_for("cohere", server)
@@ -424,9 +453,12 @@ def test_the_name_of_a_service_may_be_written_in_any_case_and_its_model_may_hold
     [
         ("tei:", {}, "RERANK_URL is not set: give the address of your tei server"),
         ("vllm:m", {"rerank_api_key": KEY}, "RERANK_URL is not set: give the address of your vllm server"),
-        ("cohere:m", {}, "RERANK_API_KEY is not set: give your key of cohere"),
-        ("cohere:m", {"rerank_api_key": "sk-\nsecret"}, "RERANK_API_KEY holds characters that no key has"),
-        ("cohere:m", {"rerank_api_key": "密钥secret"}, "RERANK_API_KEY holds characters that no key has"),
+        ("cohere:m", {}, "COHERE_API_KEY is not set: give your key of cohere"),
+        ("cohere:m", {"rerank_model": "cohere:n"}, "RERANK_API_KEY is not set: give your key of cohere"),
+        ("jina:m", {"rerank_model": "cohere:n", "rerank_api_key": KEY}, "JINA_API_KEY is not set"),
+        ("jina:m", {"rerank_api_key": KEY}, "JINA_API_KEY is not set"),
+        ("cohere:m", {"cohere_api_key": "sk-\nsecret"}, "COHERE_API_KEY holds characters that no key has"),
+        ("cohere:m", {"cohere_api_key": "密钥secret"}, "COHERE_API_KEY holds characters that no key has"),
         (
             "tei:",
             {"rerank_api_key": KEY, "rerank_url": f"http://user:{PASSWORD}@gpu"},

@@ -115,7 +115,7 @@ def test_a_service_and_the_language_model_are_handed_out_once(tmp_path: Path) ->
 
 
 def test_a_service_that_needs_a_key_and_has_none_is_refused_naming_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="RERANK_API_KEY"):
+    with pytest.raises(SettingError, match="COHERE_API_KEY"):
         rerankers(offline_settings(tmp_path)).reranker("cohere:rerank-v3.5")
     with pytest.raises(SettingError, match="LLM_MODEL"):
         rerankers(offline_settings(tmp_path)).reranker("llm")

@@ -197,7 +197,7 @@ def test_a_failed_run_says_why(app: App, set_id: int) -> None:
     app.tasks.run_next()
     page = open_page(app)
     assert page.selectbox(key="run-chosen").value == task.id
-    assert "RERANK_API_KEY is not set" in said(page)
+    assert "COHERE_API_KEY is not set" in said(page)
 
 
 def test_judged_answers_are_shown_with_what_judging_takes(tmp_path: Path) -> None:

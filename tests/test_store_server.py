@@ -32,6 +32,26 @@ def store(server: QdrantHttp) -> Iterator[ServerStore]:
     opened.close()
 
 
+def test_neither_key_nor_passages_go_where_a_server_redirects_to(server: QdrantHttp) -> None:
+    class Redirecting(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(307)
+            self.send_header("Location", f"{server.url}{self.path}")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Keep the tests' output short."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as redirecting:
+        threading.Thread(target=redirecting.serve_forever, daemon=True).start()
+        opened = ServerStore.connect(f"http://127.0.0.1:{redirecting.server_address[1]}", "key")
+        with pytest.raises((CollectionError, UnavailableError)):
+            opened.names()
+        opened.close()
+        redirecting.shutdown()
+    assert server.requests == []
+
+
 def test_a_collection_is_created_with_the_shards_replicas_and_indexes_asked_for(
     server: QdrantHttp, store: ServerStore
 ) -> None:

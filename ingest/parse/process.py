@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ingest.parse.formats import format_of
+from rag.environment import child_environment
 from rag.errors import CancelledError, FileRefusedError, UnavailableError
 from rag.language.message import Message
 from rag.serialization import from_record
@@ -78,7 +79,7 @@ def run_limited(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": search_path},
+            env=child_environment(PYTHONPATH=search_path),
         )
         try:
             while process.poll() is None:

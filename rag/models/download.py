@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.config import Settings
+from rag.environment import hub_environment
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.catalogue import allows_commercial_use
@@ -107,7 +107,7 @@ def _make_cache(model: HubModel, cache: Path) -> None:
 
 
 def _run_child(model: HubModel, settings: Settings, progress: DownloadProgress, afresh: bool) -> dict[str, Any]:
-    environment = os.environ | {"HF_ENDPOINT": settings.hf_endpoint, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    environment = hub_environment(HF_ENDPOINT=settings.hf_endpoint, HF_HUB_DISABLE_PROGRESS_BARS="1")
     command = [sys.executable, "-m", "rag.models.download_child", to_json(model), str(settings.models_folder)]
     command += ["--afresh"] if afresh else []
     total, outcome = 0, {}

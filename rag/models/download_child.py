@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rag.config import without_secrets
 from rag.errors import ModelError, UnavailableError
@@ -46,6 +47,8 @@ ATTEMPTS, PAUSE_SECONDS = 5, 0.25
 PIECE = 1 << 16
 DISK_RESERVE = 100_000_000
 """Bytes that stay free on the disk."""
+
+DEFAULT_HUB = "https://huggingface.co"
 
 UNFINISHED = ".unfinished"
 """Ends the name of the file that marks a model whose download was begun; its content is the bytes in all."""
@@ -108,7 +111,7 @@ def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) ->
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    api = HfApi()
+    api = HfApi(token=_token() or False)
     revision = api.model_info(model.repository).sha or "main"
     entries = api.list_repo_tree(model.repository, recursive=True, revision=revision)
     listed = {
@@ -181,10 +184,10 @@ def _fetch_file(repository: str, revision: str, file: _HubFile, blob: Path) -> N
 
 def _fetch_rest(repository: str, revision: str, file: _HubFile, part: Path) -> None:
     """Add to a partial file what it lacks, and ask again when the connection breaks; gives up when nothing comes."""
-    from huggingface_hub import get_token, hf_hub_url
+    from huggingface_hub import hf_hub_url
 
     address = hf_hub_url(repository, file.path, revision=revision)
-    token = get_token()
+    token = _token()
     part.touch()
     failures = 0
     while (begun := _bytes_in(part)) < file.size:
@@ -207,6 +210,14 @@ def _fetch_rest(repository: str, revision: str, file: _HubFile, part: Path) -> N
         if failures == ATTEMPTS:
             raise reason
         time.sleep(PAUSE_SECONDS * 2**failures)
+
+
+def _token() -> str | None:
+    """Return the token to send to the hub: a login that is kept on this machine is the hub's own, no mirror gets it."""
+    from huggingface_hub import get_token
+
+    own_hub = urlsplit(os.environ.get("HF_ENDPOINT") or DEFAULT_HUB).hostname == urlsplit(DEFAULT_HUB).hostname
+    return get_token() if own_hub else os.environ.get("HF_TOKEN")
 
 
 def _write(reply: http.client.HTTPResponse, part: Path) -> None:

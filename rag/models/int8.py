@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rag.config import Settings
+from rag.environment import child_environment
 from rag.errors import ModelError
 from rag.language.message import message
 from rag.models.files import ModelFiles
@@ -116,7 +117,7 @@ def _make(files: ModelFiles, place: Path) -> None:
 def _run_child(files: ModelFiles, folder: Path) -> None:
     command = [sys.executable, "-m", "rag.models.int8", str(files.folder / files.model_file), str(folder)]
     finished = subprocess.run(  # noqa: S603 - this program
-        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=child_environment()
     )
     if finished.returncode or not (folder / FOLDER / MODEL_FILE).is_file():
         said = finished.stderr.strip().splitlines()

@@ -21,11 +21,19 @@ LONGEST_WAIT = 3600.0
 class ServiceClient:
     """Speaks to one service; the connection is kept for the next request. Every method may be called from any thread.
 
-    `address` and `api_key` are those of the settings, checked already.
+    `address` and `api_key` are those of the settings, checked already; the key is that of `variable`.
     """
 
-    def __init__(self, service: RerankService, model: str, address: str = "", api_key: str = "") -> None:
+    def __init__(
+        self,
+        service: RerankService,
+        model: str,
+        address: str = "",
+        api_key: str = "",
+        variable: str = "RERANK_API_KEY",
+    ) -> None:
         self._service = service
+        self._variable = variable
         self._model = model
         self._own_server = bool(address)
         self._endpoint = Endpoint(service.endpoint(address or service.address), api_key)
@@ -135,9 +143,9 @@ class ServiceClient:
         """Return what an answer's status means, and what to do."""
         status = reply.status
         said = {"host": self._host, "status": status}
-        keyed = message("{host} refused the key ({status}): check RERANK_API_KEY", **said)
+        keyed = message("{host} refused the key ({status}): check {variable}", variable=self._variable, **said)
         if not self._endpoint.keyed:
-            keyed = message("{host} wants a key ({status}): set RERANK_API_KEY", **said)
+            keyed = message("{host} wants a key ({status}): set {variable}", variable=self._variable, **said)
         meanings: dict[int, Message] = {
             HTTPStatus.UNAUTHORIZED: keyed,
             HTTPStatus.FORBIDDEN: keyed,

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from queue import Empty, Queue
 from urllib.parse import urlsplit
 
@@ -16,10 +16,11 @@ from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined
 from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time, reaches
 from rag.rerank.cache import ScoreCache
+from rag.rerank.choice import RerankerChoice
 from rag.rerank.client import ServiceClient, seconds_left
 from rag.rerank.cross_encoder import UNSUPPORTED_BELOW, sigmoid
 from rag.rerank.pace import Pace
-from rag.rerank.services import RerankService, find_service
+from rag.rerank.services import SERVICES, RerankService, find_service
 from rag.text.encodable import encodable
 from rag.types import Hit, RankedHit, RerankScore
 
@@ -36,16 +37,23 @@ STALE_SECONDS = 60.0
 class RemoteReranker:
     """Asks one service for the scores of passages, which are sent to it; the connection is kept for the next question.
 
-    `address` and `api_key` are checked; nothing is sent before the first question.
+    `address` and `api_key`, which is that of `variable`, are checked; nothing is sent before the first question.
     """
 
     weak_below = 0.3
     keeps_scores = True
 
-    def __init__(self, service: RerankService, model: str, address: str = "", api_key: str = "") -> None:
+    def __init__(
+        self,
+        service: RerankService,
+        model: str,
+        address: str = "",
+        api_key: str = "",
+        variable: str = "RERANK_API_KEY",
+    ) -> None:
         self.identity = RerankerIdentity("service", model, service.name)
         self._service = service
-        self._client = ServiceClient(service, model, address, api_key)
+        self._client = ServiceClient(service, model, address, api_key, variable)
         self._cache = ScoreCache()
         self._pace = Pace()
         self._paced_at = -math.inf
@@ -153,14 +161,16 @@ class RemoteReranker:
         return scores
 
 
-def service_reranker(choice: str, settings: Settings) -> RemoteReranker:
+def service_reranker(
+    choice: str, settings: Settings, services: Mapping[str, RerankService] = SERVICES
+) -> RemoteReranker:
     """Return the reranker of a choice such as "cohere:rerank-v3.5" or "tei:"; nothing is asked of it yet.
 
-    RERANK_URL, where it is set, takes the place of a service's known address. Raises ModelError for an unknown service
-    or a missing model, SettingError for an address or a key that is missing or cannot be used.
+    Raises ModelError for an unknown service or a missing model, SettingError for an address or a key that is missing or
+    cannot be used.
     """
-    service, model = find_service(choice)
-    address, api_key = settings.rerank_url, settings.rerank_api_key
+    service, model = find_service(choice, services)
+    address, variable, api_key = _address_and_key(service, settings)
     if not (address or service.address):
         raise SettingError(
             "RERANK_URL is not set: give the address of your {name} server, for instance http://localhost:8080.",
@@ -168,15 +178,33 @@ def service_reranker(choice: str, settings: Settings) -> RemoteReranker:
         )
     if not (address or api_key):
         raise SettingError(
-            "RERANK_API_KEY is not set: give your key of {name}, which reranks nothing without.", name=service.name
+            "{variable} is not set: give your key of {name}, which reranks nothing without.",
+            variable=variable,
+            name=service.name,
         )
     if not (api_key.isascii() and api_key.isprintable()):
-        raise SettingError("RERANK_API_KEY holds characters that no key has: copy the key again.")
+        raise SettingError("{variable} holds characters that no key has: copy the key again.", variable=variable)
     if api_key and "@" in urlsplit(address).netloc:
         raise SettingError(
             "RERANK_URL holds a user and RERANK_API_KEY a key, and a request can carry only one of them: remove one."
         )
-    return RemoteReranker(service, model, address, api_key)
+    return RemoteReranker(service, model, address, api_key, variable)
+
+
+def _address_and_key(service: RerankService, settings: Settings) -> tuple[str, str, str]:
+    """Return the address that stands in for a service's known one, if any, the variable of its key, and the key.
+
+    RERANK_URL and RERANK_API_KEY belong together, and to the service of RERANK_MODEL: another service whose address is
+    known is asked there, with a key of its own. So no key is sent to a host that it was not set for.
+    """
+    configured = RerankerChoice.parse(settings.rerank_model)
+    named = configured.name.partition(":")[0].strip().lower() if configured.kind == "service" else ""
+    if not service.address or (settings.rerank_url and named in ("", service.name)):
+        return settings.rerank_url, "RERANK_API_KEY", settings.rerank_api_key
+    of_service: str = getattr(settings, service.key_setting)
+    if named == service.name and (settings.rerank_api_key or not of_service):
+        return "", "RERANK_API_KEY", settings.rerank_api_key
+    return "", service.key_setting.upper(), of_service
 
 
 def _left_out(passages: Sequence[str], scores: Sequence[float | None], deadline: Deadline) -> Message:

@@ -20,7 +20,8 @@ class RerankService:
 
     `example` is the name of one of its models, "" where a server has only one. `address` is "" where the user runs the
     server. One request holds at most `most` passages, under `documents`, and `always` besides. The answer has the
-    results under `results`, or is itself their list where that is "".
+    results under `results`, or is itself their list where that is "". Where the address is known, the service's key is
+    the setting NAME_API_KEY.
     """
 
     name: str
@@ -34,6 +35,11 @@ class RerankService:
     results: str = "results"
     score: str = "relevance_score"
     always: Mapping[str, bool | int] = field(default_factory=dict)
+
+    @property
+    def key_setting(self) -> str:
+        """The field of the settings that has the key of the service at its known address; "" where there is none."""
+        return f"{self.name}_api_key" if self.address else ""
 
     def endpoint(self, address: str) -> str:
         """Return where to ask at an address, which may end with a part of the path, or all of it."""
@@ -144,15 +150,15 @@ SERVICES: dict[str, RerankService] = {
 }
 
 
-def find_service(choice: str) -> tuple[RerankService, str]:
+def find_service(choice: str, services: Mapping[str, RerankService] = SERVICES) -> tuple[RerankService, str]:
     """Return the service and the model in a choice such as "cohere:rerank-v3.5".
 
     Raises ModelError for an unknown service, with near names, and for a missing model.
     """
     name, _, model = (part.strip() for part in choice.partition(":"))
-    service = SERVICES.get(name.lower())
+    service = services.get(name.lower())
     if service is None:
-        near = difflib.get_close_matches(name.lower(), SERVICES, n=2) or list(SERVICES)
+        near = difflib.get_close_matches(name.lower(), services, n=2) or list(services)
         raise ModelError(
             "No reranking service is named {name!r}: use {services}, with its model after a colon.",
             name=name,
