@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -90,15 +90,24 @@ def debugging_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="module")
-def chromium(debugging_address: str) -> Iterator[Browser]:
-    """Connect to Chromium for a module's tests.
-
-    Not for the whole session: Playwright keeps an event loop running, which would be in the way of other tests.
-    """
-    with sync_playwright() as playwright:
+def chromium(debugging_address: str) -> Browser:
+    """Connect to Chromium, unless a module before this one has."""
+    if not _connected:
+        playwright = _disconnecting.enter_context(sync_playwright())
         browser = playwright.chromium.connect_over_cdp(debugging_address)
-        yield browser
-        browser.close()
+        _disconnecting.callback(browser.close)
+        _connected.append(browser)
+    return _connected[0]
+
+
+_connected: list[Browser] = []
+_disconnecting = ExitStack()
+
+
+def disconnect() -> None:
+    """Let Chromium go, for tests without it: Playwright keeps an event loop running, beside which none other can."""
+    _connected.clear()
+    _disconnecting.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import rag  # noqa: F401 - before all tests: it tells libraries not to report to their makers
-from tests.browser import chromium, debugging_address
+from tests.browser import chromium, debugging_address, disconnect
 from tests.models import bge_hub, cross_encoder_folder, embedder_folder, word_overlap_folder
 
 __all__ = [
@@ -44,10 +44,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the browser's tests, which take longest, so that no process is left with one at the end."""
-    items.sort(key=lambda item: not item.path.stem.endswith("_browser"))
+    items.sort(key=lambda item: not _needs_browser(item))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Keep the connection to Chromium from one of the browser's files to the next."""
+    if not _needs_browser(item):
+        disconnect()
+
+
+def pytest_sessionfinish() -> None:
+    """Let Chromium go before it is stopped."""
+    disconnect()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Run half as many processes again as there are cores: browser tests mostly wait."""
     return (os.cpu_count() or 1) * 3 // 2
+
+
+def _needs_browser(item: pytest.Item) -> bool:
+    return item.path.stem.endswith("_browser")
