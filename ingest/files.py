@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -87,6 +88,11 @@ class Files:
         paths = (self._folder / collection).glob("*/*")
         found = [StoredFile(path.name, path.parent.name, path.stat().st_size) for path in paths]
         return sorted(found, key=lambda file: (file.name, file.document_id))
+
+    def stored_at(self, collection: str, file: StoredFile) -> datetime:
+        """Return when a stored file was written, which was when it came in."""
+        written = self.path(collection, file.document_id, file.name).stat().st_mtime
+        return datetime.fromtimestamp(written, UTC)
 
     def take_away(self, collection: str, file: StoredFile) -> None:
         """Delete one copy of a stored file, and leave those under other names."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingest.files import StoredFile
 from ingest.inbox import Inbox
 from ingest.jobs import Job, job_of
 from ingest.parse import parse_in_child
@@ -20,7 +22,6 @@ from rag.errors import CollectionError, ModelError, RerankError, ResiftError
 from rag.language.message import NOTHING, joined, message
 from rag.rerank.shelf import Rerankers
 from rag.store.base import Index, VectorStore
-from rag.tasks.store import ENDED
 from rag.tasks.workers import Work
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
@@ -77,6 +78,7 @@ class Ingestor:
             if job.collection in self._store.names():
                 index = self._store.open_collection(job.collection)
                 if _is_published(index, job.document_id):
+                    self._keep_the_newest(job, index)
                     self._forget_earlier(job, index)
                 else:
                     index.remove(job.document_id)
@@ -84,10 +86,16 @@ class Ingestor:
         except ResiftError as error:
             log.warning("What %s had staged could not be removed: %s", job.name, error)
 
+    def _keep_the_newest(self, job: Job, index: Index) -> None:
+        """Finish what a crash cut off between bringing a version into view and removing the one before it."""
+        versions = [entry for entry in index.find(job.document_id, job.name) if entry.name == job.name]
+        if len(versions) > 1:
+            index.publish(max(versions, key=lambda entry: self._inbox.jobs.accepted_at(job.collection, entry)))
+
     def _forget_earlier(self, job: Job, index: Index) -> None:
         for file in self._inbox.files.stored_files(job.collection):
             if file.name == job.name and not _is_published(index, file.document_id):
-                self._forget(job.collection, file.document_id)
+                self._forget(job, file)
 
     def _ingest(self, job: Job, work: Work) -> int:
         # A new collection is made only for a file that can be read.
@@ -105,10 +113,12 @@ class Ingestor:
             )
         work.progress(0, len(chunks), "embedding")
         self._stage(job, work, index, embedder, chunks)
-        index.publish(_entry(document, len(chunks)))
-        replaced = [entry for entry in published.values() if entry.name == job.name]
+        # Once more, since another process may have published there meanwhile if the index is on a server.
+        published = self._published(job)
+        index.publish(_entry(document, len(chunks), job))
+        replaced = [entry for entry in published.values() if entry.name == job.name and entry.id != job.document_id]
         for entry in replaced:
-            self._forget(job.collection, entry.id)
+            self._forget(job, _file_of(entry))
         work.reached(len(chunks), len(chunks), REPLACED if replaced else NOTHING)
         return document.pages
 
@@ -127,13 +137,26 @@ class Ingestor:
         return self._store.create_collection(new_spec(job.collection, embedder)), embedder
 
     def _published(self, job: Job) -> dict[str, DocumentEntry]:
-        """Return the documents of the same content or the same name, by id."""
+        """Return the documents of the same content or the same name, by id.
+
+        Raises CollectionError where one of the name is a newer version, which this job must not replace.
+        """
         index = self._store.open_collection(job.collection)
         self._shelf.embedder_of(index.spec)  # refuses a collection of another model before any work is done
-        return {entry.id: entry for entry in index.find(job.document_id, job.name)}
+        published = {entry.id: entry for entry in index.find(job.document_id, job.name)}
+        others = [entry for entry in published.values() if entry.name == job.name and entry.id != job.document_id]
+        if any(self._inbox.jobs.accepted_at(job.collection, entry) > job.accepted_at for entry in others):
+            raise CollectionError(
+                "A newer version of {name} is there. To have this one instead, delete that one and retry.",
+                name=job.name,
+            )
+        return published
 
     def _finish_unchanged(self, job: Job, work: Work, published: dict[str, DocumentEntry]) -> int:
         entry, index = published[job.document_id], self._store.open_collection(job.collection)
+        if entry.name == job.name:
+            accepted_at = max(job.accepted_at, self._inbox.jobs.accepted_at(job.collection, entry))
+            entry = replace(entry, accepted_at=accepted_at)
         # Once more, should a crash have come before the older versions were removed.
         index.publish(entry)
         reasons = [message("Unchanged: the same content is already there.")]
@@ -144,17 +167,17 @@ class Ingestor:
             for older in published.values():
                 if older.name == job.name:
                     index.remove(older.id)
-                    self._forget(job.collection, older.id)
+                    self._forget(job, _file_of(older))
                     reasons.append(message("The earlier {name} was removed.", name=job.name))
         work.reached(entry.chunks, entry.chunks, joined(*reasons))
         return entry.pages
 
-    def _forget(self, collection: str, document_id: str) -> None:
-        """Forget a document that was replaced; its file stays where another upload of it is waiting."""
-        self._tokens.store.remove(collection, document_id)
-        with self._inbox.locks.changing(collection):
-            self._inbox.jobs.forget(collection, document_id, states=ENDED)
-            self._inbox.tidy(collection, document_id, published=())
+    def _forget(self, job: Job, replaced: StoredFile) -> None:
+        """Forget what a job has replaced; the file stays where another upload of it waits, or may be retried."""
+        self._tokens.store.remove(job.collection, replaced.document_id)
+        with self._inbox.locks.changing(job.collection):
+            self._inbox.jobs.forget_settled(job.collection, [(replaced, job.accepted_at)])
+            self._inbox.tidy(job.collection, replaced.document_id, published=())
 
     def _parse(self, job: Job, work: Work) -> Document:
         return parse_in_child(
@@ -198,7 +221,11 @@ def _is_published(index: Index, document_id: str) -> bool:
     return any(entry.id == document_id for entry in index.find(document_id, ""))
 
 
-def _entry(document: Document, chunks: int) -> DocumentEntry:
+def _file_of(entry: DocumentEntry) -> StoredFile:
+    return StoredFile(entry.name, entry.id, entry.size)
+
+
+def _entry(document: Document, chunks: int, job: Job) -> DocumentEntry:
     return DocumentEntry(
         id=document.id,
         name=document.name,
@@ -207,4 +234,5 @@ def _entry(document: Document, chunks: int) -> DocumentEntry:
         pages=document.pages,
         chunks=chunks,
         added_at=datetime.now(UTC),
+        accepted_at=job.accepted_at,
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, cast
 
 from ingest.files import StoredFile
-from rag.language.message import NOTHING, Message, message
-from rag.tasks.store import ENDED, GOING, STATES, Task, TaskState, TaskStore
+from rag.language.message import Message, message
+from rag.tasks.store import ENDED, GOING, Task, TaskStore
+from rag.types import DocumentEntry
 
 KIND = "ingest"
 
@@ -17,11 +18,16 @@ JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
 
 INTERRUPTED = message("Resift stopped while this file was being read: retry it.")
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""When a document came in that an earlier release stored, if nothing is known of that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file on its way into a collection; `reason` says why it failed, or what is being waited for."""
+    """A file on its way into a collection; `reason` says why it failed, or what is being waited for.
+
+    `accepted_at` is when the file came in, which a job that reads it again has from the document.
+    """
 
     id: int
     collection: str
@@ -35,6 +41,7 @@ class Job:
     chunks_total: int
     created_at: datetime
     updated_at: datetime
+    accepted_at: datetime
 
     @property
     def ended(self) -> bool:
@@ -52,18 +59,25 @@ class Jobs:
     def __init__(self, store: TaskStore) -> None:
         self._store = store
 
-    def add(
-        self,
-        collection: str,
-        files: Iterable[StoredFile],
-        state: TaskState = "queued",
-        reason: Message = NOTHING,
-        *,
-        ahead: bool = False,
-    ) -> list[Job]:
-        """Add files, all or none; those `ahead` come before the others that are queued."""
+    def add(self, collection: str, files: Iterable[StoredFile]) -> list[Job]:
+        """Queue files that come in now, all or none."""
         titled = [(file.name, {"collection": collection, **asdict(file)}) for file in files]
-        return [job_of(task) for task in self._store.add_all(KIND, titled, state, reason, ahead=ahead)]
+        return [job_of(task) for task in self._store.add_all(KIND, titled)]
+
+    def add_again(self, collection: str, versions: Iterable[tuple[StoredFile, datetime]], reason: Message) -> list[Job]:
+        """Add files that came in at the times given, all or none: interrupted, and before the others once retried."""
+        titled = [
+            (file.name, {"collection": collection, **asdict(file), "accepted_at": at.isoformat()})
+            for file, at in versions
+        ]
+        return [job_of(task) for task in self._store.add_all(KIND, titled, "interrupted", reason, ahead=True)]
+
+    def accepted_at(self, collection: str, entry: DocumentEntry) -> datetime:
+        """Return when a document's file came in: as its entry says, or else the jobs that it was made by."""
+        if entry.accepted_at is not None:
+            return entry.accepted_at
+        made_by = [job for job in self.jobs_of(collection, entry.id) if job.state == "done" and job.name == entry.name]
+        return max((job.accepted_at for job in made_by), default=LONG_AGO)
 
     def job(self, job_id: int) -> Job | None:
         """Return a job, None when it was dismissed."""
@@ -94,9 +108,23 @@ class Jobs:
         """Take a job that has ended off the list; tell whether there was one."""
         return self._store.delete_task(job_id, ENDED)
 
-    def forget(self, collection: str, *document_ids: str, states: Collection[TaskState] = STATES) -> None:
-        """Take the jobs of a collection, or of documents in it, off the list: those that are in one of the states."""
-        self._store.delete_all(KIND, [_spec(collection, one) for one in document_ids or (None,)], states)
+    def forget(self, collection: str, document_id: str | None = None) -> None:
+        """Take the jobs of a collection, or of a document in it, off the list, whatever their state."""
+        self._store.delete_all(KIND, **_spec(collection, document_id))
+
+    def forget_settled(self, collection: str, files: Iterable[tuple[StoredFile, datetime]]) -> None:
+        """Take off the list the jobs that have ended with what is in some files, and have nothing more to give.
+
+        These are done, or came under the file's name no later than the time given with it. What came later, or under
+        another name, may still be retried.
+        """
+        settled = [
+            job.id
+            for file, at in files
+            for job in self.jobs_of(collection, file.document_id)
+            if job.state == "done" or (job.name == file.name and job.accepted_at <= at)
+        ]
+        self._store.delete_tasks(settled, ENDED)
 
 
 def _spec(collection: str | None, document_id: str | None) -> dict[str, str]:
@@ -121,4 +149,5 @@ def job_of(task: Task) -> Job:
         chunks_total=0 if waiting else task.total,
         created_at=task.created_at,
         updated_at=task.updated_at,
+        accepted_at=datetime.fromisoformat(task.spec["accepted_at"]) if "accepted_at" in task.spec else task.created_at,
     )

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,6 @@ from ingest.jobs import INTERRUPTED, KIND, RUNNING, Job, job_of
 from rag.errors import CollectionError, UnavailableError
 from rag.language.message import message
 from rag.retrieval.pipeline import Pipeline
-from rag.tasks.store import ENDED
 from rag.tasks.workers import Tasks
 from rag.types import DocumentEntry
 
@@ -131,25 +131,24 @@ class Library:
         with self._held(collection):
             # Not before: a file that comes in meanwhile would be dropped with the old index and not be made again.
             with self.inbox.locks.changing(collection):
-                files = self._files_of(collection)
-                if files:
-                    self.jobs.forget(collection, *(file.document_id for file in files), states=ENDED)
-                # Interrupted until the old index is gone, so that a crash in between leaves them to be retried. Ahead
-                # of what waits, which may be newer versions of them.
+                versions = self._versions_of(collection)
+                self.jobs.forget_settled(collection, versions)
+                # Interrupted until the old index is gone, so that a crash in between leaves them to be retried.
                 reason = message("Re-indexing was interrupted: retry this file.")
-                jobs = self.jobs.add(collection, files, "interrupted", reason, ahead=True)
-                for file in files:
+                jobs = self.jobs.add_again(collection, versions, reason)
+                for file, _ in versions:
                     self.inbox.tidy(collection, file.document_id, [file.name])
             self._store.drop_collection(collection)
             self._tokens.remove_collection(collection)
             self.jobs.retry(*(job.id for job in jobs))
-        return len(files)
+        return len(versions)
 
-    def _files_of(self, collection: str) -> list[StoredFile]:
+    def _versions_of(self, collection: str) -> list[tuple[StoredFile, datetime]]:
+        """Return the files that the documents of a collection were made from, with the times at which they came in."""
         try:
             entries = self._store.open_collection(collection).documents()
         except CollectionError:
-            return self._files_of_documents(collection)
+            return self._stored_versions(collection)
         missing = [entry.name for entry in entries if self.stored_file(collection, entry) is None]
         if missing:
             raise CollectionError(
@@ -158,13 +157,18 @@ class Library:
                 collection=collection,
                 files=", ".join(missing[:5]),
             )
-        return [StoredFile(entry.name, entry.id, entry.size) for entry in entries]
+        return [
+            (StoredFile(entry.name, entry.id, entry.size), self.jobs.accepted_at(collection, entry))
+            for entry in entries
+        ]
 
-    def _files_of_documents(self, collection: str) -> list[StoredFile]:
+    def _stored_versions(self, collection: str) -> list[tuple[StoredFile, datetime]]:
         """Return the stored files but those that only wait to become documents, or failed to."""
         jobs = self.jobs.jobs_of(collection)
-        waiting = {job.file for job in jobs} - {job.file for job in jobs if job.state == "done"}
-        return [file for file in self.files.stored_files(collection) if file not in waiting]
+        made = {job.file: job.accepted_at for job in jobs if job.state == "done"}
+        waiting = {job.file for job in jobs} - made.keys()
+        files = [file for file in self.files.stored_files(collection) if file not in waiting]
+        return [(file, made.get(file) or self.files.stored_at(collection, file)) for file in files]
 
     @contextmanager
     def _held(self, collection: str, document_id: str | None = None) -> Iterator[None]:

@@ -86,7 +86,11 @@ class CollectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class DocumentEntry:
-    """A document as the store lists it."""
+    """A document as the store lists it.
+
+    `accepted_at` is when its file came in, however often it was read since: of two versions the later one stays. It is
+    None where an earlier release stored the document.
+    """
 
     id: str
     name: str
@@ -95,6 +99,7 @@ class DocumentEntry:
     pages: int
     chunks: int
     added_at: datetime
+    accepted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

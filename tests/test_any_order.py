@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import random
 import sqlite3
-from collections.abc import Collection, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ from rag.types import Document, document_id
 from tests.parts import offline_settings, open_library
 from tests.waiting import wait_until
 
+ROOT = Path(__file__).parent.parent
 NAMES = ("a.txt", "b.txt", "c.txt")
 CONTENTS = tuple(f"Note {number} is about pump {number} and its valve." for number in range(4))
 UNREADABLE = " \n "
@@ -36,6 +40,8 @@ class Upload:
     id: int
     name: str
     content: str
+    version: int
+    """Counts what came in: what is read again has that of its document."""
     ahead: bool = False
     state: TaskState = "queued"
 
@@ -45,6 +51,7 @@ class Model:
     """Documents as a dictionary from names to contents, and the queue that leads there."""
 
     documents: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     uploads: list[Upload] = field(default_factory=list)
 
     def run_next(self) -> None:
@@ -53,26 +60,38 @@ class Model:
         upload = min(waiting, key=lambda one: (not one.ahead, one.id), default=None)
         if upload is None:
             return
-        upload.state = "failed" if upload.content == UNREADABLE else "done"
-        if upload.state == "failed" or self.documents.get(upload.name) == upload.content:
+        held = self.documents.get(upload.name)
+        newer = held not in (None, upload.content) and self.versions[upload.name] > upload.version
+        upload.state = "failed" if newer or upload.content == UNREADABLE else "done"
+        if upload.state == "failed":
             return
-        replaced = self.documents.pop(upload.name, None)
-        self.forget(replaced, ENDED)
-        if upload.content not in self.documents.values():
-            self.documents[upload.name] = upload.content
+        if held != upload.content:
+            self.documents.pop(upload.name, None)
+            self.forget(held, upload.name, upload.version)
+            if upload.content in self.documents.values():
+                return
+        self.documents[upload.name] = upload.content
+        self.versions[upload.name] = max(upload.version, self.versions[upload.name] if held == upload.content else 0)
 
-    def forget(self, content: str | None, states: tuple[TaskState, ...]) -> None:
-        self.uploads = [one for one in self.uploads if one.content != content or one.state not in states]
+    def forget(self, content: str | None, name: str, version: int) -> None:
+        """Take off the list what is done with a content, or came under the name and not later."""
+        self.uploads = [
+            one
+            for one in self.uploads
+            if one.content != content
+            or one.state not in ENDED
+            or not (one.state == "done" or (one.name == name and one.version <= version))
+        ]
 
     def delete(self, content: str) -> None:
         self.documents = {name: held for name, held in self.documents.items() if held != content}
         self.uploads = [one for one in self.uploads if one.content != content]
 
-    def reindex(self) -> list[tuple[str, str]]:
+    def reindex(self) -> list[tuple[str, str, int]]:
         """Take all documents out, and return them as they are to be read again, before what waits."""
-        anew = sorted(self.documents.items())
-        for _, content in anew:
-            self.forget(content, ENDED)
+        anew = [(name, content, self.versions[name]) for name, content in sorted(self.documents.items())]
+        for name, content, version in anew:
+            self.forget(content, name, version)
         self.documents = {}
         return anew
 
@@ -132,7 +151,7 @@ class Person:
         name, content = self._random.choice(NAMES), self._random.choice((*CONTENTS, UNREADABLE))
         self.said.append(f"{name} {CONTENTS.index(content) if content in CONTENTS else 'unreadable'}")
         job = self.library.add_file(self.collection, name, io.BytesIO(content.encode()))
-        self.model.uploads.append(Upload(job.id, name, content))
+        self.model.uploads.append(Upload(job.id, name, content, version=job.id))
 
     def run_next(self) -> None:
         self.library.run_next()
@@ -307,3 +326,120 @@ def test_what_several_do_at_once_leaves_files_chunks_and_vectors_of_the_document
 @pytest.mark.parametrize("seed", range(1000, 1060))
 def test_what_several_do_at_once_many_times_leaves_nothing_else_either(working: Library, seed: int) -> None:
     live_together(working, seed)
+
+
+KILLED_AT_WORK = """
+import random, sys
+from pathlib import Path
+from tests.test_any_order import say_steps
+
+say_steps(Path(sys.argv[1]), random.Random(sys.argv[2]), int(sys.argv[3]))
+"""
+
+
+def say_steps(folder: Path, chance: random.Random, first: int) -> None:
+    """Do things at random to the notes in a data folder while they are being read, and print each when it is done.
+
+    Every upload has a content of its own, numbered from `first`, so that it is seen which one stays.
+    """
+
+    def say(*words: object) -> None:
+        print(*words, flush=True)
+
+    with pytest.MonkeyPatch.context() as patch, open_library(offline_settings(folder)) as library:
+        patch.setattr("ingest.ingestor.parse_in_child", parse_here)
+        library.start()
+
+        def add(number: int) -> None:
+            name, content = chance.choice(NAMES), f"Note {number} is about pump {number}. " * 60
+            say("adding", name, number, document_id(content.encode()))
+            library.add_file("notes", name, io.BytesIO(content.encode()))
+            say("added", name, number)
+
+        def delete() -> None:
+            for entry in chance.sample(library.documents("notes"), 1):
+                say("deleting", entry.name, entry.id)
+                library.delete_document("notes", entry.id)
+
+        def change(states: Collection[JobState], then: Callable[[Job], None]) -> None:
+            jobs = [job for job in library.jobs.jobs_of("notes") if job.state in states]
+            for job in chance.sample(jobs, min(1, len(jobs))):
+                then(job)
+
+        for number in count(first):
+            (step,) = chance.choices(("add", "delete", "cancel", "retry", "reindex"), (6, 1, 2, 2, 2))
+            if step == "add":
+                add(number)
+            elif step == "delete" and library.documents("notes"):
+                delete()
+            elif step == "cancel":
+                change(("queued", *RUNNING), lambda job: library.jobs.cancel_job(job.id))
+            elif step == "retry":
+                change(RESUMABLE, library.retry)
+            elif step == "reindex":
+                library.reindex("notes")
+
+
+def killed_at_work(folder: Path, seed: int, first: int, steps: int) -> list[list[str]]:
+    """Let a process of its own work until it has said some steps, kill it there, and return what it said."""
+    command = [sys.executable, "-c", KILLED_AT_WORK, str(folder), str(seed), str(first)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        said = list(islice(child.stdout, steps))
+        child.kill()
+        # What was done before the kill came, though not read yet.
+        said += [line for line in child.stdout if line.endswith("\n")]
+    assert len(said) >= steps
+    return [line.split() for line in said]
+
+
+def live_through_kills(folder: Path, seed: int, kills: int) -> None:
+    """Kill a process several times at whatever it is doing; the last upload of each name that was kept must stay."""
+    said: list[list[str]] = []
+    for kill in range(kills):
+        said += killed_at_work(folder, 100 * seed + kill, 1000 * kill, steps=12 + seed % 5)
+    with pytest.MonkeyPatch.context() as patch, open_library(offline_settings(folder)) as library:
+        patch.setattr("ingest.ingestor.parse_in_child", parse_here)
+        settle(library)
+        documents = {entry.name: entry.id for entry in library.documents("notes")}
+        for name in NAMES:
+            require_the_last(said, name, documents.get(name))
+        # A file whose upload or deletion a kill cut off may be left over, but none is missing.
+        files = {file.document_id for file in library.files.stored_files("notes")}
+        assert files >= {*documents.values(), *(job.document_id for job in library.jobs.jobs_of("notes"))}
+        index = library.pipeline.store.open_collection("notes")
+        assert index.count() == sum(entry.chunks for entry in library.documents("notes"))
+
+
+def settle(library: Library) -> None:
+    """Carry out what waits, and retry once all that was cut off or cancelled."""
+    while library.run_next():
+        pass
+    for job in library.jobs.jobs_of("notes"):
+        if job.state in RESUMABLE:
+            library.retry(job)
+    while library.run_next():
+        pass
+
+
+def require_the_last(said: list[list[str]], name: str, found: str | None) -> None:
+    """Compare the document of a name with the last upload that was acknowledged, or was under way at a kill."""
+    contents = {words[2]: words[3] for words in said if words[0] == "adding" and words[1] == name}
+    kept = [words[2] for words in said if words[0] == "added" and words[1] == name]
+    deleted = {words[2] for words in said if words[0] == "deleting"}
+    if found is not None:
+        assert found in contents.values()
+    if not kept or contents[kept[-1]] in deleted:
+        return
+    came_last = {identity for number, identity in contents.items() if int(number) >= int(kept[-1])}
+    assert found in came_last, f"{name}: after {said}"
+
+
+def test_kills_at_any_moment_lose_nothing_and_keep_the_order_of_versions(tmp_path: Path) -> None:
+    live_through_kills(tmp_path, seed=1, kills=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_many_kills_at_any_moment_lose_nothing_either(tmp_path: Path, seed: int) -> None:
+    live_through_kills(tmp_path, seed, kills=4)

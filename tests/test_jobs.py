@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingest.files import StoredFile
-from ingest.jobs import INTERRUPTED, KIND, Job, Jobs, job_of
+from ingest.jobs import INTERRUPTED, KIND, LONG_AGO, Job, Jobs, job_of
 from rag.errors import UnavailableError
 from rag.tasks.store import Progress, TaskStore
 
@@ -48,7 +48,8 @@ def test_jobs_are_claimed_in_the_order_they_came(store: TaskStore, jobs: Jobs) -
 def test_those_ahead_are_claimed_first_and_those_of_a_held_collection_wait(store: TaskStore, jobs: Jobs) -> None:
     (held,) = jobs.add("held", [file("a.txt")])
     (late,) = jobs.add("documents", [file("b.txt")])
-    ahead = jobs.add("documents", [file("c.txt"), file("d.txt")], ahead=True)
+    ahead = jobs.add_again("documents", [(file("c.txt"), LONG_AGO), (file("d.txt"), LONG_AGO)], INTERRUPTED)
+    store.resume_task(*(job.id for job in ahead))
     claimed = [store.claim([KIND], ["held"]) for _ in range(4)]
     assert [task.id if task else None for task in claimed] == [*(job.id for job in ahead), late.id, None]
     assert one(jobs, held).state == "queued"
@@ -132,6 +133,27 @@ def test_forgetting_a_document_leaves_the_same_document_elsewhere_and_other_work
     assert [job.collection for job in jobs.jobs_of()] == ["demo"]
     assert store.task(run.id) is not None
     assert jobs.job(run.id) is None
+
+
+def test_each_file_comes_in_later_than_those_before_it_and_keeps_its_time_when_it_is_read_again(jobs: Jobs) -> None:
+    added = jobs.add("documents", [file(f"{number}.txt") for number in range(20)])
+    added += jobs.add("documents", [file("last.txt")])
+    times = [job.accepted_at for job in added]
+    assert sorted(set(times)) == times
+    (again,) = jobs.add_again("documents", [(file("0.txt"), times[0])], INTERRUPTED)
+    assert again.accepted_at == times[0] < again.created_at
+
+
+def test_what_is_settled_leaves_the_list_and_what_came_later_or_under_another_name_stays(
+    store: TaskStore, jobs: Jobs
+) -> None:
+    names = ("done.txt", "a.txt", "b.txt", "a.txt", "a.txt")
+    done, earlier, other, later, waiting = (jobs.add("documents", [file(name)])[0] for name in names)
+    store.end(done.id, "done")
+    for job in (earlier, other, later):
+        jobs.cancel_job(job.id)
+    jobs.forget_settled("documents", [(file("a.txt"), earlier.accepted_at)])
+    assert [job.id for job in jobs.jobs_of()] == [other.id, later.id, waiting.id]
 
 
 def test_a_collection_is_busy_until_its_last_file_has_ended(store: TaskStore, jobs: Jobs) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_the_same_bytes_again_are_left_as_they_are(library: Library) -> None:
     renamed = ingest(library, "documents", "copy.md", HEAT)
     assert str(again.reason) == "Unchanged: the same content is already there."
     assert str(renamed.reason) == "Unchanged: the same content is already there under the name heat.md."
-    assert library.documents("documents") == [before]
+    assert library.documents("documents") == [replace(before, accepted_at=again.accepted_at)]
 
 
 def test_the_same_name_with_new_bytes_replaces_the_document_and_its_file(library: Library) -> None:
@@ -89,6 +90,51 @@ def test_going_back_to_an_earlier_version_while_the_newer_one_waits_ends_with_th
     assert [chunk.text for chunk in library.pipeline.store.open_collection("documents").chunks(entry.id)] == [
         HEAT.splitlines()[2]
     ]
+
+
+def test_a_retried_old_row_does_not_replace_a_newer_version_and_says_so(library: Library) -> None:
+    older = library.add_file("documents", "notes.md", io.BytesIO(HEAT.encode()))
+    library.jobs.cancel_job(older.id)
+    ingest(library, "documents", "notes.md", SUGAR)
+    (newer,) = library.documents("documents")
+    library.retry(older)
+    assert library.run_next()
+    assert library.documents("documents") == [newer]
+    assert library.stored_file("documents", newer) is not None
+    (refused,) = [job for job in library.jobs.jobs_of() if job.id == older.id]
+    assert (refused.state, str(refused.reason)) == (
+        "failed",
+        "A newer version of notes.md is there. To have this one instead, delete that one and retry.",
+    )
+    library.delete_document("documents", newer.id)
+    library.retry(older)
+    assert library.run_next()
+    assert [entry.id for entry in library.documents("documents")] == [older.document_id]
+
+
+def test_what_came_last_stays_last_when_it_is_there_already(library: Library) -> None:
+    ingest(library, "documents", "notes.md", HEAT)
+    between = library.add_file("documents", "notes.md", io.BytesIO(SUGAR.encode()))
+    library.jobs.cancel_job(between.id)
+    assert ingest(library, "documents", "notes.md", HEAT).state == "done"
+    library.retry(between)
+    assert library.run_next()
+    assert [job.state for job in library.jobs.jobs_of() if job.id == between.id] == ["failed"]
+
+
+def test_replacing_a_document_keeps_what_came_later_or_under_another_name_to_be_retried(library: Library) -> None:
+    ingest(library, "documents", "notes.md", HEAT)
+    newer = library.add_file("documents", "notes.md", io.BytesIO(SUGAR.encode()))
+    others = [library.add_file("documents", name, io.BytesIO(HEAT.encode())) for name in ("copy.md", "notes.md")]
+    for job in others:
+        library.jobs.cancel_job(job.id)
+    assert library.run_next()
+    assert [job.id for job in library.jobs.jobs_of()] == [newer.id, *(job.id for job in others)]
+    for job in others:
+        library.retry(job)
+    while library.run_next():
+        pass
+    assert {(entry.name, entry.id) for entry in library.documents("documents")} == {("copy.md", others[0].document_id)}
 
 
 def test_deleting_removes_chunks_vectors_file_and_jobs(library: Library) -> None:
@@ -310,6 +356,24 @@ def test_reindexing_beside_the_worker_loses_no_document(tmp_path: Path) -> None:
             library.reindex("documents")
         wait_until(lambda: all(job.ended for job in library.jobs.jobs_of()))
         assert [entry.name for entry in library.documents("documents")] == [f"{number}.txt" for number in range(6)]
+
+
+def test_a_reindexing_that_was_cut_off_does_not_put_an_older_version_behind_a_newer_one(library: Library) -> None:
+    ingest(library, "documents", "notes.md", HEAT)
+    (entry,) = library.documents("documents")
+    newer = library.add_file("documents", "notes.md", io.BytesIO(SUGAR.encode()))
+    library.reindex("documents")
+    (again,) = [job for job in library.jobs.jobs_of() if job.id > newer.id]
+    # As a kill leaves it, before the index is gone and the files are queued.
+    library.jobs.cancel_job(again.id)
+    assert library.run_next()
+    library.retry(again)
+    assert library.run_next()
+    assert [document.id for document in library.documents("documents")] == [newer.document_id]
+    assert library.documents("documents")[0].accepted_at == newer.created_at
+    assert again.accepted_at == entry.accepted_at
+    (refused,) = [job for job in library.jobs.jobs_of() if job.id == again.id]
+    assert refused.state == "failed"
 
 
 def test_reindexing_without_the_files_is_refused_and_changes_nothing(library: Library) -> None:

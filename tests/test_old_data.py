@@ -43,6 +43,13 @@ def test_its_documents_are_listed_and_found(app: App) -> None:
     assert found.kept[0].hit.chunk.document == "pump.md"
 
 
+def test_its_documents_came_in_when_their_jobs_were_made(app: App) -> None:
+    jobs = {job.name: job for job in app.library.jobs.jobs_of("notes")}
+    (heat,) = [entry for entry in app.library.documents("notes") if entry.name == "heat.md"]
+    assert heat.accepted_at is None
+    assert app.library.jobs.accepted_at("notes", heat) == jobs["heat.md"].created_at
+
+
 def test_a_file_that_waited_is_read_and_the_others_keep_their_outcome(app: App) -> None:
     wait_until(lambda: "later.md" in {entry.name for entry in app.library.documents("notes")})
     jobs = {job.name: (job.state, str(job.reason)) for job in app.library.jobs.jobs_of() if job.name != "later.md"}

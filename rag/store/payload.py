@@ -65,12 +65,15 @@ def chunk_from_payload(point_id: object, payload: Mapping[str, Any]) -> Chunk:
 
 def entry_to_payload(entry: DocumentEntry) -> Payload:
     """Return a document's entry as JSON values."""
-    return {**asdict(entry), "added_at": entry.added_at.isoformat()}
+    accepted_at = entry.accepted_at and entry.accepted_at.isoformat()
+    return {**asdict(entry), "added_at": entry.added_at.isoformat(), "accepted_at": accepted_at}
 
 
 def entry_from_payload(payload: Mapping[str, Any]) -> DocumentEntry:
     """Return the entry that was stored."""
-    return _made(DocumentEntry, {**payload, "added_at": datetime.fromisoformat(payload["added_at"])})
+    times = {name: payload.get(name) for name in ("added_at", "accepted_at")}
+    read = {name: datetime.fromisoformat(time) for name, time in times.items() if time}
+    return _made(DocumentEntry, {**payload, **read})
 
 
 def spec_from_payload(payload: Mapping[str, Any]) -> CollectionSpec:

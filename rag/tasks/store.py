@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from rag.database.connection import Database, Row, now
+from rag.database.connection import Connection, Database, Row, now
 from rag.database.migrations import never_reuse_ids
 from rag.language.message import NOTHING, Message, message
 from rag.serialization import from_column, record_from_json, to_column, to_json
@@ -53,7 +53,14 @@ CREATE INDEX tasks_by_turn ON tasks(state, ahead DESC, id);
 CREATE INDEX tasks_by_document
     ON tasks(kind, json_extract(spec, '$.collection'), json_extract(spec, '$.document_id'));
 """
-MIGRATIONS = (SCHEMA, never_reuse_ids("tasks"), FINDING, take_over_jobs)
+ACCEPTED = """
+UPDATE tasks SET spec = json_set(spec, '$.accepted_at', '1970-01-01T00:00:00+00:00')
+    WHERE kind = 'ingest' AND ahead = 1;
+"""
+"""When a file came in that was being read again is not known: whatever came since is newer."""
+MIGRATIONS = (SCHEMA, never_reuse_ids("tasks"), FINDING, take_over_jobs, ACCEPTED)
+
+TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +124,21 @@ class TaskStore:
         *,
         ahead: bool = False,
     ) -> list[Task]:
-        """Add tasks given as (title, spec), all or none; those `ahead` come before the others that are queued."""
-        at = now()
+        """Add tasks given as (title, spec), all or none; those `ahead` come before the others that are queued.
+
+        Each is created later than those before it, also where the clock was set back.
+        """
+        rows: list[Row] = []
         with self._database.write() as db:
-            rows = [
-                db.execute(
+            at = _after_the_last(db)
+            for title, spec in titled:
+                created = at.isoformat()
+                rows += db.execute(
                     "INSERT INTO tasks (kind, title, spec, state, reason, ahead, created_at, updated_at)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
-                    (kind, title, to_json(spec), state, to_column(reason), ahead, at, at),
-                ).fetchone()
-                for title, spec in titled
-            ]
+                    (kind, title, to_json(spec), state, to_column(reason), ahead, created, created),
+                ).fetchall()
+                at += TICK
         return [_task(row) for row in rows]
 
     def claim(self, kinds: Collection[str], held: Collection[str] = ()) -> Task | None:
@@ -264,16 +275,19 @@ class TaskStore:
             )
             return deleted.rowcount > 0
 
-    def delete_all(self, kind: str, specs: Sequence[Mapping[str, str]], states: Collection[TaskState] = STATES) -> None:
-        """Delete the tasks of a kind that are in one of the states and have all values of one of the specs.
-
-        These name the same fields.
-        """
+    def delete_tasks(self, task_ids: Collection[int], states: Collection[TaskState]) -> None:
+        """Delete tasks that are in one of the states, with their rows."""
         with self._database.write() as db:
-            db.executemany(
-                f"DELETE FROM tasks WHERE {_having(specs[0])} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
-                [(kind, *spec.values(), _array(states)) for spec in specs],
+            db.execute(
+                "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
+                " AND state IN (SELECT value FROM json_each(?))",
+                (_array(task_ids), _array(states)),
             )
+
+    def delete_all(self, kind: str, **spec: str) -> None:
+        """Delete the tasks of a kind whose spec has all of these values, with their rows; those that run stop."""
+        with self._database.write() as db:
+            db.execute(f"DELETE FROM tasks WHERE {_having(spec)}", (kind, *spec.values()))  # noqa: S608
 
     def interrupt_running(self, kinds: Collection[str], reason: Message = STOPPED) -> list[Task]:
         """Mark the tasks of some kinds that a stopped process left running, and return them."""
@@ -288,6 +302,13 @@ class TaskStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _after_the_last(db: Connection) -> datetime:
+    """Return the time, or the moment after the last task was created where that is later."""
+    last = db.execute("SELECT created_at FROM tasks ORDER BY id DESC LIMIT 1").fetchone()
+    at = datetime.now(UTC)
+    return max(at, datetime.fromisoformat(last["created_at"]) + TICK) if last else at
 
 
 def _array(values: Iterable[object]) -> str:
