@@ -9,6 +9,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from ui.batch.page import show_batch
+from ui.chat.address import keep_conversation
 from ui.chat.page import show_chat
 from ui.chat.search_options import keep_options
 from ui.lab.page import show_lab
@@ -71,6 +72,7 @@ def main() -> None:
         ]
         st.session_state["library_page"] = next(page for page in pages if page.url_path == "library")
         page = st.navigation(pages, position="top")
+        keep_conversation(page.url_path)
         page.run()
         with st.container(key="footer") if page.url_path in WITHOUT_SIDEBAR else st.sidebar:
             choose_language()

@@ -27,6 +27,7 @@ from rag.llm import import_client
 from rag.models.preparation import Preparations
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tasks.workers import Tasks
+from service.answering import Answerings
 from service.writing import Writings
 
 
@@ -46,6 +47,7 @@ class App:
     runs: Runs
     votes: Votes
     writings: Writings
+    answerings: Answerings
 
     def drop_collection(self, collection: str) -> None:
         """Delete a collection, with what is kept of its questions only so that nothing is done twice."""
@@ -68,7 +70,7 @@ class App:
             # From the last to the first: what is at work ends before what it works with.
             for part in (self.votes, self.question_sets, self.history, self.library):
                 closing.callback(part.close)
-            for at_work in (self.tasks, self.downloads, self.writings):
+            for at_work in (self.tasks, self.downloads, self.writings, self.answerings):
                 closing.callback(at_work.close)
 
 
@@ -121,4 +123,5 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
         runs=runs,
         votes=Votes(settings.data_dir),
         writings=Writings(),
+        answerings=Answerings(),
     )

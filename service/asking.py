@@ -2,67 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from rag.errors import ResiftError
+from rag.errors import CancelledError, ResiftError
 from rag.types import Conversation, Retrieval, SearchOptions, Turn
+from service.answering import (
+    Answering,
+    Fetching,
+    Found,
+    Observer,
+    Reranking,
+    Searching,
+    Understanding,
+    Waiting,
+)
 from service.app import App
-from service.writing import UNEXPECTED, TurnKeeper, Writing
+from service.writing import UNEXPECTED, TurnKeeper, Writing, stop_all
+
+WAIT_SECONDS = 0.2
+"""How often a question that waits for the one before it looks whether it was stopped meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question that is kept and not answered yet; `history` are the turns before it, oldest first.
-
-    `instead_of` is the turn whose place it takes, and which stays as another version.
-    """
+    """A question that is kept and not answered yet; `instead_of` is the turn whose place it takes, and which stays."""
 
     conversation_id: int
     turn_id: int
     question: str
     options: SearchOptions
-    history: tuple[Turn, ...] = ()
     instead_of: Turn | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Understanding:
-    """The question is being rewritten so that it can be searched for on its own; told again and again until it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Searching:
-    """Passages are being recalled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetching:
-    """The embedder is being downloaded, in bytes; `total` is 0 until it is known."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reranking:
-    """So many passages are being reranked."""
-
-    passages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found is kept; `again` where it is what an earlier version found, and nothing was searched."""
-
-    retrieval: Retrieval
-    again: bool = False
-
-
-Stage = Understanding | Searching | Fetching | Reranking | Found
-
-Observer = Callable[[Stage], None]
-"""Is told each stage as it begins, in the thread that asks. It may raise to stop: the question stays, unanswered."""
 
 
 def ask(
@@ -72,37 +43,45 @@ def ask(
     conversation: Conversation | None = None,
     instead_of: Turn | None = None,
 ) -> Asked:
-    """Keep a question before anything is done about it, in a new conversation where none is given."""
+    """Keep a question before anything is done about it, in a new conversation where none is given.
+
+    Where it takes the place of a turn, the answers that are being written from there on are stopped.
+    """
     conversation_id = conversation.id if conversation else app.history.start_conversation(question, options.collection)
     turn_id = app.history.keep_question(
         conversation_id, question, options, instead_of=instead_of.id if instead_of is not None else None
     )
-    return Asked(conversation_id, turn_id, question, options, turns_before(conversation, instead_of), instead_of)
+    if conversation is not None and instead_of is not None:
+        replaced = {turn.id for turn in conversation.turns if turn.id >= instead_of.id}
+        stop_all([one for turn, one in app.answerings.going().items() if turn in replaced])
+    return Asked(conversation_id, turn_id, question, options, instead_of)
+
+
+def begin_answer(app: App, asked: Asked) -> Answering:
+    """Answer a question that was asked in a thread of its own, which goes on whoever looks on."""
+    return app.answerings.begin(asked.turn_id, partial(answer, app, asked))
 
 
 def answer(app: App, asked: Asked, observe: Observer = lambda stage: None) -> Writing | None:
-    """Find the passages for a question that was asked, keep them, and begin to write its answer.
+    """Find the passages for a question that was asked, keep them, and return the answer that is to be written.
 
     None where that failed: the reason is kept as what became of the question.
     """
     try:
-        found = _find(app, asked, observe)
+        history = _history(app, asked, observe)
+        found = _find(app, asked, history, observe)
         app.history.keep_retrieval(asked.turn_id, found.retrieval)
         observe(found)
-        stream = app.pipeline.answer(found.retrieval, asked.history)
+        stream = app.pipeline.answer(found.retrieval, history)
+    except CancelledError:
+        raise
     except ResiftError as error:
         app.history.keep_error(asked.turn_id, error.message)
         return None
     except Exception:
         app.history.keep_error(asked.turn_id, UNEXPECTED)
         raise
-    return app.writings.begin(stream, TurnKeeper(app.history, asked.turn_id))
-
-
-def turns_before(conversation: Conversation | None, instead_of: Turn | None = None) -> tuple[Turn, ...]:
-    """Return the turns that a question follows: all of its conversation, or those before the one it replaces."""
-    turns = conversation.turns if conversation is not None else ()
-    return turns if instead_of is None else tuple(turn for turn in turns if turn.id < instead_of.id)
+    return Writing(stream, TurnKeeper(app.history, asked.turn_id))
 
 
 def found_before(app: App, turn: Turn, options: SearchOptions) -> Retrieval | None:
@@ -122,7 +101,16 @@ def found_before(app: App, turn: Turn, options: SearchOptions) -> Retrieval | No
     return retrieval if same_reranker and same_documents and all_there else None
 
 
-def _find(app: App, asked: Asked, observe: Observer) -> Found:
+def _history(app: App, asked: Asked, observe: Observer) -> list[Turn]:
+    """Return the turns that a question follows, as many as matter, once the last of them is answered."""
+    before = app.history.turns_before(asked.turn_id, 1)
+    going = app.answerings.of(before[-1].id) if before else None
+    while going is not None and not going.wait(WAIT_SECONDS):
+        observe(Waiting())
+    return app.history.turns_before(asked.turn_id, app.settings.history_turns)
+
+
+def _find(app: App, asked: Asked, history: Sequence[Turn], observe: Observer) -> Found:
     earlier, options, searched = asked.instead_of, asked.options, ""
     if earlier is not None and earlier.question == asked.question and earlier.retrieval is not None:
         # The same search text as before, so that only what was set otherwise makes a difference.
@@ -131,7 +119,7 @@ def _find(app: App, asked: Asked, observe: Observer) -> Found:
             return Found(known, again=True)
     if not searched:
         observe(Understanding())
-        searched = app.pipeline.condense(asked.question, asked.history, lambda: observe(Understanding()))
+        searched = app.pipeline.condense(asked.question, history, lambda: observe(Understanding()))
     observe(Searching())
     return Found(
         app.pipeline.retrieve(

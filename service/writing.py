@@ -1,11 +1,11 @@
-"""Write answers beside whatever shows them, so that a stop or a closed tab loses none of it."""
+"""Write answers beside whatever shows them, and keep them, so that a stop or a closed tab loses none of it."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -16,11 +16,8 @@ from rag.errors import ResiftError
 from rag.language.message import Message, message
 from rag.types import Answer
 
-PATIENCE_SECONDS = 0.2
-"""How long one who looks on waits for words before the text so far is given again: it may want to stop."""
-
-STOP_SECONDS = 2.0
-"""How long a stop waits for the partial answer to be kept; what a silent model still writes after it is kept too."""
+STOP_SECONDS = 0.5
+"""How long a stop waits for the answer to be kept; what a silent model still writes after it is kept too."""
 
 UNEXPECTED = message("An unexpected error, whose trace is in the log: ask again.")
 
@@ -54,7 +51,7 @@ class TurnKeeper:
 
 
 class Writing:
-    """An answer being written in a thread of its own, which also keeps it."""
+    """An answer that is written, and kept, by the thread that calls `write`."""
 
     def __init__(self, stream: AnswerStream, keeper: Keeper) -> None:
         self._stream = stream
@@ -63,8 +60,6 @@ class Writing:
         self._kept = False
         self._news = threading.Condition()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True, name="answer")
-        self._thread.start()
 
     @property
     def text(self) -> str:
@@ -81,79 +76,79 @@ class Writing:
         """Whether anything is still to come."""
         return not (self._kept or self._stopped.is_set())
 
-    def texts(self) -> Iterator[str]:
-        """Yield the text so far, again and again until it is kept; without news every PATIENCE_SECONDS."""
-        text, kept = "", False
-        while not kept:
-            with self._news:
-                self._news.wait_for(partial(self._is_news, text), PATIENCE_SECONDS)
-                text, kept = self._text, self._kept
-            yield text
-
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """End the writing at the next piece, and wait so long until what there is has been kept."""
-        self._stopped.set()
-        self._thread.join(seconds)
-
-    def _is_news(self, text: str) -> bool:
-        return self._kept or self._text != text
-
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write the answer to its end, or to the first piece after a stop, and keep it."""
         try:
             for piece in self._stream:
-                with self._news:
-                    self._text += piece
-                    self._news.notify_all()
+                self._text += piece
                 if self._stopped.is_set():
                     break
-            self._keeper.keep(self._stream.answer)
+            self._keep(partial(self._keeper.keep, self._stream.answer))
         except ResiftError as error:
-            self._keep_failure(error.message)
+            self._keep(partial(self._keeper.keep_failure, self._text, error.message))
         except Exception:
             log.exception("Writing an answer failed")
-            self._keep_failure(UNEXPECTED)
-        finally:
-            with self._news:
+            self._keep(partial(self._keeper.keep_failure, self._text, UNEXPECTED))
+
+    def end_soon(self) -> None:
+        """End the writing at the next piece, without waiting for it."""
+        self._stopped.set()
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End the writing at the next piece; if none comes for so long, keep what there is until then."""
+        self.end_soon()
+        with self._news:
+            if not self._news.wait_for(lambda: self._kept, seconds) and self._text:
+                self._keeper.keep(Answer(self._text, "none", complete=False))
+
+    def _keep(self, keep: Callable[[], None]) -> None:
+        """Keep what became of the answer, in place of what a stop has kept of it."""
+        with self._news:
+            try:
+                keep()
+            except ResiftError as error:
+                log.error("What became of an answer could not be kept: %s", error)
+            finally:
                 self._kept = True
                 self._news.notify_all()
 
-    def _keep_failure(self, failure: Message) -> None:
-        try:
-            self._keeper.keep_failure(self._text, failure)
-        except ResiftError as error:
-            log.error("Why an answer ended could not be kept: %s", error)
-
 
 class Writings:
-    """The answers that are being written in this process; every method may be called from any thread."""
+    """The answers that are written in threads of their own; every method may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._begun: dict[Keeper, Writing] = {}
+        self._begun: list[Writing] = []
 
     def begin(self, stream: AnswerStream, keeper: Keeper) -> Writing:
         """Write an answer in a thread of its own."""
+        writing = Writing(stream, keeper)
         with self._lock:
-            self._begun = {one: writing for one, writing in self._begun.items() if not writing.kept}
-            writing = self._begun[keeper] = Writing(stream, keeper)
+            self._begun = [one for one in self._begun if not one.kept] + [writing]
+        threading.Thread(target=writing.write, daemon=True, name="answer").start()
         return writing
-
-    def going(self) -> frozenset[Keeper]:
-        """Return where answers will be kept that are being written now, or were stopped and are not yet kept."""
-        with self._lock:
-            return frozenset(keeper for keeper, writing in self._begun.items() if not writing.kept)
 
     def close(self) -> None:
         """Stop all, and wait a moment until what there is has been kept."""
         with self._lock:
-            begun = list(self._begun.values())
+            begun = list(self._begun)
         stop_all(begun)
 
 
-def stop_all(writings: Collection[Writing], seconds: float = STOP_SECONDS) -> None:
+class Stoppable(Protocol):
+    """What goes on in a thread and can be ended."""
+
+    def end_soon(self) -> None:
+        """End as soon as that is possible, without waiting for it."""
+
+    def stop(self, seconds: float) -> None:
+        """End, and wait so long until what there is has been kept."""
+
+
+def stop_all(going: Collection[Stoppable], seconds: float = STOP_SECONDS) -> None:
     """End several at their next piece, and wait so long in all until what there is has been kept."""
-    for writing in writings:
-        writing.stop(0)
+    for one in going:
+        one.end_soon()
     ends = time.monotonic() + seconds
-    for writing in writings:
-        writing.stop(max(0.0, ends - time.monotonic()))
+    for one in going:
+        one.stop(max(0.0, ends - time.monotonic()))

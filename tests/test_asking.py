@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from rag.database.lock import DataFolderLock
+from rag.errors import CancelledError
 from rag.language.message import NOTHING
 from rag.types import Conversation, Retrieval, SearchOptions, Turn
+from service.answering import Found, Observer, Reranking, Searching, Stage, Understanding, Waiting
 from service.app import App, assemble
-from service.asking import Found, Reranking, Searching, Stage, Understanding, answer, ask, found_before, turns_before
+from service.asking import answer, ask, begin_answer, found_before
 from service.writing import UNEXPECTED, Writing
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
@@ -57,8 +60,8 @@ def last(app: App) -> Turn:
 
 def finished(writing: Writing | None) -> str:
     assert writing is not None
-    *_, text = writing.texts()
-    return text
+    writing.write()
+    return writing.text
 
 
 def test_a_question_is_kept_before_anything_is_done_about_it(app: App) -> None:
@@ -66,7 +69,6 @@ def test_a_question_is_kept_before_anything_is_done_about_it(app: App) -> None:
     assert (kept(app).id, last(app).id) == (asked.conversation_id, asked.turn_id)
     assert (last(app).question, last(app).options) == (QUESTION, OPTIONS)
     assert last(app).retrieval is last(app).answer is None
-    assert asked.history == ()
 
 
 def test_the_stages_are_told_in_their_order_and_what_was_found_is_kept_when_it_is_told(app: App) -> None:
@@ -89,16 +91,13 @@ def test_the_stages_are_told_in_their_order_and_what_was_found_is_kept_when_it_i
     assert len(found.kept) == OPTIONS.top
 
 
-def test_one_who_looks_on_may_stop_at_any_stage_and_the_question_stays(app: App) -> None:
-    class Left(BaseException):
-        """The page was closed."""
-
-    def leave(stage: Stage) -> None:
+def test_a_stop_at_any_stage_leaves_the_question_as_it_was_kept(app: App) -> None:
+    def stop(stage: Stage) -> None:
         if isinstance(stage, Reranking):
-            raise Left
+            raise CancelledError("stopped")
 
-    with pytest.raises(Left):
-        answer(app, ask(app, QUESTION, OPTIONS), leave)
+    with pytest.raises(CancelledError):
+        answer(app, ask(app, QUESTION, OPTIONS), stop)
     turn = last(app)
     assert (turn.question, turn.retrieval, turn.answer, turn.error) == (QUESTION, None, None, NOTHING)
 
@@ -115,12 +114,88 @@ def test_what_fails_is_kept_as_what_became_of_the_question(app: App) -> None:
     assert last(app).error == UNEXPECTED
 
 
-def test_an_answer_goes_on_when_nobody_looks_and_a_stop_keeps_what_there_is(app: App) -> None:
-    writing = answer(app, ask(app, QUESTION, OPTIONS))
-    assert writing is not None
-    writing.stop()
-    assert writing.kept
-    assert last(app).answer is not None
+def test_an_answer_is_made_and_kept_though_nobody_looks_on(app: App) -> None:
+    asked = ask(app, QUESTION, OPTIONS)
+    answering = begin_answer(app, asked)
+    assert answering.wait(60)
+    assert not answering.going
+    assert app.answerings.of(asked.turn_id) is None
+    turn = last(app)
+    assert turn.answer is not None
+    assert "Sugary drinks" in turn.answer.text
+    assert answering.stage == Found(turn.retrieval)
+
+
+def test_a_question_waits_for_the_answer_before_it_and_reads_it(app: App) -> None:
+    first = ask(app, QUESTION, OPTIONS)
+    gate, told = threading.Event(), list[Stage]()
+
+    def held(observe: Observer) -> Writing | None:
+        gate.wait(60)
+        return answer(app, first, observe)
+
+    app.answerings.begin(first.turn_id, held)
+    second = ask(app, "How long must the pump cool down?", OPTIONS, kept(app))
+
+    def observe(stage: Stage) -> None:
+        told.append(stage)
+        gate.set()
+
+    finished(answer(app, second, observe))
+    assert told[0] == Waiting()
+    assert [turn.answer is not None for turn in kept(app).turns] == [True, True]
+    before = app.history.turns_before(second.turn_id, 3)
+    assert [turn.id for turn in before] == [first.turn_id]
+    assert before[0].answer is not None
+
+
+def test_a_stop_is_at_once_also_in_the_midst_of_a_search_and_what_waits_for_it_goes_on(app: App) -> None:
+    first = ask(app, QUESTION, OPTIONS)
+    gate = threading.Event()
+
+    def held(observe: Observer) -> Writing | None:
+        gate.wait(60)
+        return answer(app, first, observe)
+
+    answering = app.answerings.begin(first.turn_id, held)
+    second = begin_answer(app, ask(app, QUESTION, OPTIONS, kept(app)))
+    answering.stop()
+    assert not answering.going
+    assert second.wait(60)
+    gate.set()
+    stopped, answered = kept(app).turns
+    assert (stopped.retrieval, stopped.answer, stopped.error) == (None, None, NOTHING)
+    assert answered.answer is not None
+
+
+def test_asking_in_place_of_a_turn_stops_its_answer(app: App) -> None:
+    first, gate = ask(app, QUESTION, OPTIONS), threading.Event()
+
+    def held(observe: Observer) -> Writing | None:
+        gate.wait(60)
+        return answer(app, first, observe)
+
+    answering = app.answerings.begin(first.turn_id, held)
+    asked = ask(app, "How is a hot phone cooled?", OPTIONS, kept(app), instead_of=last(app))
+    assert not answering.going
+    gate.set()
+    finished(answer(app, asked))
+    assert last(app).versions == (first.turn_id, asked.turn_id)
+
+
+def test_closing_ends_what_is_being_answered(app: App) -> None:
+    first, gate = ask(app, QUESTION, OPTIONS), threading.Event()
+
+    def held(observe: Observer) -> Writing | None:
+        gate.wait(60)
+        observe(Searching())
+        raise AssertionError("went on")
+
+    answering = app.answerings.begin(first.turn_id, held)
+    app.answerings.close()
+    assert not answering.going
+    gate.set()
+    assert last(app).answer is None
 
 
 def test_a_follow_up_is_rewritten_by_what_came_before_and_told_as_being_understood(tmp_path: Path) -> None:
@@ -134,7 +209,6 @@ def test_a_follow_up_is_rewritten_by_what_came_before_and_told_as_being_understo
             finished(answer(app, ask(app, QUESTION, OPTIONS)))
             told: list[Stage] = []
             asked = ask(app, "And how long for it?", OPTIONS, kept(app))
-            assert [turn.question for turn in asked.history] == [QUESTION]
             assert finished(answer(app, asked, told.append)) == "Twenty minutes [1]."
     turn = last(app)
     assert turn.retrieval is not None
@@ -167,14 +241,16 @@ def test_other_settings_search_anew_with_the_text_that_was_searched_for(app: App
     assert (retrieval.reranker.state, len(retrieval.kept)) == ("off", 1)
 
 
-def test_the_turns_before_a_question_end_at_the_one_it_replaces(app: App) -> None:
-    assert turns_before(None) == ()
+def test_the_turns_before_a_question_are_those_of_its_branch_as_many_as_matter(app: App) -> None:
+    asked = []
     for question in (QUESTION, "How is a hot phone cooled?", "How long must the pump cool down?"):
         listed = app.history.conversations()
-        ask(app, question, OPTIONS, app.history.conversation(listed[0].id) if listed else None)
-    conversation = kept(app)
-    assert turns_before(conversation) == conversation.turns
-    assert turns_before(conversation, conversation.turns[1]) == conversation.turns[:1]
+        asked.append(ask(app, question, OPTIONS, app.history.conversation(listed[0].id) if listed else None).turn_id)
+    assert [turn.id for turn in app.history.turns_before(asked[2], 3)] == asked[:2]
+    assert [turn.id for turn in app.history.turns_before(asked[2], 1)] == asked[1:2]
+    assert app.history.turns_before(asked[2], 0) == app.history.turns_before(asked[0], 3) == []
+    edited = ask(app, "And a cold one?", OPTIONS, kept(app), instead_of=kept(app).turns[1])
+    assert [turn.id for turn in app.history.turns_before(edited.turn_id, 3)] == asked[:1]
 
 
 def test_the_same_search_is_not_made_again_until_a_document_has_changed(app: App) -> None:

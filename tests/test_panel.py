@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from rag.types import Retrieval
 from tests.retrievals import make_answer, make_retrieval
@@ -202,17 +201,3 @@ def test_the_line_says_what_lies_above_it_in_either_order() -> None:
         "before": "Without reranking this one would have been the nearest",
         "after": "1 nearest passage above this line, none of them near enough to answer from",
     }
-
-
-def draw_a_panel_before_and_after_the_answer() -> None:
-    from tests.retrievals import make_answer, make_retrieval
-    from ui.chat.panel import show_panel
-
-    retrieval = make_retrieval([3, 1, 2], kept=2)
-    show_panel(retrieval, None, key="turn-1")
-    show_panel(retrieval, make_answer(retrieval, 1), key="turn-1")
-
-
-def test_the_panel_can_be_drawn_before_and_after_the_answer_in_one_run() -> None:
-    app = AppTest.from_function(draw_a_panel_before_and_after_the_answer).run(timeout=30)
-    assert not app.exception

@@ -24,12 +24,8 @@ state = st.query_params.get("state", "on")
 retrieval = make_retrieval(
     sorted(order) if state == "fallback" else order, 5, state=state, reason="it failed", texts={{17: {HOSTILE!r}}}
 )
-place = st.empty()
-with place.container():
-    show_panel(retrieval, None, key="turn")
-if st.button("Answer"):
-    with place.container():
-        show_panel(retrieval, make_answer(retrieval, 1, 2), key="turn")
+answered = make_answer(retrieval, 1, 2) if st.button("Answer") else None
+show_panel(retrieval, answered, key="turn")
 """
 """Ranks 17 and 12 enter the five kept; 5 leaves them for rank 6 and 2 for the last, 24."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,66 +45,60 @@ def pieces(*texts: str, gate: threading.Event | None = None) -> Generator[str, N
     return Answer(written, "llm")
 
 
-def test_the_texts_grow_to_the_whole_answer_which_is_kept(history: History) -> None:
-    writing = Writing(AnswerStream(pieces("one ", "two ", "three")), TurnKeeper(history, asked(history)))
-    texts = list(writing.texts())
-    assert texts[-1] == "one two three"
-    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+def begun(history: History, *texts: str, gate: threading.Event | None = None) -> Writing:
+    """Begin to write in a thread, and return when all comes that comes before the gate."""
+    writing = Writings().begin(AnswerStream(pieces(*texts, gate=gate)), TurnKeeper(history, asked(history)))
+    wait_until(lambda: writing.text == "".join(texts[:-1]) if gate else writing.kept)
+    return writing
+
+
+def test_an_answer_is_written_to_its_end_and_kept_whoever_looks_on(history: History) -> None:
+    writing = begun(history, "one ", "two ", "three")
+    assert writing.text == "one two three"
+    assert not writing.going
     writing.stop()
     assert kept(history).answer == Answer("one two three", "llm")
 
 
-def test_while_nothing_comes_the_text_so_far_is_given_again(history: History) -> None:
-    gate = threading.Event()
-    texts = Writing(AnswerStream(pieces("one ", "two", gate=gate)), TurnKeeper(history, asked(history))).texts()
-    seen = [next(texts) for _ in range(3)]
-    assert seen[-1] == "one "
-    gate.set()
-    assert list(texts)[-1] == "one two"
-
-
 def test_a_stop_keeps_what_was_written(history: History) -> None:
     gate = threading.Event()
-    writing = Writing(AnswerStream(pieces("one ", "two ", "three", gate=gate)), TurnKeeper(history, asked(history)))
-    next(writing.texts())
+    writing = begun(history, "one ", "two ", "three", gate=gate)
     threading.Timer(0.1, gate.set).start()
-    writing.stop()
+    writing.stop(60)
     answer = kept(history).answer
     assert answer is not None
     assert not answer.complete
-    assert answer.text.startswith("one ")
+    assert answer.text == "one two three"
 
 
-def test_nobody_looking_on_loses_nothing(history: History) -> None:
-    writing = Writing(AnswerStream(pieces("one ", "two")), TurnKeeper(history, asked(history)))
+def test_a_stop_does_not_wait_for_a_silent_model_and_what_it_writes_later_is_kept_too(history: History) -> None:
+    gate = threading.Event()
+    writing = begun(history, "one ", "two ", "three", gate=gate)
+    writing.stop(0)
+    assert not writing.going
+    assert kept(history).answer == Answer("one two ", "none", complete=False)
+    gate.set()
     wait_until(lambda: writing.kept)
-    assert kept(history).answer == Answer("one two", "llm")
+    assert kept(history).answer == Answer("one two three", "llm", complete=False)
 
 
-def test_a_failure_ends_the_texts_and_is_kept_as_a_sentence(history: History) -> None:
+def test_a_failure_ends_the_text_and_is_kept_as_a_sentence(history: History) -> None:
     def failing() -> Generator[str, None, Answer]:
         yield "one "
         raise UnavailableError("The provider is gone: ask again.")
 
     writing = Writing(AnswerStream(failing()), TurnKeeper(history, asked(history)))
-    assert list(writing.texts())[-1] == "one "
-    writing.stop()
+    writing.write()
+    assert writing.text == "one "
     assert str(kept(history).error) == "The provider is gone: ask again."
-
-
-def test_what_is_being_written_is_known_until_it_is_kept(history: History) -> None:
-    gate, writings, keeper = threading.Event(), Writings(), TurnKeeper(history, asked(history))
-    writing = writings.begin(AnswerStream(pieces("one ", "two", gate=gate)), keeper)
-    assert writings.going() == {TurnKeeper(history, keeper.turn_id)}
-    gate.set()
-    list(writing.texts())
-    assert writings.going() == frozenset()
-    assert kept(history).answer == Answer("one two", "llm")
 
 
 def test_closing_stops_what_is_being_written_and_keeps_what_there_is(history: History) -> None:
     gate, writings = threading.Event(), Writings()
-    writings.begin(AnswerStream(pieces("one ", "two ", "three", gate=gate)), TurnKeeper(history, asked(history)))
+    writing = writings.begin(
+        AnswerStream(pieces("one ", "two ", "three", gate=gate)), TurnKeeper(history, asked(history))
+    )
+    wait_until(lambda: writing.text)
     threading.Timer(0.1, gate.set).start()
     writings.close()
     answer = kept(history).answer
@@ -118,5 +111,5 @@ def test_an_unexpected_failure_is_kept_as_a_sentence_too(history: History) -> No
         yield "one "
         raise RuntimeError("a bug")
 
-    assert list(Writing(AnswerStream(failing()), TurnKeeper(history, asked(history))).texts())[-1] == "one "
+    Writing(AnswerStream(failing()), TurnKeeper(history, asked(history))).write()
     assert str(kept(history).error) == str(UNEXPECTED)

@@ -73,6 +73,14 @@ WITH RECURSIVE below(id) AS (
 SELECT max(id) FROM below
 """
 
+TURNS_ABOVE = """
+WITH RECURSIVE above(id, height) AS (
+    SELECT parent_id, 1 FROM turns WHERE id = :turn UNION ALL
+    SELECT turns.parent_id, height + 1 FROM turns JOIN above ON turns.id = above.id WHERE height < :most
+)
+SELECT turns.* FROM turns JOIN above USING (id) WHERE height <= :most ORDER BY id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class FoundConversation:
@@ -114,6 +122,12 @@ class History:
             ).fetchall()
         versions = {turn: tuple(other for other in parents if parents[other] == parents[turn]) for turn in branch}
         return _conversation(row, tuple(_turn(turn, versions[turn["id"]]) for turn in turns))
+
+    def turns_before(self, turn_id: int, most: int) -> list[Turn]:
+        """Return the last turns that a turn follows, oldest first, without their versions."""
+        with self._database.read() as db:
+            rows = db.execute(TURNS_ABOVE, {"turn": turn_id, "most": most}).fetchall()
+        return [_turn(row, ()) for row in rows]
 
     def start_conversation(self, question: str, collection: str) -> int:
         """Open a conversation titled by its first question and return its id."""

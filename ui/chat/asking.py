@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import streamlit as st
 
 from rag.types import Conversation, SearchOptions, Turn
+from service.answering import Answering, Fetching, Found, Reranking, Searching, Stage, Understanding, Waiting
 from service.app import App
-from service.asking import Asked, Fetching, Found, Reranking, Searching, Stage, Understanding, answer, ask
+from service.asking import ask, begin_answer
 from ui.chat.conversations import open_conversation
-from ui.chat.keyboard import return_to_question
-from ui.chat.panel import show_panel
+from ui.chat.keyboard import bring_into_view, return_to_question
+from ui.fragment import fragment
 from ui.language import gettext, ngettext
 
 ASKING = "asking"
 """Where a question waits that was asked by a button: it is asked in the next run of the script."""
 
-MESSAGES_A_TURN = 2
-PARTS_OF_WRITING = 4
-"""How many elements an answer's message has while it is being written: step, text, stop and panel."""
+LOOK_SECONDS = 0.2
+"""How often the page looks how far an answer is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +51,38 @@ def turn_key(turn_id: int) -> str:
     return f"turn-{turn_id}"
 
 
-def show_asking(app: App, asking: Asking, conversation: Conversation | None, options: SearchOptions) -> None:
-    """Answer a question below the turns before it, and draw the page anew."""
+def begin_asking(app: App, asking: Asking, conversation: Conversation | None, options: SearchOptions) -> None:
+    """Keep a question and begin to answer it, which goes on whatever the page does; draw the page anew with it."""
     asked = ask(app, asking.question, asking.options or options, conversation, asking.instead_of)
+    begin_answer(app, asked)
     open_conversation(asked.conversation_id)
-    with st.chat_message("user", avatar=":material/person:"):
-        st.text(asked.question)
-    message = st.chat_message("assistant", avatar=":material/swap_vert:")
-    replaced = len(conversation.turns) - len(asked.history) if conversation and asked.instead_of else 0
-    for _ in range(MESSAGES_A_TURN * (replaced - 1)):
-        # What followed the earlier version would stay in sight, grey, until the new one is there.
-        st.empty()
-    with message:
-        _show_answering(app, asked)
-    # Drawn anew from what was kept, so that what is seen now and after a reload is the same.
+    bring_into_view(asked.turn_id)
     st.rerun()
 
 
-def _show_answering(app: App, asked: Asked) -> None:
-    """Draw the search and the answer as they come; ends when there is nothing more to come."""
-    key = turn_key(asked.turn_id)
-    status, text = st.status(gettext("Understanding the question…"), type="step"), st.empty()
-    # Any button begins another run of the script, which ends this one.
-    st.button(gettext("Stop"), icon=":material/stop:", key=f"{key}-stop")
-    panel = st.container()
+def show_answering(answering: Answering, key: str, *, found: bool) -> None:
+    """Draw what is being done for a question and the answer as far as it is written, again and again.
 
-    def observe(stage: Stage) -> None:
-        status.update(label=_said_of(stage), state="complete" if isinstance(stage, Found) else None)
-        if isinstance(stage, Found):
-            with panel:
-                show_panel(stage.retrieval, None, key=key, reveal=True)
+    `found` says whether the page shows what was found: when that changes, and at the end, it is drawn anew from what
+    is kept, so that what is seen now and after a reload is the same.
+    """
+    fragment(_show_progress, run_every=LOOK_SECONDS)(answering, key, found=found)
 
-    writing = answer(app, asked, observe)
-    if writing is None:
-        return
-    try:
-        for written in writing.texts():
-            text.text(written)
-    finally:
-        # Also reached when the stop button or a closed tab ends the script between two drawings.
-        writing.stop()
+
+def _show_progress(answering: Answering, key: str, *, found: bool) -> None:
+    going, stage, writing = answering.going, answering.stage, answering.writing
+    if not going or (isinstance(stage, Found) and not found):
+        st.rerun()
+    st.status(_said_of(stage), type="step", state="complete" if isinstance(stage, Found) else "running")
+    if writing is not None and writing.text:
+        st.text(writing.text)
+    st.button(gettext("Stop"), icon=":material/stop:", key=f"{key}-stop", on_click=answering.stop)
 
 
 def _said_of(stage: Stage) -> str:
     match stage:
+        case Waiting():
+            return gettext("Waiting for the answer before this one…")
         case Understanding():
             return gettext("Understanding the question…")
         case Searching():
@@ -104,7 +92,12 @@ def _said_of(stage: Stage) -> str:
             return gettext("Fetching the embedding model{share}…", share=share)
         case Reranking(passages):
             return ngettext("Reranking {number} passage…", "Reranking {number} passages…", passages)
-        case Found(again=True):
-            return gettext("Same search: the passages found before are read again")
-        case Found(retrieval):
-            return gettext("Read {read} of {found} passages", read=len(retrieval.kept), found=len(retrieval.hits))
+        case Found():
+            return _said_of_found(stage)
+
+
+def _said_of_found(found: Found) -> str:
+    if found.again:
+        return gettext("Same search: the passages found before are read again")
+    retrieval = found.retrieval
+    return gettext("Read {read} of {found} passages", read=len(retrieval.kept), found=len(retrieval.hits))

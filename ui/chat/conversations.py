@@ -10,6 +10,7 @@ from rag.database.history import FoundConversation
 from rag.errors import ResiftError
 from rag.types import Conversation, SearchOptions
 from service.app import App
+from ui.chat.address import PARAMETER
 from ui.chat.export import show_export
 from ui.chat.keyboard import bring_into_view, return_to_question, show_keys
 from ui.chat.rating import open_ratings
@@ -19,9 +20,6 @@ from ui.fragment import fragment
 from ui.language import gettext
 from ui.plain import label, label_sentence
 from ui.reranker_state import show_reranker_state
-
-PARAMETER = "conversation"
-"""The address carries the conversation, so that a reload or a shared link opens it again."""
 
 SEARCH = "conversation-search"
 ALL = "all-conversations"

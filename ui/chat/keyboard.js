@@ -1,4 +1,4 @@
-// Hears the chat's keys, puts the focus back into the question, and scrolls to a turn that was searched for.
+// Hears the chat's keys, puts the focus back into the question, and scrolls to a turn.
 
 const CONTROL = {
   question: '[data-testid="stChatInput"] textarea',
@@ -12,8 +12,11 @@ const CONTROL = {
 };
 const PATIENCE = { every: 60, times: 20 };
 
-// Outlives every redrawing, so that the focus moves once for each time it was asked for.
+const MARGIN = 108; // pixels, above a question that was scrolled to
+
+// Outlive every redrawing, so that the focus moves, and the page scrolls, once for each time that was asked for.
 let focused = 0;
+let shown = 0;
 let stopListening = () => {};
 
 export default function ({ data }) {
@@ -26,7 +29,8 @@ export default function ({ data }) {
   };
   if (data.focus > focused) soon(() => focus(CONTROL.question));
   focused = data.focus;
-  if (data.show) soon(() => bringIntoView(`.st-key-${data.show}`));
+  if (data.shown > shown) scrollTo(data.turn);
+  shown = data.shown;
   return stopListening;
 }
 
@@ -73,11 +77,21 @@ function focus(selector) {
   return document.activeElement === control;
 }
 
-function bringIntoView(selector) {
-  const found = document.querySelector(selector);
-  if (found) found.style.scrollMarginTop = "5rem";
-  found?.scrollIntoView({ block: "start" });
-  return Boolean(found);
+// Scrolls to a question once what follows it leaves room for that; whoever scrolls meanwhile is left alone.
+function scrollTo(turn) {
+  let left = false;
+  const leave = () => (left = true);
+  for (const sign of ["wheel", "touchstart", "pointerdown"]) {
+    document.addEventListener(sign, leave, { once: true, capture: true, passive: true });
+  }
+  soon(() => {
+    const question = document.querySelector(`.st-key-${turn}-question`);
+    const room = document.querySelector(`.st-key-${turn}-room, .st-key-${turn}-body`);
+    if (left || !question || !room) return left;
+    question.style.scrollMarginTop = `${MARGIN}px`;
+    question.scrollIntoView({ block: "start" });
+    return Math.round(question.getBoundingClientRect().top) <= MARGIN;
+  });
 }
 
 // Tries again until it works: the page may not be drawn to its end yet.

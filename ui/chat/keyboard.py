@@ -12,8 +12,11 @@ FOLDER = Path(__file__).parent
 FOCUS = "chat_focus"
 """How many times the focus was to return to the question."""
 
-FOUND = "chat_found"
-"""The turn that a search led to: it is brought into view."""
+WANTED = "chat_wanted"
+"""The turn that is to be brought into view."""
+
+SHOWN = "chat_shown"
+"""The turn that was last brought into view, and how many were."""
 
 KEYS = {
     "/": mark("Write a question"),
@@ -37,21 +40,25 @@ def return_to_question() -> None:
 
 
 def bring_into_view(turn_id: int) -> None:
-    """Scroll to a turn once the page is drawn."""
-    st.session_state[FOUND] = turn_id
+    """Scroll once to a turn, with its question at the top, when the page is drawn."""
+    st.session_state[WANTED] = turn_id
 
 
-def listen_to_keys() -> int | None:
-    """Hear the keys while the chat page is shown, and return the turn that is brought into view, if any.
+def bring_into_view_by_default(turn_id: int) -> None:
+    """Scroll to a turn as `bring_into_view` does, unless another one is to be brought into view."""
+    st.session_state.setdefault(WANTED, turn_id)
 
-    It is drawn before everything else, so that keys are heard while an answer is being written too.
+
+def listen_to_keys() -> None:
+    """Hear the keys while the chat page is shown, put the focus where it was to go, and scroll to a turn.
+
+    It is drawn before everything else, so that keys are heard before a long conversation is drawn to its end.
     """
     state = st.session_state
-    found: int | None = state.pop(FOUND, None)
-    _component(
-        data={"focus": state.get(FOCUS, 0), "show": f"turn-{found}-question" if found else ""}, key="chat-keyboard"
-    )
-    return found
+    turn_id, times = state.get(SHOWN, (0, 0))
+    if WANTED in state:
+        turn_id, times = state[SHOWN] = state.pop(WANTED), times + 1
+    _component(data={"focus": state.get(FOCUS, 0), "shown": times, "turn": f"turn-{turn_id}"}, key="chat-keyboard")
 
 
 def show_keys() -> None:

@@ -6,13 +6,12 @@ import streamlit as st
 
 from rag.types import SearchOptions
 from service.app import App
-from service.asking import turns_before
 from service.demo import COLLECTION as DEMO
 from service.demo import suggestions
-from service.writing import TurnKeeper
-from ui.chat.asking import Asking, ask_next, show_asking, take_asking
+from ui.chat.address import draws_anew
+from ui.chat.asking import Asking, ask_next, begin_asking, take_asking
 from ui.chat.conversations import current_conversation, is_gone, open_conversation, show_sidebar
-from ui.chat.keyboard import listen_to_keys
+from ui.chat.keyboard import bring_into_view_by_default, listen_to_keys
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
 from ui.language import gettext, language
@@ -21,44 +20,44 @@ from ui.language import gettext, language
 def show_chat(app: App) -> None:
     """Draw the chat page."""
     # Before the conversation is read: an answer that is kept in between is in what is read, or drawn once more.
-    written_now = app.writings.going()
+    answerings = app.answerings.going()
     conversation = current_conversation(app)
     options = show_sidebar(app, conversation)
     if conversation is None and options is None:
         show_welcome(app)
         return
     usable = options if conversation is None or (options and conversation.collection == options.collection) else None
-    asking, found = _take_question() if usable else None, listen_to_keys()
-    if conversation is not None:
-        turns = conversation.turns if asking is None else turns_before(conversation, asking.instead_of)
-        ratings = app.feedback.of_conversation(conversation.id)
-        for turn in turns:
-            latest = turn is conversation.turns[-1]
-            show_turn(
-                app,
-                turn,
-                ratings,
-                being_written=TurnKeeper(app.history, turn.id) in written_now,
-                latest=latest,
-                reveal=latest and found is None,
-                askable=usable is not None,
-            )
-    if usable is None:
-        _show_collection_gone()
-    elif asking is not None:
+    if conversation is not None and conversation.turns and draws_anew(conversation.id):
+        bring_into_view_by_default(conversation.turns[-1].id)
+    listen_to_keys()
+    if usable is not None and (asking := _take_question()):
         if conversation is None and is_gone():
             st.toast(
                 gettext("The conversation was deleted elsewhere, so this question begins a new one."),
                 icon=":material/info:",
             )
-        show_asking(app, asking, conversation, usable)
+        begin_asking(app, asking, conversation, usable)
+    if conversation is not None:
+        ratings = app.feedback.of_conversation(conversation.id)
+        for turn in conversation.turns:
+            show_turn(
+                app,
+                turn,
+                ratings,
+                answering=answerings.get(turn.id),
+                latest=turn is conversation.turns[-1],
+                askable=usable is not None,
+            )
+    if usable is None:
+        _show_collection_gone()
     elif conversation is None:
         _begin(app, usable)
 
 
 def _take_question() -> Asking | None:
     """Draw the box for questions, which stays at the page's end; return what is to be asked now."""
-    written = st.chat_input(gettext("Ask your documents"), submit_mode="stop", key="question")
+    # Not where st.chat_input would put it: it would keep the page scrolled to its end, away from the question.
+    written = st.bottom.chat_input(gettext("Ask your documents"), key="question")
     waiting = take_asking()
     return Asking(written) if written else waiting
 

@@ -1,14 +1,10 @@
 // Draws the before/after panel from one JSON value. Passages are data: they reach the page through textContent only.
 
 const GLIDE = { duration: 450, easing: "cubic-bezier(0.3, 0.7, 0.2, 1)" };
-const REVEAL = { every: 60, duration: 1500 };
 const SVG = "http://www.w3.org/2000/svg";
 
 // What a person has chosen, by panel: outlives every redrawing of the panel, also one in another place of the page.
 const choices = new Map();
-
-// The stages at which a panel has been brought into view, so that it is done once and never against a person's will.
-const revealed = new Set();
 
 export default function ({ data, parentElement }) {
   if (!choices.has(data.key)) choices.set(data.key, { order: "after", all: false, open: new Set() });
@@ -17,26 +13,7 @@ export default function ({ data, parentElement }) {
   const panel = drawPanel(data, choices.get(data.key));
   mount.replaceChildren(panel);
   if (focused) parentElement.getElementById(focused)?.focus();
-  if (data.reveal) reveal(parentElement.host, `${data.key} ${data.reveal}`);
   return () => panel.remove();
-}
-
-// Scrolls to the question above the panel, and holds it there while the chat page scrolls to its end, which is below
-// the answer; a person who scrolls meanwhile is left alone.
-function reveal(host, stage) {
-  if (revealed.has(stage)) return;
-  revealed.add(stage);
-  const messages = [...document.querySelectorAll('[data-testid="stChatMessage"]')];
-  const own = messages.findIndex((message) => message.contains(host));
-  const question = messages[Math.max(own - 1, 0)];
-  if (!question) return;
-  question.style.scrollMarginTop = "5rem";
-  const hold = setInterval(() => question.scrollIntoView({ block: "start" }), REVEAL.every);
-  const letGo = () => clearInterval(hold);
-  setTimeout(letGo, REVEAL.duration);
-  for (const sign of ["wheel", "touchstart", "pointerdown", "keydown"]) {
-    document.addEventListener(sign, letGo, { once: true, capture: true });
-  }
 }
 
 function drawPanel(data, chosen) {

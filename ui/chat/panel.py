@@ -33,15 +33,9 @@ WOULD_READ = mark("this one would have been read"), mark("these {number} would h
 _component = component(Path(__file__).parent, "panel")
 
 
-def show_panel(retrieval: Retrieval, answer: Answer | None, key: str, *, reveal: bool = False) -> None:
-    """Draw the panel; drawn again under the same key it keeps the order and the passages a person has opened.
-
-    It may be drawn twice in one run of the script: before the answer is there and, in its place, after. With `reveal`
-    the page scrolls to the question above it, once before the answer is there and once after.
-    """
-    stage = "recalled" if answer is None else "answered"
-    data = {"key": key, "reveal": stage if reveal else "", **panel_data(retrieval, answer)}
-    _component(data=data, key=f"{key}-{stage}")
+def show_panel(retrieval: Retrieval, answer: Answer | None, key: str) -> None:
+    """Draw the panel; drawn again under the same key it keeps the order and the passages a person has opened."""
+    _component(data={"key": key, **panel_data(retrieval, answer)}, key=f"{key}-panel")
 
 
 def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import streamlit as st
 from rag.database.feedback import ANSWER
 from rag.language.terms import term
 from rag.types import Answer, Citation, Retrieval, Turn
+from service.answering import Answering
 from service.app import App
-from service.writing import TurnKeeper
-from ui.chat.asking import PARTS_OF_WRITING, Asking, ask_next, turn_key
+from ui.chat.asking import Asking, ask_next, show_answering, turn_key
 from ui.chat.export import show_question_takeaway
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
@@ -20,38 +20,43 @@ from ui.fragment import fragment
 from ui.language import gettext, say
 from ui.plain import answer_text, label, label_sentence, place
 
-WAIT = "500ms"
-
 
 def show_turn(
-    app: App, turn: Turn, ratings: Ratings, *, being_written: bool, latest: bool, reveal: bool, askable: bool
+    app: App, turn: Turn, ratings: Ratings, *, answering: Answering | None, latest: bool, askable: bool
 ) -> None:
     """Draw a turn; the panel of an earlier one is drawn when it is asked for.
 
-    `being_written` says whether its answer was on its way when the turn was read. With `reveal` the page scrolls to it
-    once. `askable` says whether its collection is there to be asked again.
+    `answering` is there while it is being answered, `askable` says whether its collection is there to be asked again.
     """
     key = turn_key(turn.id)
     with st.chat_message("user", avatar=":material/person:"):
-        fragment(_show_question)(turn, key, askable=askable)
+        fragment(_show_question)(turn, key, askable=askable and answering is None)
     # One container each, so that what is drawn in a turn's place while it is answered anew begins empty.
-    with st.chat_message("assistant", avatar=":material/swap_vert:"):
-        body = st.container()
-        for _ in range(PARTS_OF_WRITING - 1 if latest else 0):
-            # What was there while the answer was being written would stay in sight, grey, until this is drawn.
-            st.empty()
-    with body:
-        if turn.error:
-            st.error(label_sentence(turn.error), icon=":material/error:")
-        if turn.answer is not None:
-            _show_answer(app, turn, turn.answer, ratings, key)
-        if turn.answer is None and not turn.error and being_written:
-            fragment(_wait_for_answer, run_every=WAIT)(app, turn.id)
-        elif turn.error or turn.answer is None or not turn.answer.complete:
-            _offer_again(turn, key, askable=askable)
-        fragment(_show_actions)(app, turn, ratings, key, askable=askable)
+    with (
+        st.chat_message("assistant", avatar=":material/swap_vert:"),
+        st.container(key=f"{key}-{'room' if latest else 'body'}"),
+    ):
+        with st.container():
+            if answering is not None:
+                show_answering(answering, key, found=turn.retrieval is not None)
+            else:
+                _show_outcome(app, turn, ratings, key, askable=askable)
         if turn.retrieval is not None:
-            _show_evidence(turn.retrieval, turn, latest=latest, reveal=reveal, key=key)
+            with st.container():
+                _show_evidence(turn.retrieval, turn, latest=latest, key=key)
+                if answering is None and turn.retrieval.hits:
+                    _show_timings(turn.retrieval, turn.answer, key)
+
+
+def _show_outcome(app: App, turn: Turn, ratings: Ratings, key: str, *, askable: bool) -> None:
+    """Draw what became of a question that is not being answered any more."""
+    if turn.error:
+        st.error(label_sentence(turn.error), icon=":material/error:")
+    if turn.answer is not None:
+        _show_answer(app, turn, turn.answer, ratings, key)
+    if turn.error or turn.answer is None or not turn.answer.complete:
+        _offer_again(turn, key, askable=askable)
+    fragment(_show_actions)(app, turn, ratings, key, askable=askable)
 
 
 def _show_question(turn: Turn, key: str, *, askable: bool) -> None:
@@ -125,13 +130,6 @@ def _show_source(app: App, turn: Turn, citation: Citation, ratings: Ratings, key
     show_rating(app, ratings, (turn.id, citation.chunk_id), key)
 
 
-def _wait_for_answer(app: App, turn_id: int) -> None:
-    """Say that an answer is on its way, and draw the page anew when it is kept; a fragment."""
-    if TurnKeeper(app.history, turn_id) not in app.writings.going():
-        st.rerun()
-    st.caption(f":material/pending: {gettext('The answer is being written…')}")
-
-
 def _offer_again(turn: Turn, key: str, *, askable: bool) -> None:
     if turn.answer is not None and not turn.answer.complete:
         st.caption(gettext("The answer was stopped before it was complete."))
@@ -154,7 +152,7 @@ def _show_actions(app: App, turn: Turn, ratings: Ratings, key: str, *, askable: 
             show_question_takeaway(app, turn.retrieval, turn.answer, f"{key}-takeaway")
 
 
-def _show_evidence(retrieval: Retrieval, turn: Turn, *, latest: bool, reveal: bool, key: str) -> None:
+def _show_evidence(retrieval: Retrieval, turn: Turn, *, latest: bool, key: str) -> None:
     if retrieval.question != turn.question:
         st.caption(gettext("Searched for: {question}", question=label(retrieval.question)))
     for warning in retrieval.warnings:
@@ -162,8 +160,7 @@ def _show_evidence(retrieval: Retrieval, turn: Turn, *, latest: bool, reveal: bo
     if not retrieval.hits:
         return
     if latest or st.toggle(gettext("Show what reranking changed"), key=f"{key}-show-panel"):
-        show_panel(retrieval, turn.answer, key=key, reveal=reveal)
-    _show_timings(retrieval, turn.answer, key)
+        show_panel(retrieval, turn.answer, key=key)
 
 
 def _show_timings(retrieval: Retrieval, answer: Answer | None, key: str) -> None:
