@@ -230,13 +230,17 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A source the answer points to as `[number]`; `quote` is the passage's text or the sentence taken from it."""
+    """A source the answer points to as `[number]`; `quote` is the passage's text or the sentence taken from it.
+
+    `marks` is where these marks begin in the answer's text, in which a source's own numbers may stand in brackets too.
+    """
 
     number: int
     chunk_id: str
     document: str
     page: int | None
     quote: str
+    marks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

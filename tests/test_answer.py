@@ -205,7 +205,7 @@ def test_a_source_is_cited_once_with_its_best_sentence_word_for_word():
     found = retrieval("Juice from a bottle has so much\nfast sugar. White bread has [12] as much of it.")
     stream = answer_extractively(found, lambda question, texts: [1.0, 0.95])
     assert (
-        "".join(stream) == "Juice from a bottle has so much fast sugar. [1]\n\nWhite bread has (12) as much of it. [1]"
+        "".join(stream) == "Juice from a bottle has so much fast sugar. [1]\n\nWhite bread has [12] as much of it. [1]"
     )
     [citation] = stream.answer.citations
     assert (citation.number, citation.chunk_id, citation.document) == (1, "c1", "guide.pdf")

@@ -58,6 +58,14 @@ def test_a_mark_in_the_answer_leads_to_its_source_and_any_other_number_stays_tex
     assert html.find(class_="answer").get_text() == "Fruit [1], bread [2] or [E-4711]."
 
 
+def test_a_sources_own_number_in_brackets_leads_nowhere() -> None:
+    cited = answered("As [2] and [1] of it say, fruit. [1]", 1)
+    held = conversation(answer=replace(cited, citations=(replace(cited.citations[0], marks=(33,)),)))
+    answer = BeautifulSoup(conversation_html(held), "html.parser").find(class_="answer")
+    assert answer.get_text() == "As [2] and [1] of it say, fruit. [1]"
+    assert [link.previous_sibling for link in answer.find_all("a")] == ["As [2] and [1] of it say, fruit. "]
+
+
 def test_text_is_never_markup_in_html() -> None:
     held = conversation(answer=answered(HOSTILE, 1), title=HOSTILE, question=HOSTILE, error=HOSTILE)
     page = conversation_html(held)

@@ -91,7 +91,7 @@ def test_ask_prints_one_object_with_the_fields_of_the_contract(data: Path) -> No
     assert {*record["reranked"][0]} >= {"rank", "from_rank", "chunk_id", "score", "kept"}
     assert record["answer"]["mode"] == "extractive"
     assert "switch it off" in record["answer"]["text"]
-    assert {*record["citations"][0]} == {"number", "chunk_id", "document", "page", "quote"}
+    assert {*record["citations"][0]} == {"number", "chunk_id", "document", "page", "quote", "marks"}
     assert record["citations"][0]["document"] == "heat.md"
     assert all(isinstance(value, float) for value in record["timings_ms"].values())
     assert isinstance(record["warnings"], list)

@@ -1,51 +1,45 @@
-"""Find and check the marks by which an answer points to its sources."""
+"""Check the marks by which an answer points to its sources."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+from rag.answer.marks import find_marks, rearmed
 from rag.language.message import Message, message
-from rag.types import Citation, RankedHit
+from rag.types import Answer, Citation, RankedHit
 
-LARGEST_NUMBER = 99
-"""Numbers above it in brackets are ordinary text, for instance years."""
-
-MARK = re.compile(
-    r"""
-    (?P<space>[ \t]*)
-    [\[［【] \s* (?:sources?|来源|资料|\^)? \s*
-    (?P<numbers>\d+ (?:\s*[,，、;；–-]\s*\d+)*)
-    \s* (?:†[^\]］】\n]*)? [\]］】]
-    (?:\(https?:[^()\s]*\))?
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-"""[1], [1, 3], [1-3], 【1】, [source 1], 【1†note】; an address in round brackets right behind belongs to the mark."""
-
-NUMBER_OR_RANGE = re.compile(r"(\d+)(?:\s*[–-]\s*(\d+))?")
+KEPT_MARK = re.compile(r"(?:(?<![ \t])[ \t]++)?\[\d{1,2}\]")
+"""A mark as it is kept, with the space before it: answers of earlier releases have not kept where theirs are."""
 
 
 def check_citations(text: str, kept: Sequence[RankedHit]) -> tuple[str, tuple[Citation, ...], tuple[Message, ...]]:
     """Return the text with every mark as [n], the citations in order of first mention, and warnings.
 
-    A number that is no source's is removed from the text and named in a warning.
+    A number that is no source's is removed from the text and named in a warning. What is no mark, as `find_marks` says,
+    stays as it is written.
     """
-    cited: dict[int, Citation] = {}
+    text = text.strip()
+    sources = [f"{one.hit.chunk.heading}\n{one.hit.chunk.text}" for one in kept]
+    places: dict[int, list[int]] = {}
     unresolved: dict[int, None] = {}
-
-    def normalise(match: re.Match[str]) -> str:
-        numbers = _numbers(match)
-        if numbers is None:
-            return match[0]
-        known = [number for number in numbers if 1 <= number <= len(kept)]
-        unresolved.update(dict.fromkeys(number for number in numbers if number not in known))
+    pieces: list[str] = []
+    length = end = 0
+    for mark in find_marks(text, sources):
+        known = [number for number in mark.numbers if 1 <= number <= len(kept)]
+        unresolved.update(dict.fromkeys(number for number in mark.numbers if number not in known))
+        before = text[end : mark.start]
+        pieces.append(before if known else before.rstrip(" \t"))
+        length += len(pieces[-1])
         for number in known:
-            cited[number] = cite(number, kept[number - 1])
-        return match["space"] + "".join(f"[{number}]" for number in known) if known else ""
-
-    checked = MARK.sub(normalise, text).strip()
-    return checked, tuple(cited.values()), _warnings(list(unresolved))
+            places.setdefault(number, []).append(length)
+            pieces.append(f"[{number}]")
+            length += len(pieces[-1])
+        end = mark.end
+    checked = rearmed("".join([*pieces, text[end:]]))
+    citations = [replace(cite(number, kept[number - 1]), marks=tuple(places[number])) for number in places]
+    return checked, tuple(citations), _warnings(list(unresolved))
 
 
 def cite(number: int, source: RankedHit, quote: str = "") -> Citation:
@@ -54,26 +48,26 @@ def cite(number: int, source: RankedHit, quote: str = "") -> Citation:
     return Citation(number, chunk.id, chunk.document, chunk.page, quote or chunk.text)
 
 
-def strip_marks(text: str) -> str:
-    """Remove every mark, for text that is read without its sources."""
-    return MARK.sub(lambda match: match[0] if _numbers(match) is None else "", text)
+def marks_of(answer: Answer) -> list[tuple[int, int, int]]:
+    """Return where each mark begins and ends in a checked answer's text, in order, and its number."""
+    found = []
+    for citation in answer.citations:
+        written = f"[{citation.number}]"
+        # Answers of earlier releases have not kept where their marks are.
+        places = citation.marks or [one.start() for one in re.finditer(re.escape(written), answer.text)]
+        found += [(start, start + len(written), citation.number) for start in places]
+    return sorted(found)
 
 
-def disarm_marks(text: str) -> str:
-    """Put numbers in brackets that stand in a document's own text in round brackets, so that they are no marks."""
-    return MARK.sub(
-        lambda match: match[0] if _numbers(match) is None else f"{match['space']}({match['numbers']})", text
-    )
-
-
-def _numbers(match: re.Match[str]) -> list[int] | None:
-    """Return the numbers that a mark names, ranges written out, each once; None where it is ordinary text."""
-    numbers: dict[int, None] = {}
-    for first, last in NUMBER_OR_RANGE.findall(match["numbers"]):
-        if max(int(first), int(last or 0)) > LARGEST_NUMBER:
-            return None
-        numbers.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
-    return list(numbers)
+def without_marks(answer: Answer) -> str:
+    """Return an answer's text without its marks, for those who read it without its sources."""
+    if not any(citation.marks for citation in answer.citations):
+        return KEPT_MARK.sub("", answer.text)
+    pieces, end = [], 0
+    for start, after, _ in marks_of(answer):
+        pieces.append(answer.text[end:start].rstrip(" \t"))
+        end = after
+    return "".join([*pieces, answer.text[end:]])
 
 
 def _warnings(unresolved: list[int]) -> tuple[Message, ...]:

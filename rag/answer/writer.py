@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from rag.answer.citations import check_citations, cite, disarm_marks
+from rag.answer.citations import check_citations, cite
 from rag.answer.prompt import build_messages, not_found_sentence
 from rag.errors import CancelledError, ResiftError
 from rag.language.message import Message, joined, message
@@ -25,6 +25,8 @@ Relevance = Callable[[str, Sequence[str]], Sequence[float]]
 
 Writing = Generator[str, None, Answer]
 """Yields text and returns the record of it; CancelledError thrown in ends it early."""
+
+PARAGRAPH = "\n\n"
 
 MOST_SENTENCES = 4
 LONGEST_SENTENCE = 400
@@ -186,8 +188,13 @@ def _extract(retrieval: Retrieval, relevance: Relevance) -> Answer:
     # The source with the best sentence first, its sentences as they are read: a later one may lean on an earlier.
     sources = list(citations)
     reading = sorted(chosen, key=lambda sentence: (sources.index(sentence.source), sentence.position))
-    lines = [f"{_shown(sentence.text)} [{sentence.source}]" for sentence in reading]
-    return Answer("\n\n".join(lines), "extractive", citations=tuple(citations[number] for number in sorted(citations)))
+    text, marks = "", dict[int, list[int]]()
+    for sentence in reading:
+        text += f"{PARAGRAPH if text else ''}{_shown(sentence.text)} "
+        marks.setdefault(sentence.source, []).append(len(text))
+        text += f"[{sentence.source}]"
+    cited = (replace(citations[number], marks=tuple(marks[number])) for number in sorted(citations))
+    return Answer(text, "extractive", citations=tuple(cited))
 
 
 def _scored_sentences(retrieval: Retrieval, relevance: Relevance) -> list[_Sentence]:
@@ -241,7 +248,7 @@ def _words(text: str) -> set[str]:
 
 def _shown(sentence: str) -> str:
     """Return a sentence as it stands in the answer: on one line, without markup, cut if it is very long."""
-    line = " ".join(disarm_marks(MARKUP.sub("", sentence)).split())
+    line = " ".join(MARKUP.sub("", sentence).split())
     if len(line) <= LONGEST_SENTENCE:
         return line
     cut = line[:LONGEST_SENTENCE]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from rag.answer.citations import MARK
+from rag.answer.citations import marks_of
 from rag.language.message import NOTHING, Message, message
 from rag.text.place import place_of
 from rag.types import Answer, Conversation, Retrieval, Turn
@@ -107,7 +107,7 @@ def _article(turn: Turn, say: Rewrite) -> str:
     sources = list(_sources(turn))
     parts = [f'<h2 dir="auto">{escape(turn.question)}</h2>']
     if turn.answer is not None and turn.answer.text:
-        parts.append(f'<p class="answer" dir="auto">{_linked(turn, {source.number for source in sources})}</p>')
+        parts.append(f'<p class="answer" dir="auto">{_linked(turn)}</p>')
     parts += [f'<p class="note warning">{escape(say(warning))}</p>' for warning in _warnings(turn)]
     for source in sources:
         heading = f'<p class="note">{escape(source.heading)}</p>' if source.heading else ""
@@ -223,15 +223,13 @@ def _also_read(retrieval: Retrieval, answer: Answer | None) -> Message:
     return message("Nearest, though not near enough to answer from: {places}.", places=places)
 
 
-def _linked(turn: Turn, known: set[int]) -> str:
+def _linked(turn: Turn) -> str:
     """Return the answer as HTML in which each mark of a source leads to it."""
     assert turn.answer is not None
     text, html, end = turn.answer.text, "", 0
-    for mark in MARK.finditer(text):
-        if mark["numbers"].isdecimal() and (number := int(mark["numbers"])) in known:
-            html += escape(text[end : mark.start()]) + mark["space"]
-            html += f'<a href="#{_anchor(turn, number)}">[{number}]</a>'
-            end = mark.end()
+    for start, after, number in marks_of(turn.answer):
+        html += f'{escape(text[end:start])}<a href="#{_anchor(turn, number)}">[{number}]</a>'
+        end = after
     return html + escape(text[end:])
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from rag.answer.citations import strip_marks
+from rag.answer.citations import without_marks
 from rag.database.votes import SIDES, Choice, Pair, Side, reading
 from rag.errors import ResiftError
 from rag.lab.comparison import Comparison, read_the_same
@@ -165,7 +165,7 @@ def _ask_vote(app: App, pair: Pair) -> None:
         st.caption(gettext("A vote needs two whole answers, written in the same way: answer again to vote."))
     else:
         comparable = True
-        if strip_marks(left.text) == strip_marks(right.text):
+        if without_marks(left) == without_marks(right):
             st.caption(gettext("Both answers are the same, word for word."))
         st.markdown(f"**{gettext('Which answer is better?')}** {gettext('The names are shown after your vote.')}")
     with st.container(horizontal=True, gap="small", key="vote"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rag.answer.citations import marks_of
 from rag.lab.comparison import Move, most_telling, moves, read_the_same, rerank_ms
 from rag.types import Answer, Retrieval, Stage
 from service.scenes import Scene
@@ -184,9 +185,14 @@ def _answers(scene: Scene) -> list[dict[str, Any]]:
 
 
 def _paragraphs(answer: Answer, right: str) -> list[dict[str, Any]]:
-    cited = [f"[{citation.number}]" for citation in answer.citations if citation.chunk_id == right]
-    texts = [text.strip() for text in answer_text(answer.text).split("\n\n")]
-    return [{"text": text, "right": any(number in text for number in cited)} for text in texts if text]
+    cited = {citation.number for citation in answer.citations if citation.chunk_id == right}
+    marks = [start for start, _, number in marks_of(answer) if number in cited]
+    paragraphs, start = [], 0
+    for text in answer_text(answer.text).split("\n\n"):
+        cites = any(start <= mark < start + len(text) for mark in marks)
+        paragraphs.append({"text": text.strip(), "right": cites})
+        start += len(text) + 2
+    return [paragraph for paragraph in paragraphs if paragraph["text"]]
 
 
 def _verdict(scene: Scene, moved: tuple[Move, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rag.answer.citations import strip_marks
+from rag.answer.citations import without_marks
 from rag.errors import CancelledError, ResiftError, UnavailableError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.llm import ChatMessage, ChatModel, polled, without_thinking
@@ -57,7 +57,7 @@ def answer_and_judge(
             for _ in stream:
                 check()
         written = stream.answer
-        answer = strip_marks(written.text)
+        answer = without_marks(written)
         asked = 1 if retrieval.supported else 0
         if asked and (written.mode != "llm" or not written.complete):
             return Quality(answer, calls=asked, error=joined(*written.warnings))
