@@ -58,7 +58,7 @@ def ask(_: int) -> Figures:
         started = time.perf_counter()
         retrieval = pipeline.retrieve(question, SearchOptions(COLLECTION))
         found = time.perf_counter()
-        "".join(pipeline.answer(retrieval))
+        pipeline.answer(retrieval).whole()
         answered = time.perf_counter()
         if number == 0:
             continue

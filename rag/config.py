@@ -58,6 +58,8 @@ class Settings:
     llm_model: str = ""
     llm_api_key: str = ""
     llm_timeout: float = 60.0
+    llm_max_characters: int = 200_000
+    llm_max_seconds: float = 600.0
     history_turns: int = 4
 
     qdrant_url: str = ""
@@ -102,6 +104,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "rerank_shortlist": (1, 1000),
     "rerank_blend": (0, 1),
     "llm_timeout": (1, 3600),
+    "llm_max_characters": (1_000, 10_000_000),
+    "llm_max_seconds": (1, 86_400),
     "history_turns": (0, 50),
     "qdrant_shards": (1, 1024),
     "qdrant_replicas": (1, 64),

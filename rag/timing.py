@@ -24,6 +24,10 @@ class Stopwatch:
         finally:
             self._timings.append(StageTiming(name, (time.perf_counter() - started) * 1000))
 
+    def add(self, name: str, seconds: float) -> None:
+        """Add a stage that was timed elsewhere."""
+        self._timings.append(StageTiming(name, seconds * 1000))
+
     @property
     def timings(self) -> tuple[StageTiming, ...]:
         return tuple(self._timings)

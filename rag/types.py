@@ -177,6 +177,7 @@ class Stage(StrEnum):
     RECALL = "recall"
     RERANK = "rerank"
     CHECK_SUPPORT = "check support"
+    THINK = "think"
     FIRST_TOKEN = "first_token"  # noqa: S105 - a stage
     GENERATE = "generate"
 
@@ -245,7 +246,10 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with its checked citations. `complete` is False when it was stopped or broke off."""
+    """An answer with its checked citations. `complete` is False when it was stopped or broke off.
+
+    `thinking` is what the model thought aloud on the way to it: shown to who asked, and no part of the answer.
+    """
 
     text: str
     mode: AnswerMode
@@ -254,6 +258,7 @@ class Answer:
     warnings: tuple[Message, ...] = ()
     timings: tuple[StageTiming, ...] = ()
     complete: bool = True
+    thinking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from rag.evaluation.runs.task import Runs
 from rag.evaluation.sets.drafting import KIND as DRAFT
 from rag.evaluation.sets.drafting import drafter
 from rag.evaluation.sets.store import QuestionSets
-from rag.llm import import_client
+from rag.llm.client import import_client
 from rag.models.preparation import Preparations
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tasks.workers import Tasks

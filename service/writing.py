@@ -56,7 +56,6 @@ class Writing:
     def __init__(self, stream: AnswerStream, keeper: Keeper) -> None:
         self._stream = stream
         self._keeper = keeper
-        self._text = ""
         self._kept = False
         self._news = threading.Condition()
         self._stopped = threading.Event()
@@ -64,7 +63,17 @@ class Writing:
     @property
     def text(self) -> str:
         """What has been written so far."""
-        return self._text
+        return self._stream.text
+
+    @property
+    def thinking(self) -> str:
+        """What the model has thought aloud so far, which is no part of the text."""
+        return self._stream.thinking
+
+    @property
+    def thought_seconds(self) -> float:
+        """How long the model has been thinking aloud."""
+        return self._stream.thought_seconds
 
     @property
     def kept(self) -> bool:
@@ -79,16 +88,15 @@ class Writing:
     def write(self) -> None:
         """Write the answer to its end, or to the first piece after a stop, and keep it."""
         try:
-            for piece in self._stream:
-                self._text += piece
+            for _ in self._stream:
                 if self._stopped.is_set():
                     break
             self._keep(partial(self._keeper.keep, self._stream.answer))
         except ResiftError as error:
-            self._keep(partial(self._keeper.keep_failure, self._text, error.message))
+            self._keep(partial(self._keeper.keep_failure, self.text, error.message))
         except Exception:
             log.exception("Writing an answer failed")
-            self._keep(partial(self._keeper.keep_failure, self._text, UNEXPECTED))
+            self._keep(partial(self._keeper.keep_failure, self.text, UNEXPECTED))
 
     def end_soon(self) -> None:
         """End the writing at the next piece, without waiting for it."""
@@ -98,8 +106,8 @@ class Writing:
         """End the writing at the next piece; if none comes for so long, keep what there is until then."""
         self.end_soon()
         with self._news:
-            if not self._news.wait_for(lambda: self._kept, seconds) and self._text:
-                self._keeper.keep(Answer(self._text, "none", complete=False))
+            if not self._news.wait_for(lambda: self._kept, seconds) and self.text:
+                self._keeper.keep(self._stream.so_far)
 
     def _keep(self, keep: Callable[[], None]) -> None:
         """Keep what became of the answer, in place of what a stop has kept of it."""

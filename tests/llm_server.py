@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import select
 import socket
@@ -21,19 +22,22 @@ POLL = 0.02
 class Reply:
     """What the server does with one request.
 
-    `pieces` are streamed, with `pause` seconds before each, then `events` as they are, then the `finish` reason ("" for
-    none). A `body` is sent instead of a stream; a `status` of 0 drops the connection without an answer. At its `ending`
-    the reply is done, dropped before it is whole, or hangs until the client leaves.
+    `pieces` are streamed, with `pause` seconds before each, then `events` as they are, then `raw` bytes, then the
+    `finish` reason ("" for none). A `body` of a `kind` is sent instead of a stream; a `status` of 0 drops the
+    connection without an answer. At its `ending` the reply is done, dropped before it is whole, hangs, or repeats its
+    `raw` bytes without an end, until the client leaves.
     """
 
     pieces: tuple[str, ...] = ()
     events: tuple[bytes, ...] = ()
+    raw: tuple[bytes, ...] = ()
     status: int = 200
     body: str | None = None
+    kind: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     pause: float = 0.0
     finish: str = "stop"
-    ending: Literal["done", "drop", "hang"] = "done"
+    ending: Literal["done", "drop", "hang", "repeat"] = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +120,18 @@ def _handler(server: LlmServer) -> type[BaseHTTPRequestHandler]:
 
         def _send_whole(self, reply: Reply) -> None:
             body = (reply.body or "").encode()
-            missing = 1 if reply.ending == "drop" else 0
-            self._begin(reply, {"Content-Type": "application/json", "Content-Length": str(len(body) + missing)})
+            missing = {"drop": 1, "repeat": 1 << 40}.get(reply.ending, 0)
+            self._begin(reply, {"Content-Type": reply.kind, "Content-Length": str(len(body) + missing)})
             self.wfile.write(body)
+            while reply.ending == "repeat" and not server.closing.is_set():
+                self.wfile.write(body)
 
         def _send_stream(self, reply: Reply) -> None:
             self._begin(reply, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
             for event in (*map(_chunk, reply.pieces), *reply.events):
                 self._wait(reply.pause)
                 self._send(event)
+            self._send_raw(reply)
             if reply.ending == "hang":
                 self._wait(LONGEST_HANG)
             elif reply.ending == "done":
@@ -141,6 +148,13 @@ def _handler(server: LlmServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, event: bytes) -> None:
             data = b"data: " + event + b"\n\n"
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+        def _send_raw(self, reply: Reply) -> None:
+            for data in itertools.cycle(reply.raw) if reply.ending == "repeat" else reply.raw:
+                if server.closing.is_set():
+                    return
+                self._wait(reply.pause)
+                self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
         def _wait(self, seconds: float) -> None:
             """Wait, and raise ConnectionError as soon as the client has closed its end."""

@@ -17,6 +17,7 @@ from rag.answer.writer import AnswerStream
 from rag.database.feedback import ANSWER, Rating
 from rag.database.lock import DataFolderLock
 from rag.language.message import verbatim
+from rag.llm.base import Piece
 from rag.types import Answer, Filter, SearchOptions, Turn
 from service.app import App, assemble
 from service.writing import TurnKeeper, Writing
@@ -303,10 +304,10 @@ def test_a_stopped_question_and_an_error_can_be_asked_again_in_their_place(app: 
 def test_an_answer_that_another_tab_began_is_looked_on_and_stopped_from_here(app: App) -> None:
     gate = threading.Event()
 
-    def pieces() -> Generator[str, None, Answer]:
-        yield "Sugary "
+    def pieces() -> Generator[Piece, None, Answer]:
+        yield Piece("Sugary ")
         assert gate.wait(60)
-        yield "drinks"
+        yield Piece("drinks")
         return Answer("Sugary drinks.", "llm")
 
     conversation_id = app.history.start_conversation(QUESTION, "notes")

@@ -1,3 +1,4 @@
+import collections
 import itertools
 import subprocess
 import sys
@@ -5,8 +6,10 @@ import sys
 import pytest
 
 from rag.config import Settings
-from rag.errors import SettingError, UnavailableError
-from rag.llm import ChatMessage, OpenAiChat, make_chat, polled
+from rag.errors import CancelledError, SettingError, UnavailableError
+from rag.llm.base import ChatMessage, Limits, Piece, Transcript
+from rag.llm.client import OpenAiChat, make_chat
+from rag.llm.reply import ask as ask_for_text
 from tests.llm_server import LlmServer, Reply, free_address
 
 KEY = "sk-secret-0123456789"
@@ -19,7 +22,7 @@ def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(server: LlmServer, timeout: float = 10.0) -> str:
-    return "".join(OpenAiChat(server.base_url, "tiny", KEY, timeout).stream(MESSAGES))
+    return "".join(piece.text for piece in OpenAiChat(server.base_url, "tiny", KEY, timeout).stream(MESSAGES))
 
 
 def failure(server: LlmServer, timeout: float = 10.0) -> str:
@@ -33,7 +36,7 @@ def failure(server: LlmServer, timeout: float = 10.0) -> str:
 def test_pieces_arrive_in_order_and_make_up_the_text():
     with LlmServer(Reply(pieces=("Rice ", "is ", "fine [1]. ", "米饭可以。"))) as server:
         stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
-        assert list(stream) == ["Rice ", "is ", "fine [1]. ", "米饭可以。"]
+        assert list(stream) == [Piece("Rice "), Piece("is "), Piece("fine [1]. "), Piece("米饭可以。")]
 
 
 def test_the_request_carries_model_messages_and_key():
@@ -52,14 +55,14 @@ def test_the_request_carries_model_messages_and_key():
 
 def test_a_server_without_a_key_is_asked_with_a_placeholder():
     with LlmServer(Reply(pieces=("Yes.",))) as server:
-        assert "".join(OpenAiChat(server.base_url, "tiny", "", 10).stream(MESSAGES)) == "Yes."
+        assert list(OpenAiChat(server.base_url, "tiny", "", 10).stream(MESSAGES)) == [Piece("Yes.")]
     assert server.requests[0].authorization == "Bearer no-key"
 
 
 def test_the_first_piece_is_read_while_the_rest_is_not_written_yet_and_closing_ends_the_connection():
     with LlmServer(Reply(pieces=("Rice ",), ending="hang")) as server:
         stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
-        assert next(stream) == "Rice "
+        assert next(stream) == Piece("Rice ")
         assert not server.client_left.is_set()
         stream.close()
         assert server.client_left.wait(5)
@@ -91,10 +94,10 @@ def test_neither_key_nor_passages_go_where_a_server_redirects_to():
 
 
 def test_what_the_server_says_about_a_bad_request_is_passed_on_without_the_key():
-    body = f'{{"error": {{"message": "Context of 4096 tokens exceeded by {KEY}"}}}}'
+    body = f'{{"error": {{"message": "Unknown parameter of {KEY}"}}}}'
     with LlmServer(Reply(status=400, body=body)) as server:
         sentence = failure(server)
-    assert "(status 400, Error code: 400 - Context of 4096 tokens exceeded by ***)" in sentence
+    assert "(status 400, Unknown parameter of ***)" in sentence
 
 
 def test_one_server_error_is_got_over_by_asking_once_more():
@@ -131,7 +134,7 @@ def test_a_server_that_asks_for_a_long_wait_is_not_asked_again():
 def test_a_drop_in_mid_answer_keeps_what_came_and_is_not_tried_again():
     with LlmServer(Reply(pieces=("Rice ", "is "), ending="drop")) as server:
         stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
-        assert [next(stream), next(stream)] == ["Rice ", "is "]
+        assert [next(stream), next(stream)] == [Piece("Rice "), Piece("is ")]
         with pytest.raises(UnavailableError, match="broke off in mid-answer: ask again"):
             next(stream)
     assert len(server.requests) == 1
@@ -152,7 +155,7 @@ def test_silence_ends_with_the_time_allowed_and_is_not_waited_for_twice():
 def test_silence_in_mid_answer_ends_too():
     with LlmServer(Reply(pieces=("Rice ",), ending="hang")) as server:
         stream = OpenAiChat(server.base_url, "tiny", KEY, 0.3).stream(MESSAGES)
-        assert next(stream) == "Rice "
+        assert next(stream) == Piece("Rice ")
         with pytest.raises(UnavailableError, match="did not answer in time"):
             next(stream)
 
@@ -174,7 +177,7 @@ def test_an_answer_without_text_is_an_error(pieces: tuple[str, ...]):
     "reply",
     [
         Reply(body="<html><body>Welcome</body></html>"),
-        Reply(body='{"choices": [{"message": {"content": "Not a stream."}}]}'),
+        Reply(body='{"models": []}'),
         Reply(events=(b"<html>",)),
         Reply(events=(b'{"data": [1, 2]}', b"[3]", b"null", b'"text"'), finish=""),
         Reply(events=(b'{"choices": [{"delta": {"content": "\xff"}}]}',)),
@@ -210,7 +213,7 @@ def test_a_refusal_that_breaks_off_itself_is_a_broken_connection():
 def test_an_answer_that_the_provider_cut_off_says_so_after_its_text(finish: str, advice: str):
     with LlmServer(Reply(pieces=("Rice is",), finish=finish)) as server:
         stream = OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES)
-        assert next(stream) == "Rice is"
+        assert next(stream) == Piece("Rice is")
         with pytest.raises(UnavailableError, match=advice):
             next(stream)
 
@@ -236,36 +239,103 @@ THINKING = b'{"choices": [{"delta": {"reasoning_content": "Hm."}}]}'
 def test_a_text_no_longer_wanted_ends_while_the_model_thinks():
     with LlmServer(Reply(events=(THINKING,) * 500, pause=0.02)) as server:
         asked = itertools.count()
-        assert list(OpenAiChat(server.base_url, "tiny", KEY, 10).stream(MESSAGES, lambda: next(asked) < 3)) == []
+        chat = OpenAiChat(server.base_url, "tiny", KEY, 10)
+        assert {piece.thinking for piece in chat.stream(MESSAGES, lambda: next(asked) < 3)} == {True}
         assert server.client_left.wait(5)
 
 
-def test_a_polled_stream_gives_empty_pieces_while_none_comes():
+def test_a_short_reply_is_waited_for_with_an_eye_on_who_waits():
     with LlmServer(Reply(pieces=("Yes", "."), pause=0.5)) as server:
-        pieces = list(polled(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, 10))
-    assert "".join(pieces) == "Yes."
-    assert pieces[0] == ""
+        waited = []
+        chat = OpenAiChat(server.base_url, "tiny", KEY, 10)
+        assert ask_for_text(chat, MESSAGES, Limits(), lambda: waited.append(True)) == "Yes."
+    assert len(waited) > len(("Yes", ".", "its end"))
 
 
-def test_a_polled_stream_is_given_up_in_time_and_its_connection_closed():
+def test_a_short_reply_is_given_up_in_time_and_its_connection_closed():
     with LlmServer(Reply(events=(THINKING,) * 500, pause=0.05)) as server:
         chat = OpenAiChat(server.base_url, "tiny", KEY, 10)
         with pytest.raises(UnavailableError, match=r"tiny took longer than 0\.5 s"):
-            list(polled(chat, MESSAGES, 0.5))
+            ask_for_text(chat, MESSAGES, Limits(seconds=0.5))
         assert server.client_left.wait(5)
 
 
-def test_a_polled_stream_that_is_closed_closes_the_connection():
+def test_who_no_longer_waits_for_a_short_reply_closes_the_connection():
+    def leave() -> None:
+        raise CancelledError("Enough.")
+
     with LlmServer(Reply(events=(THINKING,) * 500, pause=0.05)) as server:
-        stream = polled(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, 10)
-        assert next(stream) == ""
-        stream.close()
+        with pytest.raises(CancelledError):
+            ask_for_text(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, Limits(), leave)
         assert server.client_left.wait(5)
 
 
-def test_a_polled_stream_fails_as_the_stream_itself():
+def test_a_short_reply_fails_as_the_stream_itself():
     with LlmServer(Reply(status=401)) as server, pytest.raises(UnavailableError, match="refused the key"):
-        list(polled(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, 10))
+        ask_for_text(OpenAiChat(server.base_url, "tiny", KEY, 10), MESSAGES, Limits())
+
+
+ENDLESS = Reply(raw=(b'data: {"choices": [{"delta": {"content": "' + b"word " * 200 + b'"}}]}\n\n',), ending="repeat")
+
+
+def cut(reply: Reply, limits: Limits) -> tuple[str, str]:
+    """Return what came of a reply before it was cut, and the sentence on it."""
+    transcript = Transcript()
+    with LlmServer(reply) as server:
+        pieces = OpenAiChat(server.base_url, "tiny", KEY, 10, limits).stream(MESSAGES)
+        with pytest.raises(UnavailableError) as caught:
+            collections.deque(map(transcript.add, pieces))
+        assert server.client_left.wait(5)
+    return transcript.text, str(caught.value)
+
+
+def test_a_model_that_does_not_stop_is_cut_by_its_length():
+    text, said = cut(ENDLESS, Limits(characters=12_345))
+    assert text == ("word " * 2_469)
+    assert said == (
+        "The answer is cut off after 12,345 characters, the model's thinking included: ask for less at a time, or "
+        "raise LLM_MAX_CHARACTERS."
+    )
+
+
+def test_thinking_counts_as_length():
+    for event in (THINKING, b'{"choices": [{"delta": {"content": "<think>Hm."}}]}'):
+        reply = Reply(raw=(b"data: " + event + b"\n\n",), ending="repeat")
+        assert cut(reply, Limits(characters=1_000))[1].startswith("The answer is cut off after 1,000 characters")
+
+
+@pytest.mark.parametrize("raw", [ENDLESS.raw, (b": keepalive\n\n",), (b'data: {"choices": []}\n\n',), (b"data:\n",)])
+def test_a_model_that_does_not_stop_is_cut_by_its_time(raw: tuple[bytes, ...]):
+    _, said = cut(Reply(raw=raw, ending="repeat", pause=0.02), Limits(seconds=0.3))
+    assert said == (
+        "The answer is cut off after 0.3 s: ask for less at a time, set a quicker LLM_MODEL, or raise LLM_MAX_SECONDS."
+    )
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(raw=(b"x" * 100_000,), ending="repeat"),
+        Reply(raw=(b"data: " + b"x" * 100_000 + b"\n",), ending="repeat"),
+        Reply(body="[" * 100_000, ending="repeat"),
+    ],
+    ids=["a line", "an event", "a body"],
+)
+def test_what_has_no_end_is_cut_before_it_fills_the_memory(reply: Reply):
+    assert cut(reply, Limits())[1].startswith("The answer is cut off: 127.0.0.1:")
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_of_an_error_without_an_end_only_the_beginning_is_read(status: int):
+    with LlmServer(Reply(status=status, body="x" * 100_000, ending="repeat", headers={"Retry-After": "0"})) as server:
+        assert f"status {status}" in failure(server)
+        assert server.client_left.wait(5)
+
+
+def test_the_limits_are_settings():
+    chat = make_chat(Settings(llm_base_url="http://h/v1", llm_model="m", llm_max_characters=5_000, llm_max_seconds=7))
+    assert isinstance(chat, OpenAiChat)
+    assert chat.limits == Limits(5_000, 7)
 
 
 @pytest.mark.parametrize("key", ["“sk-secret”", "sk-\nsecret"])
@@ -295,7 +365,8 @@ def test_two_answers_can_be_streamed_at_the_same_time():
     with LlmServer(Reply(pieces=("a", "b", "c"), pause=0.01)) as server:
         chat = OpenAiChat(server.base_url, "tiny", KEY, 10)
         streams = [chat.stream(MESSAGES), chat.stream(MESSAGES)]
-        assert list(itertools.chain(*zip(*streams, strict=True))) == ["a", "a", "b", "b", "c", "c"]
+        written = itertools.chain(*zip(*streams, strict=True))
+        assert "".join(piece.text for piece in written) == "aabbcc"
 
 
 def test_no_chat_model_is_made_without_a_model_name():
@@ -311,5 +382,5 @@ def test_a_local_server_needs_no_key():
 
 
 def test_importing_this_module_does_not_load_the_openai_library():
-    code = "import sys, rag.llm; sys.exit('openai' in sys.modules)"
+    code = "import sys, rag.llm.client, rag.llm.reply; sys.exit('openai' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

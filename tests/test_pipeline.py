@@ -11,8 +11,9 @@ import pytest
 
 from ingest.library import Library
 from rag.config import Settings
-from rag.errors import CollectionError, InputError, UnavailableError
-from rag.llm import make_chat
+from rag.errors import CancelledError, CollectionError, InputError
+from rag.llm.base import Limits
+from rag.llm.client import make_chat
 from rag.models.preparation import Preparations
 from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.shelf import Rerankers
@@ -146,7 +147,7 @@ def test_a_folder_without_a_tokenizer_leaves_the_fused_order_and_names_what_is_m
     retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker=str(tmp_path)))
     assert retrieval.reranker.state == "fallback"
     assert "has no tokenizer.json" in str(retrieval.reranker.reason)
-    assert "".join(pipeline.answer(retrieval))
+    assert pipeline.answer(retrieval).whole().text
 
 
 def test_a_cross_encoder_whose_scores_are_no_numbers_leaves_the_fused_order_and_an_answer(
@@ -167,7 +168,7 @@ def test_a_cross_encoder_whose_scores_are_no_numbers_leaves_the_fused_order_and_
         retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker=str(folder)))
         assert retrieval.reranker.state == "fallback"
         assert "a score that is not a number" in str(retrieval.reranker.reason)
-        assert "".join(pipeline.answer(retrieval))
+        assert pipeline.answer(retrieval).whole().text
 
 
 def test_a_question_that_the_reranker_cannot_read_whole_is_said(pipeline: Pipeline, word_overlap_folder: Path) -> None:
@@ -227,14 +228,14 @@ def test_what_the_documents_do_not_say_is_not_supported_and_not_invented(pipelin
     retrieval = pipeline.retrieve("Who won the football world cup in 1998?", SearchOptions("notes"))
     assert not retrieval.supported
     stream = pipeline.answer(retrieval)
-    text = "".join(stream)
+    text = stream.whole().text
     assert "not in your documents" in text
     assert stream.answer.citations == ()
 
 
 def test_without_a_language_model_the_answer_quotes(pipeline: Pipeline) -> None:
     stream = pipeline.answer(pipeline.retrieve("Which drinks raise blood sugar quickly?", SearchOptions("notes")))
-    text = "".join(stream)
+    text = stream.whole().text
     assert "Sugary drinks raise blood sugar quickly" in text
     assert "[1]" in text
     assert stream.answer.mode == "extractive"
@@ -305,9 +306,9 @@ def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it
     def stop_at_the_third() -> None:
         calls.append(None)
         if len(calls) == 3:
-            raise UnavailableError("The page was closed.")
+            raise CancelledError("The page was closed.")
 
-    with LlmServer(Reply(("Late.",), pause=30)) as server, pytest.raises(UnavailableError, match="The page was closed"):
+    with LlmServer(Reply(("Late.",), pause=30)) as server, pytest.raises(CancelledError, match="The page was closed"):
         with_chat(pipeline, server).condense("And a tablet?", [answered_turn()], stop_at_the_third)
     assert len(calls) == 3
 
@@ -315,7 +316,7 @@ def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it
 def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rag.retrieval.rewrite.SECONDS", 0.5)
+    monkeypatch.setattr("rag.retrieval.rewrite.LIMITS", Limits(seconds=0.5))
     with LlmServer(Reply(("Late.",), pause=30)) as server:
         assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
     assert "test took longer than 0.5 s" in caplog.text
@@ -326,7 +327,7 @@ def test_the_language_model_is_given_the_kept_passages_and_its_marks_are_checked
         asking = with_chat(pipeline, server)
         retrieval = asking.retrieve("How do I cool down a phone that is too hot?", SearchOptions("notes", top=2))
         stream = asking.answer(retrieval)
-        assert "".join(stream) == "Take it out of the sun [1]. See also [9]."
+        assert "".join(piece.text for piece in stream) == "Take it out of the sun [1]. See also [9]."
     prompt = str(server.requests[0].body["messages"])
     assert all(ranked.hit.chunk.text in prompt for ranked in retrieval.kept)
     assert not any(ranked.hit.chunk.text in prompt for ranked in retrieval.ranked if not ranked.kept)

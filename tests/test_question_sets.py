@@ -269,7 +269,7 @@ def test_equal_scores_suggest_no_threshold() -> None:
 
 
 def test_a_draft_is_read_whatever_stands_around_it() -> None:
-    reply = '<think>{"question": "No"}</think> Here:\n```json\n{"question": "How long\\n?", "answer": "An hour."}\n```'
+    reply = 'Here:\n```json\n{"question": "How long\\n?", "answer": "An hour."}\n```'
     draft = read_draft(reply)
     assert draft is not None
     assert (draft.question, draft.answer) == ("How long ?", "An hour.")

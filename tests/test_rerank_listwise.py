@@ -7,7 +7,7 @@ import pytest
 
 from rag.config import Settings
 from rag.errors import RerankError, SettingError
-from rag.llm import OpenAiChat, make_chat
+from rag.llm.client import OpenAiChat, make_chat
 from rag.rerank.base import Deadline, Scored, rank
 from rag.rerank.listwise import PASSAGE_CHARACTERS, ListwiseReranker, listwise_reranker
 from rag.types import Hit
@@ -120,7 +120,6 @@ def test_passages_that_the_model_leaves_out_are_not_scored_and_it_says_so():
         "{}",
         listing((3, 5)),
         listing((1, "good")),
-        f"<think>{listing((1, 5))}",
         "{" * 10_000,
         '{"passage":' * 2_000,
         "null",
@@ -262,9 +261,21 @@ def test_a_model_that_cannot_be_reached_is_named():
         reranker.score("q", hits("a"), Deadline(10))
 
 
-def test_a_model_that_never_stops_is_stopped():
-    with LlmServer(Reply(pieces=("so " * 40_000, "and " * 40_000), ending="hang")) as server:
-        assert "did not reply with a list of the passages" in failure(server)
+def test_a_list_that_was_only_thought_of_is_none():
+    with LlmServer(Reply(pieces=(f"<think>{listing((1, 5))}",))) as server:
+        assert failure(server).startswith("tiny only thought aloud and gave no answer")
+
+
+@pytest.mark.parametrize("piece", ["so " * 1_000, "<think>so " + "so " * 1_000])
+def test_a_model_that_never_stops_is_stopped(piece: str):
+    with LlmServer(Reply(pieces=(piece,) * 50, ending="hang")) as server:
+        assert failure(server).startswith("tiny wrote more than 100,000 characters where a short reply was asked for")
+
+
+def test_more_passages_than_the_model_can_read_says_which_setting_to_lower():
+    body = '{"error": {"message": "No.", "code": "context_length_exceeded"}}'
+    with LlmServer(Reply(status=400, body=body)) as server:
+        assert "ask for fewer candidates (RERANK_CANDIDATES)" in failure(server)
 
 
 def test_without_a_language_model_the_settings_to_set_are_named():

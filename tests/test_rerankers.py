@@ -15,7 +15,7 @@ from rag.database.lock import DataFolderLock
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, SettingError
-from rag.llm import make_chat
+from rag.llm.client import make_chat
 from rag.models.files import DEFAULTS, cached_model
 from rag.models.names import hub_model
 from rag.models.preparation import Preparation, Preparations, Reporter

@@ -13,7 +13,7 @@ from rag.database.lock import DataFolderLock
 from rag.database.votes import Choice, Pair, Votes, reading
 from rag.identity import RerankerIdentity
 from rag.lab.comparison import Comparison, compare, read_the_same
-from rag.llm import make_chat
+from rag.llm.client import make_chat
 from rag.models.files import BUNDLED_FOLDER
 from rag.models.inventory import readable_size
 from rag.rerank.base import Scored, rank

@@ -22,7 +22,7 @@ from rag.evaluation.sets.types import QuestionSet
 from rag.exports.provenance import reranker_models
 from rag.identity import NONE, WORDS, RerankerIdentity, RerankerKind
 from rag.lab.comparison import Comparison, compare
-from rag.llm import OpenAiChat
+from rag.llm.client import OpenAiChat
 from rag.rerank.base import Reranker
 from rag.rerank.choice import WRITTEN, RerankerChoice
 from rag.types import RerankReport, SearchOptions

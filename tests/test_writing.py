@@ -11,6 +11,7 @@ import pytest
 from rag.answer.writer import AnswerStream
 from rag.database.history import History
 from rag.errors import CancelledError, UnavailableError
+from rag.llm.base import Piece
 from rag.types import Answer, Turn
 from service.writing import UNEXPECTED, TurnKeeper, Writing, Writings
 from tests.waiting import wait_until
@@ -31,7 +32,7 @@ def kept(history: History) -> Turn:
     return conversation.turns[0]
 
 
-def pieces(*texts: str, gate: threading.Event | None = None) -> Generator[str, None, Answer]:
+def pieces(*texts: str, gate: threading.Event | None = None) -> Generator[Piece, None, Answer]:
     """Write the texts, waiting at the gate before the last; when stopped, what was written is the answer."""
     written = ""
     try:
@@ -39,7 +40,7 @@ def pieces(*texts: str, gate: threading.Event | None = None) -> Generator[str, N
             if gate is not None and number == len(texts):
                 assert gate.wait(10)
             written += text
-            yield text
+            yield Piece(text)
     except CancelledError:
         return Answer(written, "llm", complete=False)
     return Answer(written, "llm")
@@ -83,8 +84,8 @@ def test_a_stop_does_not_wait_for_a_silent_model_and_what_it_writes_later_is_kep
 
 
 def test_a_failure_ends_the_text_and_is_kept_as_a_sentence(history: History) -> None:
-    def failing() -> Generator[str, None, Answer]:
-        yield "one "
+    def failing() -> Generator[Piece, None, Answer]:
+        yield Piece("one ")
         raise UnavailableError("The provider is gone: ask again.")
 
     writing = Writing(AnswerStream(failing()), TurnKeeper(history, asked(history)))
@@ -107,8 +108,8 @@ def test_closing_stops_what_is_being_written_and_keeps_what_there_is(history: Hi
 
 
 def test_an_unexpected_failure_is_kept_as_a_sentence_too(history: History) -> None:
-    def failing() -> Generator[str, None, Answer]:
-        yield "one "
+    def failing() -> Generator[Piece, None, Answer]:
+        yield Piece("one ")
         raise RuntimeError("a bug")
 
     Writing(AnswerStream(failing()), TurnKeeper(history, asked(history))).write()

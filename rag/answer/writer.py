@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from rag.answer.citations import check_citations, cite
-from rag.answer.prompt import build_messages, not_found_sentence
+from rag.answer.prompt import build_messages, is_not_found, not_found_sentence, says_not_found
 from rag.errors import CancelledError, ResiftError
-from rag.language.message import Message, joined, message
-from rag.llm import ChatModel
+from rag.language.message import NOTHING, Message, joined, message
+from rag.llm.base import ChatMessage, ChatModel, ContextLengthError, Piece, Transcript
 from rag.text.sentences import split_sentences
 from rag.timing import Stopwatch
 from rag.types import Answer, Citation, Retrieval, Stage, Turn
@@ -23,8 +22,11 @@ NO_SOURCE = message("The answer names no source: compare it with the passages be
 Relevance = Callable[[str, Sequence[str]], Sequence[float]]
 """Scores texts against a question, in 0..1, in their order."""
 
-Writing = Generator[str, None, Answer]
-"""Yields text and returns the record of it; CancelledError thrown in ends it early."""
+Writing = Generator[Piece, None, Answer]
+"""Yields pieces and returns the record of them; CancelledError thrown in ends it early."""
+
+MOST_THINKING = 20_000
+"""Characters of its thinking that are kept with an answer."""
 
 PARAGRAPH = "\n\n"
 
@@ -53,17 +55,35 @@ MARKUP = re.compile(r"^(?:#{1,6}|[-*•·>|])\s+|\s*\|$|\*\*")
 
 
 class AnswerStream:
-    """An answer that is being written: iterate over its text once, then read `answer`."""
+    """An answer that is being written: iterate over its pieces once, then read `answer`.
+
+    Any thread may read meanwhile what there is so far.
+    """
 
     def __init__(self, writing: Writing) -> None:
         self._writing = writing
-        self._text = ""
+        self._transcript = Transcript()
         self._answer: Answer | None = None
 
-    def __iter__(self) -> Iterator[str]:
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self._transcript.text
+
+    @property
+    def thinking(self) -> str:
+        """What the model has thought aloud so far, which is no part of the text."""
+        return self._transcript.thinking
+
+    @property
+    def thought_seconds(self) -> float:
+        """How long the model has been thinking aloud."""
+        return self._transcript.thought_seconds
+
+    def __iter__(self) -> Iterator[Piece]:
         return self
 
-    def __next__(self) -> str:
+    def __next__(self) -> Piece:
         if self._answer is not None:
             raise StopIteration
         try:
@@ -71,8 +91,19 @@ class AnswerStream:
         except StopIteration as end:
             self._answer = end.value
             raise
-        self._text += piece
+        self._transcript.add(piece)
         return piece
+
+    def whole(self) -> Answer:
+        """Write to the end and return the record."""
+        for _ in self:
+            pass
+        return self.answer
+
+    @property
+    def so_far(self) -> Answer:
+        """The record of what has come by now, its marks unchecked."""
+        return Answer(self.text, "none", complete=False, thinking=_kept(self.thinking))
 
     def close(self) -> None:
         """Stop writing and keep what has come so far; a finished answer stays as it is."""
@@ -83,7 +114,7 @@ class AnswerStream:
         except StopIteration as end:
             self._answer = end.value
         except CancelledError:
-            self._answer = Answer(self._text, "none", complete=False)
+            self._answer = self.so_far
 
     @property
     def answer(self) -> Answer:
@@ -136,33 +167,72 @@ def _timed(writing: Writing, stopwatch: Stopwatch) -> Writing:
 def _write_with_llm(
     retrieval: Retrieval, chat: ChatModel, relevance: Relevance, history: Sequence[Turn], stopwatch: Stopwatch
 ) -> Writing:
-    text, complete, warnings = "", True, list[Message]()
+    transcript, read, left_out, failure, complete = Transcript(), retrieval.kept, NOTHING, NOTHING, True
     try:
-        with closing(chat.stream(build_messages(retrieval.question, retrieval.kept, history))) as pieces:
-            with stopwatch.stage(Stage.FIRST_TOKEN):
-                first = next(pieces, "")
-            for piece in chain((first,), pieces):
-                text += piece
-                yield piece
+        try:
+            yield from _pieces(chat, build_messages(retrieval.question, read, history), transcript)
+        except ContextLengthError:
+            if len(read) == 1 and not history:
+                raise
+            read = read[: max(len(read) // 2, 1)]
+            left_out = _left_out(retrieval, len(read), chat, history)
+            yield from _pieces(chat, build_messages(retrieval.question, read), transcript)
     except CancelledError:
         complete = False
     except ResiftError as error:
-        if not text.strip():
-            written = yield from _write_extractively(retrieval, relevance)
-            return replace(written, warnings=(joined(error.message, STAND_IN),))
-        complete = False
-        warnings.append(error.message)
-    checked, citations, unresolved = check_citations(text, retrieval.kept)
-    warnings += unresolved
-    if complete and not citations and not_found_sentence(retrieval.question) not in checked:
+        complete, failure = False, error.message
+    text, thinking = transcript.text, _kept(transcript.thinking)
+    _note_times(transcript, stopwatch)
+    if failure and not text.strip():
+        written = yield from _write_extractively(retrieval, relevance)
+        return replace(written, warnings=(joined(failure, STAND_IN),), thinking=thinking)
+    checked, citations, unresolved = check_citations(text, read)
+    if is_not_found(checked):
+        checked = not_found_sentence(retrieval.question)
+    warnings = [warning for warning in (left_out, failure, *unresolved) if warning]
+    if complete and not citations and not says_not_found(checked):
         warnings.append(NO_SOURCE)
-    return Answer(checked, "llm", chat.name, citations, tuple(warnings), complete=complete)
+    return Answer(checked, "llm", chat.name, citations, tuple(warnings), complete=complete, thinking=thinking)
+
+
+def _pieces(chat: ChatModel, messages: Sequence[ChatMessage], transcript: Transcript) -> Iterator[Piece]:
+    with closing(chat.stream(messages)) as pieces:
+        for piece in pieces:
+            transcript.add(piece)
+            yield piece
+
+
+def _note_times(transcript: Transcript, stopwatch: Stopwatch) -> None:
+    if transcript.thinking:
+        stopwatch.add(Stage.THINK, transcript.thought_seconds)
+    if transcript.text_after is not None:
+        stopwatch.add(Stage.FIRST_TOKEN, transcript.text_after)
+
+
+def _left_out(retrieval: Retrieval, read: int, chat: ChatModel, history: Sequence[Turn]) -> Message:
+    """Say what the model was not given, since all was too long for it."""
+    kept = len(retrieval.kept)
+    fewer = message(
+        "The {total} passages are too long for {name}: only the first {read} were read for the answer. Read fewer "
+        "passages (RERANK_TOP), or give the model a longer context.",
+        total=kept,
+        name=chat.name,
+        read=read,
+    )
+    turns = message("Earlier questions and answers were too long for {name} and left out.", name=chat.name)
+    return joined(fewer if read < kept else NOTHING, turns if history else NOTHING)
+
+
+def _kept(thinking: str) -> str:
+    """Return what is kept of a model's thinking."""
+    thinking = thinking.strip()
+    return thinking if len(thinking) <= MOST_THINKING else thinking[:MOST_THINKING] + " …"
 
 
 def _write_extractively(retrieval: Retrieval, relevance: Relevance) -> Writing:
     written = _extract(retrieval, relevance) if _answerable(retrieval) else _not_found(retrieval)
     with suppress(CancelledError):  # it was whole before its text was shown
-        yield written.text
+        yield Piece(written.text)
     return written
 
 

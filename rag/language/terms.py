@@ -17,6 +17,7 @@ TERMS = {
         message("recall"),
         message("rerank"),
         message("check support"),
+        message("think"),
         message("first_token"),
         message("generate"),
         # The precision of a model.

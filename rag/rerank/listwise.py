@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 from rag.answer.prompt import json_line
 from rag.errors import RerankError, SettingError, UnavailableError
 from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
-from rag.llm import ChatMessage, ChatModel, json_objects, polled
+from rag.llm.base import ChatMessage, ChatModel, ContextLengthError, Limits
+from rag.llm.reply import ask, json_objects
 from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time, reaches
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace
@@ -29,7 +29,7 @@ STEP = 12
 PASSAGE_CHARACTERS = 1_800
 """What is read of a passage: about 300 words, as in RankGPT."""
 
-REPLY_CHARACTERS = 200_000
+REPLY_CHARACTERS = 100_000
 """After so much text, its thinking included, the model is doing something else than listing passages."""
 
 CACHED_REPLIES = 256
@@ -137,13 +137,14 @@ class ListwiseReranker:
 
     def _reply(self, messages: Sequence[ChatMessage], deadline: Deadline) -> str:
         """Return what the model writes; raises RerankError past the deadline, also while nothing comes."""
-        text = ""
         try:
-            with closing(polled(self._chat, messages, deadline.seconds - deadline.spent)) as pieces:
-                for piece in pieces:
-                    text += piece
-                    if len(text) > REPLY_CHARACTERS:
-                        break
+            return ask(self._chat, messages, Limits(REPLY_CHARACTERS, deadline.seconds - deadline.spent))
+        except ContextLengthError:
+            raise RerankError(
+                "{name} cannot read so many passages at once: ask for fewer candidates (RERANK_CANDIDATES), or give "
+                "the model a longer context",
+                name=self._chat.name,
+            ) from None
         except UnavailableError as error:
             if deadline.spent < deadline.seconds:
                 raise RerankError(error.message) from None
@@ -153,7 +154,6 @@ class ListwiseReranker:
                 name=self._chat.name,
                 seconds=deadline.seconds,
             ) from None
-        return text
 
 
 def listwise_reranker(chat: ChatModel | None) -> ListwiseReranker:

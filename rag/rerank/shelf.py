@@ -12,7 +12,7 @@ from rag.config import Settings
 from rag.errors import DamagedModelError, ResiftError
 from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
-from rag.llm import ChatModel
+from rag.llm.base import ChatModel
 from rag.models import catalogue
 from rag.models.files import ModelFiles, bundled_model, find_model
 from rag.models.int8 import discard, int8_files

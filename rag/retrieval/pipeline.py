@@ -14,7 +14,8 @@ from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError
 from rag.identity import NO_RERANKER, RerankerIdentity
 from rag.language.message import Message, joined, message
-from rag.llm import ChatModel, make_chat
+from rag.llm.base import ChatModel
+from rag.llm.client import make_chat
 from rag.models.download import DownloadProgress
 from rag.models.preparation import Preparations
 from rag.rerank.agreement import COMPARED

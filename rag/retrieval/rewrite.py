@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
 
 from rag.answer.prompt import exchanges, json_line
 from rag.errors import UnavailableError
-from rag.llm import ChatMessage, ChatModel, polled, without_thinking
+from rag.llm.base import ChatMessage, ChatModel, Limits
+from rag.llm.reply import ask
 from rag.types import Turn
 
 MAX_CHARACTERS = 500
-SECONDS = 10.0
+LIMITS = Limits(characters=20_000, seconds=10.0)
+"""Of the whole reply, what is thought aloud before the question included."""
 
 RULES = """\
 Rewrite the last question of a conversation so that it can be understood on its own, and searched for.
@@ -33,18 +34,12 @@ def rewrite(
 
     `while_waiting` is called several times a second until then, and may raise to stop.
     """
-    text = ""
-    with closing(polled(chat, rewriting_messages(question, history), SECONDS)) as pieces:
-        while True:
-            try:
-                piece = next(pieces, None)
-            except UnavailableError as error:
-                log.warning("The follow-up was searched for as it stands: %s", error)
-                return question
-            if piece is None:
-                return _rewritten(text) or question
-            text += piece
-            while_waiting()
+    try:
+        reply = ask(chat, rewriting_messages(question, history), LIMITS, while_waiting)
+    except UnavailableError as error:
+        log.warning("The follow-up was searched for as it stands: %s", error)
+        return question
+    return _rewritten(reply) or question
 
 
 def rewriting_messages(question: str, history: Sequence[Turn]) -> list[ChatMessage]:
@@ -58,5 +53,5 @@ def rewriting_messages(question: str, history: Sequence[Turn]) -> list[ChatMessa
 
 def _rewritten(text: str) -> str:
     """Return the question in a language model's reply, or "" when it is something else than one short line."""
-    line = without_thinking(text).strip()
+    line = text.strip()
     return line if len(line) <= MAX_CHARACTERS and len(line.splitlines()) == 1 else ""

@@ -47,15 +47,13 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> None:
         pipeline.chat = None
     search = SearchOptions(collection, options.reranker, options.candidates, options.top)
     retrieval = pipeline.retrieve(options.question, search)
-    stream = pipeline.answer(retrieval)
     # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
-    for _ in stream:
-        pass
+    answer = pipeline.answer(retrieval).whole()
     if options.json:
-        print(json.dumps(ask_record(retrieval, stream.answer), ensure_ascii=False))
+        print(json.dumps(ask_record(retrieval, answer), ensure_ascii=False))
         return
-    print(stream.answer.text)
-    _print_evidence(retrieval, stream.answer)
+    print(answer.text)
+    _print_evidence(retrieval, answer)
 
 
 def _print_evidence(retrieval: Retrieval, answer: Answer) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rag.answer.citations import without_marks
 from rag.errors import CancelledError, ResiftError, UnavailableError
 from rag.language.message import NOTHING, Message, joined, message
-from rag.llm import ChatMessage, ChatModel, polled, without_thinking
+from rag.llm.base import ChatMessage, ChatModel, Limits
+from rag.llm.reply import ask
 from rag.retrieval.pipeline import Pipeline
 from rag.types import Retrieval
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from llama_index.core.evaluation import BaseEvaluator, EvaluationResult
     from llama_index.core.llms import CustomLLM
 
-REPLY_SECONDS = 120.0
+REPLY_LIMITS = Limits(characters=50_000, seconds=120.0)
 CONTEXT_TOKENS, REPLY_TOKENS = 16_384, 512
 """What the evaluators may fill a request with, and leave for the reply."""
 
@@ -136,12 +137,7 @@ def _model(chat: ChatModel, asked: list[str], check: Callable[[], None]) -> Cust
 
         def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:
             asked.append(prompt)
-            text = ""
-            with closing(polled(chat, [ChatMessage("user", prompt)], REPLY_SECONDS)) as pieces:
-                for piece in pieces:
-                    text += piece
-                    check()
-            return CompletionResponse(text=without_thinking(text).strip())
+            return CompletionResponse(text=ask(chat, [ChatMessage("user", prompt)], REPLY_LIMITS, check).strip())
 
         def stream_complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponseGen:
             yield self.complete(prompt)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ from rag.answer.prompt import json_line
 from rag.errors import CollectionError, InputError, SettingError, UnavailableError
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import target_of
-from rag.llm import ChatMessage, ChatModel, json_objects, polled
+from rag.llm.base import ChatMessage, Limits
+from rag.llm.reply import ask, json_objects
 from rag.rerank.attempt import attempt, deadline_of
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
@@ -31,8 +31,7 @@ PASSAGES_PER_QUESTION = 3
 """How many passages are tried for each question that is wanted, since drafts are dropped."""
 
 PASSAGE_CHARACTERS = 6_000
-REPLY_CHARACTERS = 20_000
-REPLY_SECONDS = 120.0
+REPLY_LIMITS = Limits(characters=50_000, seconds=120.0)
 LONGEST_QUESTION, LONGEST_ANSWER = 400, 2_000
 FAILURES_IN_A_ROW = 3
 
@@ -92,7 +91,7 @@ def drafter(pipeline: Pipeline, question_sets: QuestionSets) -> Runner:
             if chunk.id in rows:
                 continue
             try:
-                draft = read_draft(_reply(pipeline.chat, chunk, work))
+                draft = read_draft(ask(pipeline.chat, draft_messages(chunk), REPLY_LIMITS, work.check))
             except UnavailableError:
                 failures += 1
                 if failures == FAILURES_IN_A_ROW:
@@ -147,18 +146,6 @@ def read_draft(reply: str) -> Draft | None:
 
 def _line(value: Any) -> str:
     return " ".join(encodable(value).split()) if isinstance(value, str) else ""
-
-
-def _reply(chat: ChatModel, chunk: Chunk, work: Work) -> str:
-    """Return what the model writes about a passage, as far as a draft could reach."""
-    reply = ""
-    with closing(polled(chat, draft_messages(chunk), REPLY_SECONDS)) as pieces:
-        for piece in pieces:
-            work.check()
-            reply += piece
-            if len(reply) > REPLY_CHARACTERS:
-                break
-    return reply
 
 
 def _answered(pipeline: Pipeline, index: Index, chunk: Chunk, question: str) -> bool:
