@@ -25,6 +25,8 @@ from rag.evaluation.sets.drafting import drafter
 from rag.evaluation.sets.store import QuestionSets
 from rag.llm.client import import_client
 from rag.models.preparation import Preparations
+from rag.retrieval.asked import KIND as ASK
+from rag.retrieval.asked import ask_runner, forget_stale
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tasks.workers import Tasks
 from service.answering import Answerings
@@ -56,12 +58,16 @@ class App:
         self.votes.forget_unvoted(collection)
 
     def purge(self) -> None:
-        """Forget for good the question sets that were removed, with their drafts and cost curves; runs stay."""
+        """Forget for good the question sets that were removed, with their drafts and cost curves; runs stay.
+
+        Forget the questions that the shell handed over and nobody waits for any more, too.
+        """
         self.question_sets.purge()
         there = {one.id for one in self.question_sets.sets()}
         for task in (task for kind in (DRAFT, CURVE) for task in self.tasks.store.tasks_of(kind)):
             if task.spec["set_id"] not in there:
                 self.tasks.store.delete_task(task.id)
+        forget_stale(self.tasks.store)
 
     def close(self) -> None:
         """End what is at work, close the files and give the data folder back, each whatever becomes of the others."""
@@ -118,6 +124,7 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
             {RUN: runs.carry_out, CURVE: curve_runner(pipeline, question_sets)},
             {BATCH: batch_runner(pipeline)},
             {DRAFT: drafter(pipeline, question_sets)},
+            {ASK: ask_runner(pipeline)},
         ),
         question_sets=question_sets,
         runs=runs,

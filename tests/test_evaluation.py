@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from rag.database.lock import DataFolderLock
 from rag.errors import RerankError
 from rag.evaluation.figures.report import folder_lines, folder_record
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
@@ -417,16 +416,6 @@ def test_wrong_use_ends_with_two_and_a_sentence(
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "evaluation" / "index").exists()
-
-
-def test_a_data_folder_in_use_is_said(dataset: Dataset, tmp_path: Path) -> None:
-    lock = DataFolderLock(tmp_path).acquire()
-    try:
-        result = run_command(str(dataset.folder), "--data", str(tmp_path))
-    finally:
-        lock.release()
-    assert result.returncode == 2
-    assert "Another Resift process is using the data folder" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")

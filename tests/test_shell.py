@@ -197,17 +197,6 @@ def test_the_same_folder_again_is_unchanged(tmp_path: Path) -> None:
     assert outcomes(again)[0]["reason"].startswith("Unchanged")
 
 
-def test_asking_while_another_process_has_the_folder_is_one_sentence(tmp_path: Path) -> None:
-    lock = DataFolderLock(tmp_path).acquire()
-    try:
-        result = run("rag", "ask", "x", "--data", str(tmp_path))
-    finally:
-        lock.release()
-    assert result.returncode == 2
-    assert "Another Resift process is using the data folder" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_files_are_handed_to_the_process_that_has_the_folder_and_taken_over_when_it_ends(tmp_path: Path) -> None:
     with ingesting_while_the_folder_is_held(tmp_path) as (child, inbox, lock):
         assert [job.state for job in inbox.jobs.jobs_of()] == ["queued"]

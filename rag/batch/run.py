@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from queue import Empty, Queue
 from typing import Any
 
 from rag.batch.questions import Line
@@ -32,12 +31,10 @@ from rag.models.transformer import OUT_OF_MEMORY
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
 from rag.store.base import content_digest
+from rag.tasks.beside import beside
 from rag.tasks.store import TaskStore
 from rag.tasks.workers import Runner, Work
 from rag.versions import installed
-
-POLL_SECONDS = 0.2
-"""How often it is looked whether the batch was cancelled, while an answer is being written."""
 
 LIBRARIES = ("resift", "qdrant-edge-py", "fastembed", "onnxruntime")
 
@@ -133,7 +130,7 @@ def about(pipeline: Pipeline, spec: BatchSpec) -> Mapping[str, Any]:
 def _asked(pipeline: Pipeline, spec: BatchSpec, line: Line, work: Work) -> Found:
     """Return the answer to a question, or why there is none; raises what would stop every other question too."""
     try:
-        return _beside(lambda left: _answered(pipeline, spec, line, left), work.check)
+        return beside(lambda left: _answered(pipeline, spec, line, left), work.check)
     except (CollectionError, ModelError, SettingError):
         raise
     except MemoryError:
@@ -157,32 +154,3 @@ def _answered(pipeline: Pipeline, spec: BatchSpec, line: Line, left: threading.E
     answer = stream.answer
     ms = (time.perf_counter() - began) * 1000
     return answer_of(line.number, line.question, retrieval, answer, ms), sources_of(retrieval, answer)
-
-
-def _beside(action: Callable[[threading.Event], Found], check: Callable[[], None]) -> Found:
-    """Return what an action comes to in a thread of its own, which is left alone there as soon as `check` raises.
-
-    A language model that says nothing cannot be interrupted; the event tells the action when to stop by itself.
-    """
-    ended: Queue[Found | Exception] = Queue()
-    left = threading.Event()
-
-    def work() -> None:
-        try:
-            ended.put(action(left))
-        except Exception as error:
-            ended.put(error)
-
-    threading.Thread(target=work, daemon=True, name="batch-question").start()
-    try:
-        while True:
-            try:
-                outcome = ended.get(timeout=POLL_SECONDS)
-            except Empty:
-                check()
-                continue
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
-    finally:
-        left.set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rag.errors import UnavailableError
 CHANGE_SECONDS = 60.0
 """How long a change to a collection waits for its turn: each takes moments, so a longer one has hung."""
 CHANGE_POLL_SECONDS = 0.005
+WAIT_POLL_SECONDS = 0.1
 
 
 class DataFolderLock:
@@ -47,6 +49,13 @@ class DataFolderLock:
                 reason=error.strerror,
             ) from error
         return True
+
+    def wait(self, while_waiting: Callable[[], None]) -> DataFolderLock:
+        """Take the folder as soon as no other process has it; until then `while_waiting` is called, which may raise."""
+        while not self.try_acquire():
+            while_waiting()
+            time.sleep(WAIT_POLL_SECONDS)
+        return self
 
     def release(self) -> None:
         """Give the folder back."""

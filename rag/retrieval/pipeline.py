@@ -141,10 +141,10 @@ class Pipeline:
             return question
         return rewrite(self.chat, question, turns, while_waiting)
 
-    def answer(self, retrieval: Retrieval, history: Sequence[Turn] = ()) -> AnswerStream:
-        """Answer from what was found: by the language model if there is one, else by the best sentences."""
+    def answer(self, retrieval: Retrieval, history: Sequence[Turn] = (), *, quote: bool = False) -> AnswerStream:
+        """Answer from what was found: by the language model if there is one and not to `quote`, else by sentences."""
         judge = self.rerankers.judge(retrieval.reranker)
-        return answer(retrieval, self.chat, judge.relevance, self._recent(history))
+        return answer(retrieval, None if quote else self.chat, judge.relevance, self._recent(history))
 
     def make_ready(self) -> None:
         """Make the wanted reranker ready in the background: fetched, loaded, timed, and in the best precision."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack, closing
 from typing import Any
 
-from rag.config import LIMITS, check_collection_name
+from rag.config import LIMITS, Settings, check_collection_name
+from rag.database.lock import DataFolderLock
 from rag.exports.asked import ask_record
-from rag.retrieval.pipeline import Pipeline
-from rag.shell.options import add_data_option, check_number, opened_pipeline, settings_of
+from rag.retrieval.asked import KIND, Asked, AskSpec, ask, read_asked
+from rag.retrieval.pipeline import open_pipeline
+from rag.shell.handing import follow, say
+from rag.shell.options import add_data_option, check_number, settings_of
+from rag.tasks.store import TaskStore
+from rag.text.encodable import encodable
 from rag.text.place import place_of
 from rag.types import Answer, Hit, RankedHit, Retrieval, SearchOptions
 
@@ -33,27 +39,47 @@ def add_command(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Answer one question; return the exit code."""
     settings = settings_of(options)
-    # An index on a server is there for several processes.
-    with opened_pipeline(settings, None if settings.qdrant_url else settings.data_dir) as pipeline:
-        _ask(pipeline, options)
+    # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
+    asked = _asked(settings, _spec(options, settings))
+    if options.json:
+        print(json.dumps(ask_record(asked.retrieval, asked.answer), ensure_ascii=False))
+    else:
+        print(asked.answer.text)
+        _print_evidence(asked.retrieval, asked.answer)
     return 0
 
 
-def _ask(pipeline: Pipeline, options: argparse.Namespace) -> None:
+def _spec(options: argparse.Namespace, settings: Settings) -> AskSpec:
     check_number("--candidates", options.candidates, LIMITS["rerank_candidates"])
     check_number("--top", options.top, LIMITS["rerank_top"])
-    collection = check_collection_name(options.collection or pipeline.settings.collection)
-    if options.no_llm:
-        pipeline.chat = None
+    collection = check_collection_name(options.collection or settings.collection)
     search = SearchOptions(collection, options.reranker, options.candidates, options.top)
-    retrieval = pipeline.retrieve(options.question, search)
-    # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
-    answer = pipeline.answer(retrieval).whole()
-    if options.json:
-        print(json.dumps(ask_record(retrieval, answer), ensure_ascii=False))
-        return
-    print(answer.text)
-    _print_evidence(retrieval, answer)
+    return AskSpec(encodable(options.question), search, options.no_llm)
+
+
+def _asked(settings: Settings, spec: AskSpec) -> Asked:
+    """Ask in this process if it can have the data folder, which an index on a server does not take, or in the app."""
+    with ExitStack() as opened:
+        if not settings.qdrant_url:
+            lock = DataFolderLock(settings.data_dir)
+            opened.callback(lock.release)
+            asked = None if lock.try_acquire() else _handed_over(settings, spec, lock)
+            if asked is not None:
+                return asked
+        return ask(opened.enter_context(closing(open_pipeline(settings))), spec)
+
+
+def _handed_over(settings: Settings, spec: AskSpec, lock: DataFolderLock) -> Asked | None:
+    """Return what the running app answers; None where it has ended, and this process has the data folder instead."""
+    say("The running app is asked: it has the data folder.")
+    with closing(TaskStore(settings.data_dir)) as tasks:
+        task = tasks.add_task(KIND, spec.question, spec)
+        try:
+            ended = follow(tasks, task.id, lock, lambda task: None)
+            return read_asked(ended.result or {}) if ended else None
+        finally:
+            # It was read, or nobody waits for it any more.
+            tasks.delete_task(task.id)
 
 
 def _print_evidence(retrieval: Retrieval, answer: Answer) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from rag.config import LIMITS
+from rag.config import LIMITS, Settings
+from rag.database.lock import DataFolderLock
 from rag.errors import InputError, ResiftError, UnavailableError
 from rag.evaluation.figures.report import folder_lines, folder_record, scorecard_lines, scorecard_record
 from rag.evaluation.figures.scorecard import Scorecard, scorecard
@@ -24,8 +24,9 @@ from rag.evaluation.runs.task import KIND, Runs
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
 from rag.language.message import NOTHING, Message, in_english, message, verbatim
-from rag.retrieval.pipeline import Pipeline
-from rag.shell.options import add_data_option, check_number, opened_pipeline, settings_of
+from rag.retrieval.pipeline import open_pipeline
+from rag.shell.handing import follow, say
+from rag.shell.options import add_data_option, check_number, settings_of
 from rag.tasks.store import Task, TaskStore
 from rag.tasks.workers import Work
 
@@ -73,13 +74,7 @@ def run(options: argparse.Namespace) -> int:
         measured, card = _measure_folder(options)
         record, lines = folder_record(measured, card), folder_lines(measured, card)
     else:
-        settings = settings_of(options)
-        with (
-            opened_pipeline(settings, settings.data_dir) as pipeline,
-            closing(QuestionSets(settings.data_dir)) as sets,
-            closing(TaskStore(settings.data_dir)) as tasks,
-        ):
-            card = _measure_set(options, pipeline, sets, tasks)
+        card = _measure_set(options, settings_of(options))
         record, lines = scorecard_record(card), scorecard_lines(card)
     print(json.dumps(in_english(record), ensure_ascii=False) if options.json else "\n".join(lines))
     return 0
@@ -89,33 +84,41 @@ def _measure_folder(options: argparse.Namespace) -> tuple[FolderRun, Scorecard]:
     settings = settings_of(options)
     dataset = read_dataset(options.dataset, options.split)
     for warning in dataset.warnings:
-        _say(str(warning))
+        say(str(warning))
     candidates = options.candidates or settings.rerank_candidates
-    with opened_pipeline(apart(settings), settings.data_dir) as pipeline:
-        measured = measure_folder(pipeline, dataset, options.reranker or [None], candidates, _say)
+    beside = apart(settings)
+    with ExitStack() as opened:
+        # Not the data folder: a page that has it may go on, and only its runs wait.
+        lock = DataFolderLock(beside.data_dir)
+        opened.callback(lock.release)
+        if not lock.try_acquire():
+            say("Waiting for another evaluation to end.")
+            lock.wait(lambda: None)
+        pipeline = opened.enter_context(closing(open_pipeline(beside)))
+        measured = measure_folder(pipeline, dataset, options.reranker or [None], candidates, say)
     card = scorecard(measured.about, measured.rows, SEARCHES.index(FUSED))
     assert card is not None
     return measured, card
 
 
-def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: QuestionSets, tasks: TaskStore) -> Scorecard:
-    """Carry a run out in this process; it is kept, and the Scorecard page shows it like its own."""
-    settings = pipeline.settings
-    labelled = sets.set_named(options.set)
-    if labelled is None:
-        names = ", ".join(one.name for one in sets.sets()) or "none yet: make one on the Scorecard page"
-        raise InputError("There is no question set {name!r}; there are: {names}.", name=options.set, names=names)
-    rerankers = options.reranker or [settings.rerank_model]
-    configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
-    spec = RunSpec(labelled.id, configurations, options.quality)
-    task = tasks.add_task(KIND, labelled.name, spec)
-    try:
-        _carry_out(task, Runs(pipeline, sets, tasks), tasks)
-    except BaseException as error:
-        reason = error.message if isinstance(error, ResiftError) else verbatim(str(error))
-        tasks.end(task.id, "interrupted", reason or message("It was interrupted in the shell: resume it."))
-        raise
-    rows = tasks.rows(task.id)
+def _measure_set(options: argparse.Namespace, settings: Settings) -> Scorecard:
+    """Have a run carried out, here or by the running app; it is kept, and the Scorecard page shows it like its own."""
+    with closing(QuestionSets(settings.data_dir)) as sets, closing(TaskStore(settings.data_dir)) as tasks:
+        labelled = sets.set_named(options.set)
+        if labelled is None:
+            names = ", ".join(one.name for one in sets.sets()) or "none yet: make one on the Scorecard page"
+            raise InputError("There is no question set {name!r}; there are: {names}.", name=options.set, names=names)
+        rerankers = options.reranker or [settings.rerank_model]
+        configurations = combine(rerankers, [options.candidates or settings.rerank_candidates])
+        lock = DataFolderLock(settings.data_dir)
+        here = lock.try_acquire()
+        task = tasks.add_task(KIND, labelled.name, RunSpec(labelled.id, configurations, options.quality))
+        try:
+            if here or not _followed(tasks, task, lock):
+                _carry_out(task, settings, sets, tasks)
+        finally:
+            lock.release()
+        rows = tasks.rows(task.id)
     about = read_about(rows)
     card = about and scorecard(about, list(read_rows(rows)))
     if not card:
@@ -123,10 +126,41 @@ def _measure_set(options: argparse.Namespace, pipeline: Pipeline, sets: Question
     return card
 
 
-def _carry_out(task: Task, runs: Runs, tasks: TaskStore) -> None:
+def _followed(tasks: TaskStore, task: Task, lock: DataFolderLock) -> bool:
+    """Tell whether the running app has carried the run out; whoever leaves before that cancels it."""
+    say("The running app measures: it has the data folder. It does the work before this first.")
+    spoken = _Spoken()
+    try:
+        return follow(tasks, task.id, lock, spoken.say_task) is not None
+    except KeyboardInterrupt:
+        tasks.cancel_task(task.id)
+        raise
+
+
+def _carry_out(task: Task, settings: Settings, sets: QuestionSets, tasks: TaskStore) -> None:
     """Do what the page's worker does with a task, which cannot run as long as this process has the data folder."""
-    work = _SpokenWork(tasks, task)
-    work.end("done", result=runs.carry_out(work))
+    try:
+        with closing(open_pipeline(settings)) as pipeline:
+            work = _SpokenWork(tasks, task)
+            work.end("done", result=Runs(pipeline, sets, tasks).carry_out(work))
+    except BaseException as error:
+        reason = error.message if isinstance(error, ResiftError) else verbatim(str(error))
+        tasks.end(task.id, "interrupted", reason or message("It was interrupted in the shell: resume it."))
+        raise
+
+
+class _Spoken:
+    """Says on stderr how far a run is, each stage by itself."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Progress] = {}
+
+    def say(self, done: int, total: int, stage: str) -> None:
+        self._said.setdefault(stage, Progress(say, f"{stage.capitalize()}")).done(done, total)
+
+    def say_task(self, task: Task) -> None:
+        if task.total:
+            self.say(task.done, task.total, task.stage)
 
 
 class _SpokenWork(Work):
@@ -134,13 +168,9 @@ class _SpokenWork(Work):
 
     def __init__(self, tasks: TaskStore, task: Task) -> None:
         super().__init__(tasks, task, threading.Event())
-        self._said: dict[str, Progress] = {}
+        self._spoken = _Spoken()
 
     def progress(self, done: int, total: int, stage: str = "", note: Message = NOTHING) -> None:
         """Say and record how far the work is."""
-        self._said.setdefault(stage, Progress(_say, f"{stage.capitalize()}")).done(done, total)
+        self._spoken.say(done, total, stage)
         super().progress(done, total, stage, note)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)

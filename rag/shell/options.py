@@ -1,17 +1,13 @@
-"""What the commands share: options, and the pipeline they work on."""
+"""What the commands share: options, and the settings they come to."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from rag.config import Settings, load_settings
-from rag.database.lock import DataFolderLock
 from rag.errors import SettingError
 from rag.log import set_up_logging
-from rag.retrieval.pipeline import Pipeline, open_pipeline
 
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +20,6 @@ def settings_of(options: argparse.Namespace) -> Settings:
     settings = load_settings(data_dir=options.data)
     set_up_logging(settings.log_level)
     return settings
-
-
-@contextmanager
-def opened_pipeline(settings: Settings, held: Path | None) -> Iterator[Pipeline]:
-    """Yield the pipeline of some settings; no other process has the data folder `held` meanwhile, if one is named."""
-    with ExitStack() as opened:
-        if held is not None:
-            opened.callback(DataFolderLock(held).acquire().release)
-        yield opened.enter_context(closing(open_pipeline(settings)))
 
 
 def check_number(option: str, value: int | None, limits: tuple[float, float]) -> None:

@@ -18,8 +18,8 @@ CLOSE_SECONDS = 10.0
 """How long the end waits for what is at work to stop; between two checks it may be asking a model."""
 PROGRESS_SECONDS = 0.1
 """How often progress is written at most: each time costs a write to the disk, and nobody reads faster."""
-POLL_SECONDS = 0.5
-"""How often a queue is looked at that other processes add to, and tried again that could not be used."""
+POLL_SECONDS = 0.25
+"""How often the queue is looked at, to which other processes add too, and tried again that could not be used."""
 UNEXPECTED = message("An unexpected error, whose trace is in the log: resume it.")
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,9 @@ Runner = Callable[[Work], dict[str, Any]]
 class Tasks:
     """Carries out the tasks of a store: for each group of runners in a thread of its own, one after the other.
 
-    A task waits only for those whose kinds are in the group of its own kind. Where other processes `share` the queue,
-    it is looked at now and then, and what is at work at the end is queued again, since somebody may be waiting for it.
-    `left` says why a task is interrupted that a stopped process left running; `discard` removes what it left half done.
+    A task waits only for those whose kinds are in the group of its own kind. What is at work at the end is queued again
+    where other processes `share` the queue, since one of them may go on with it. `left` says why a task is interrupted
+    that a stopped process left running; `discard` removes what it left half done.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Tasks:
                 self._stopping.wait(POLL_SECONDS)
                 self._try_to_recover(group)
             else:
-                wake.wait(POLL_SECONDS if self._shared else None)
+                wake.wait(POLL_SECONDS)
 
     def _try_to_recover(self, group: Mapping[str, Runner]) -> None:
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import Any
 
-from rag.errors import InputError
+from rag.database.lock import DataFolderLock
+from rag.errors import CancelledError, InputError
 from rag.evaluation.runs.configuration import RunSpec
 from rag.evaluation.runs.corpus import Corpus, corpus_of
 from rag.evaluation.runs.evaluator import Evaluator, Way, about_run, make_ready
@@ -17,10 +18,11 @@ from rag.evaluation.runs.indexing import PREFIX, Reader, apart
 from rag.evaluation.runs.quality import answer_and_judge
 from rag.evaluation.runs.rows import ABOUT, About, Row, models_of, read_about, read_rows, row_key
 from rag.evaluation.sets.store import QuestionSets
+from rag.language.message import message
 from rag.retrieval.pipeline import Pipeline
 from rag.serialization import from_record
 from rag.store import open_store
-from rag.tasks.store import TaskStore
+from rag.tasks.store import CANCELLED, TaskStore
 from rag.tasks.workers import Work
 
 KIND = "evaluation"
@@ -75,7 +77,8 @@ class Runs:
             raise InputError("The question set of this run is gone: start a run on another set.")
         if spec.quality and pipeline.chat is None:
             raise InputError("Answers are judged by a language model, and none is set up: set LLM_MODEL.")
-        with self._store_in_use, self._apart() as beside:
+        waiting = message("Waiting for another evaluation to end.")
+        with self._store_in_use, self._apart(lambda: work.progress(0, 0, "", waiting)) as beside:
             corpus = corpus_of(pipeline, labelled, beside, self._read)
             began = read_about(work.rows)
             if began is not None and began.corpus != corpus.digest:
@@ -102,15 +105,19 @@ class Runs:
         self._tasks.delete_task(run_id)
         if self._store_in_use.acquire(blocking=False):
             try:
-                with self._apart() as beside:
+                with suppress(CancelledError), self._apart(_leave) as beside:
                     self._drop_unused(beside)
             finally:
                 self._store_in_use.release()
 
     @contextmanager
-    def _apart(self) -> Iterator[Pipeline]:
-        """Yield the pipeline with a store of its own for what is indexed beside the collections."""
+    def _apart(self, while_waiting: Callable[[], None]) -> Iterator[Pipeline]:
+        """Yield the pipeline with a store of its own for what is indexed beside the collections.
+
+        Where another process has that store, as the shell's evaluations do, it is waited for.
+        """
         settings, mine = apart(self._pipeline.settings), self._pipeline
+        lock = DataFolderLock(settings.data_dir).wait(while_waiting)
         store = open_store(settings)
         try:
             yield Pipeline(
@@ -123,6 +130,7 @@ class Runs:
             )
         finally:
             store.close()
+            lock.release()
 
     def _drop_unused(self, beside: Pipeline) -> None:
         """Delete the indexes beside collections that no kept run was measured on; a later run makes them anew."""
@@ -134,6 +142,11 @@ class Runs:
             if name.startswith(PREFIX) and name not in used:
                 beside.store.drop_collection(name)
                 beside.rerankers.late_interaction.tokens.store.remove_collection(name)
+
+
+def _leave() -> None:
+    """Wait for nothing."""
+    raise CancelledError(CANCELLED)
 
 
 def _measure(work: Work, corpus: Corpus, evaluator: Evaluator, ways: tuple[Way, ...]) -> None:
