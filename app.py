@@ -19,6 +19,7 @@ from ui.models.page import show_models
 from ui.palette import CHART_STYLE
 from ui.plain import label_sentence
 from ui.scorecard.page import show_scorecard
+from ui.serving.front import front, in_browser
 from ui.shared import shared_app
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
@@ -86,3 +87,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+else:  # imported once by `streamlit run`, which serves what is called app
+    app = st.App(__file__, lifespan=in_browser, middleware=front())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dotenv import load_dotenv
 from rag.errors import SettingError
 from rag.language.message import message
 
+HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]+")
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint", "rerank_url")
 """The settings that are addresses, which may hold a user and a password."""
@@ -29,6 +30,7 @@ class Settings:
 
     data_dir: Path = Path("data")
     models_dir: Path | None = None
+    model_folders: tuple[Path, ...] = ()
     collection: str = "documents"
 
     embed_model: str = "auto"
@@ -72,6 +74,7 @@ class Settings:
     parse_memory_mb: int = 2048
 
     log_level: str = "INFO"
+    allowed_hosts: tuple[str, ...] = ()
 
     @property
     def models_folder(self) -> Path:
@@ -191,8 +194,8 @@ def _check_language_model(settings: Settings) -> None:
 
 def _parse(name: str, raw: str) -> Any:
     variable, kind = name.upper(), Settings.__dataclass_fields__[name].type
-    if name in ("data_dir", "models_dir"):
-        return Path(raw).expanduser()
+    if name in READERS:
+        return READERS[name](raw)
     if kind == "bool":
         if raw.lower() not in ("0", "1", "true", "false", "yes", "no", "on", "off"):
             raise SettingError("{variable}={value} is neither yes nor no: use 1 or 0.", variable=variable, value=raw)
@@ -218,7 +221,7 @@ def _parse(name: str, raw: str) -> Any:
         return _choice(name, raw)
     if name in ADDRESSES:
         return _address(variable, raw)
-    return check_collection_name(raw) if name == "collection" else raw
+    return raw
 
 
 def _choice(name: str, raw: str) -> str:
@@ -231,6 +234,37 @@ def _choice(name: str, raw: str) -> str:
         value=raw,
         choices=", ".join(CHOICES[name]),
     )
+
+
+def _folder(raw: str) -> Path:
+    return Path(raw).expanduser()
+
+
+def _folders(raw: str) -> tuple[Path, ...]:
+    return tuple(_folder(part.strip()) for part in raw.split(os.pathsep) if part.strip())
+
+
+def _hosts(raw: str) -> tuple[str, ...]:
+    """Return the names of hosts; "*." and a domain stand for all hosts below it."""
+    names = raw.replace(",", " ").split()
+    for name in names:
+        if not HOST_NAME.fullmatch(name):
+            raise SettingError(
+                "ALLOWED_HOSTS={value} is not the name of a host: give names as they stand in the browser's address, "
+                "such as docs.example.org or *.example.org, with commas between them.",
+                value=without_secrets(name),
+            )
+    return tuple(name.lower() for name in names)
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "data_dir": _folder,
+    "models_dir": _folder,
+    "model_folders": _folders,
+    "collection": check_collection_name,
+    "allowed_hosts": _hosts,
+}
+"""How a setting that is neither a number, a choice nor an address is read from its variable."""
 
 
 def _address(variable: str, raw: str) -> str:

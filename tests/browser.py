@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -59,6 +60,9 @@ CHROMIUM_ARGUMENTS = [
     "--password-store=basic",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+POLICY = "Content Security Policy"
+"""What the browser says in its console where the page does what its policy forbids."""
+
 WINDOW: ViewportSize = {"width": 1280, "height": 720}
 ColorScheme = Literal["light", "dark"]
 ReducedMotion = Literal["reduce", "no-preference"]
@@ -122,7 +126,8 @@ class Running:
 def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run a Streamlit script in `folder`, with an empty HOME and no variables but the given; yield its address.
 
-    At the end, fail if it has asked for anything from another machine, or written anything to its HOME.
+    At the end, fail if it did not end when it was told to, has asked for anything from another machine, or written
+    anything to its HOME.
     """
     log = folder / "streamlit.log"
     port = _server_port()
@@ -151,6 +156,7 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
             yield address
         finally:
             _stop(server)
+        assert server.returncode != -signal.SIGKILL
 
 
 @contextmanager
@@ -162,7 +168,7 @@ def visit(
     reduced_motion: ReducedMotion = "no-preference",
     **context: Any,
 ) -> Iterator[Page]:
-    """Open a page; fail at the end if a script broke or anything was asked of another host.
+    """Open a page; fail at the end if a script broke, its policy was broken, or anything was asked of another host.
 
     The page is in Chromium's own context, which keeps the scripts that every page loads, and what the page stored is
     cleared behind it. With more options than these, or in a Chromium that has none yet, it is in a context made for it.
@@ -184,6 +190,7 @@ def visit(
         page.set_viewport_size(viewport)
         page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
         page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+        page.on("console", lambda said: problems.append(said.text) if POLICY in said.text else None)
         page.goto(address)
         yield page
     finally:

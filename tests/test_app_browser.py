@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import REPOSITORY, Running, ask, serve, visit
 from tests.parts import ingest, offline_settings, open_library
@@ -55,8 +55,18 @@ def test_before_and_after_swap_the_orders_without_a_rerun(app: Running) -> None:
         ask(page, "heat in house number 7")
         sent: list[object] = []
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))  # noqa: PLW0108 - Playwright refuses builtins
+        shown_before: list[str] = []
+
+        def once_splash_shows(script: Route) -> None:
+            expect(page.locator(".resift-splash")).to_be_visible()
+            shown_before.append(script.request.url)
+            script.continue_()
+
+        page.route("**/static/js/index.*.js", once_splash_shows)
         page.reload()
+        assert shown_before
         expect(page.get_by_role("radio", name="Before")).to_be_visible()
+        expect(page.locator(".resift-splash")).to_have_count(0)
         page.wait_for_load_state("networkidle")
         sent.clear()
         page.get_by_role("radio", name="Before").click()

@@ -11,15 +11,16 @@ from websockets.sync.client import connect
 from tests.browser import REPOSITORY, serve
 from tests.waiting import wait_until
 
-ENDING = """\
-    Path("page").write_text(told())
-else:
-    from starlette.responses import PlainTextResponse
+SERVED = "app = st.App(__file__, "
+"""How app.py ends, where the server imports it."""
+
+ROUTE = """\
+from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
-    app = st.App(__file__, routes=[Route("/told", lambda request: PlainTextResponse(told()))])
-"""
-"""What app.py goes on with where it serves a route; the page says the same as the route, after it is drawn."""
+    routes = [Route("/told", lambda request: PlainTextResponse(told()))]
+    app = st.App(__file__, routes=routes, """
+"""What it goes on with where it serves a route; the page says the same as the route, after it is drawn."""
 
 TOLD = """\
 def told():
@@ -32,8 +33,10 @@ if __name__"""
 def test_the_page_and_a_route_share_one_app(tmp_path: Path):
     script, page = tmp_path / "served.py", tmp_path / "page"
     text = (REPOSITORY / "app.py").read_text(encoding="utf-8")
-    assert text.endswith('if __name__ == "__main__":\n    main()\n')
-    script.write_text(text.replace("if __name__", TOLD) + ENDING, encoding="utf-8")
+    assert SERVED in text
+    assert "    main()\nelse:" in text
+    text = text.replace("    main()\nelse:", '    main()\n    Path("page").write_text(told())\nelse:')
+    script.write_text(text.replace("if __name__", TOLD).replace(SERVED, ROUTE), encoding="utf-8")
     (tmp_path / "ui").symlink_to(REPOSITORY / "ui")
     opened = BackMsg()
     opened.rerun_script.SetInParent()
