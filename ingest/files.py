@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from rag.disk import require_space
 from rag.errors import FileRefusedError, UnavailableError
 
 BLOCK = 1 << 20
@@ -54,8 +55,9 @@ class Files:
         Raises FileRefusedError for an empty or too large file, UnavailableError for a full or unwritable disk.
         """
         name = safe_name(name)
+        require_space(self._folder)
         with _disk_errors(name, self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(0o700, parents=True, exist_ok=True)
             handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".incoming-")
         try:
             with _disk_errors(name, self._folder), os.fdopen(handle, "wb") as target:
@@ -72,7 +74,7 @@ class Files:
         target = self.path(collection, file.document_id, file.name)
         with _disk_errors(file.name, target.parent):
             known = target.parent.exists()
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(0o700, parents=True, exist_ok=True)
             received.scratch.replace(target)
             # The file's bytes are on the disk already; after a power cut, its name must be there too.
             for folder in (target.parent, *([] if known else target.parents[1:3])):
@@ -128,6 +130,7 @@ class Files:
                     name=name,
                     most=self._max_mb,
                 )
+            require_space(self._folder)
             digest.update(block)
             target.write(block)
         if not size:

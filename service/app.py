@@ -16,6 +16,7 @@ from rag.database.feedback import Feedback
 from rag.database.history import History
 from rag.database.lock import DataFolderLock
 from rag.database.votes import Votes
+from rag.disk import keep_reserve
 from rag.evaluation.runs.curve import KIND as CURVE
 from rag.evaluation.runs.curve import curve_runner
 from rag.evaluation.runs.task import KIND as RUN
@@ -98,6 +99,7 @@ def open_app(settings: Settings) -> App:
         app.library.start()
         app.tasks.start()
         pipeline.make_ready()
+        keep_reserve(settings.data_dir)
         undoing.pop_all()
     if settings.llm_configured:
         threading.Thread(target=import_client, daemon=True, name="import-client").start()

@@ -160,9 +160,9 @@ def test_an_index_folder_that_is_a_file_is_refused(store: EdgeStore, folder: Pat
 def test_a_disk_without_room_is_refused_before_anything_is_written(store: EdgeStore, folder: Path) -> None:
     add(store.create_collection(SPEC), "apple")
     store.close()
-    wary = EdgeStore(folder.parent, reserve_bytes=2**62)
+    wary = EdgeStore(folder.parent, kept_free=2**62)
     index = wary.open_collection(SPEC.name)
-    with pytest.raises(UnavailableError, match=r"MB are free on the disk of .* free some space, or point DATA_DIR"):
+    with pytest.raises(UnavailableError, match=r"MB are free on the disk of .* or point DATA_DIR"):
         stage(index, "berry")
     assert names(index) == ["fruit.md"]
     index.remove("apple")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rag.database.folder import make_data_folder
+from rag.database.folder import keep_private, make_data_folder
 from rag.database.migrations import Migration, migrate
+from rag.disk import LEAST_FREE, require_space, use_reserve
 from rag.errors import UnavailableError
 
 BUSY_SECONDS = 10.0
@@ -19,6 +21,10 @@ BUSY_SECONDS = 10.0
 
 IDLE_READERS = 4
 """How many connections are kept for the next reads; more are open only as long as more threads read at once."""
+
+ALONE = "unix-excl"
+"""SQLite's way to open a file for this process only. What it shares between processes, it has in memory then, where
+otherwise it maps a file that a full disk has no room for."""
 
 Connection = sqlite3.Connection
 Row = sqlite3.Row
@@ -30,12 +36,15 @@ class Database:
     Any thread may use it, beside other processes. Every method raises UnavailableError when the file cannot be used.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration], least_free: int = LEAST_FREE) -> None:
         """Open a file, or make it, in the layout that all `migrations` lead to; raises UnavailableError.
 
-        A file has one such list, however many classes share it: they share the Database.
+        A file has one such list, however many classes share it: they share the Database. Nothing new is kept where
+        less than `least_free` bytes of the disk are free.
         """
         self.path = path
+        self._least_free = least_free
+        self._alone_in_file = False
         self._closed = False
         self._keeping = threading.Lock()
         self._idle_readers: list[Connection] = []
@@ -45,9 +54,21 @@ class Database:
         # What is dropped without being closed leaves no open file. Not at exit, where a thread may still be at work.
         weakref.finalize(self, _close_all, self._idle_readers, self._idle_writer).atexit = False
         make_data_folder(path.parent)
-        with _failures_told(self.path), self._taken(self._idle_writer, 1) as connection:
+        keep_private(path)
+        with _failures_told(self.path):
+            use_reserve(path.parent)
+            try:
+                self._open(migrations)
+            except sqlite3.OperationalError:
+                if not use_reserve(path.parent) or os.name == "nt":
+                    raise
+                self._alone_in_file = True
+                self._open(migrations)
+
+    def _open(self, migrations: Sequence[Migration]) -> None:
+        with self._taken(self._idle_writer, 1) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            migrate(connection, path, migrations)
+            migrate(connection, self.path, migrations)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -59,12 +80,24 @@ class Database:
             connection.execute("COMMIT")
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Commit at the end of the block, roll back if it raises; nobody else writes from its beginning on."""
+    def write(self, *, urgent: bool = False) -> Iterator[Connection]:
+        """Commit at the end of the block, roll back if it raises; nobody else writes from its beginning on.
+
+        On a full disk only what is `urgent` is written, which deletes or ends something: it may use the reserve.
+        """
+        low = use_reserve(self.path.parent) if urgent else False
+        if not urgent:
+            require_space(self.path.parent, self._least_free)
         with self._alone(), _failures_told(self.path), self._taken(self._idle_writer, 1) as connection:
+            if low:
+                # What is deleted would be written over with zeros otherwise, by way of the log.
+                connection.execute("PRAGMA secure_delete = FAST")
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
+            if low:
+                with suppress(sqlite3.OperationalError):  # what was committed is kept
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file once a write that has begun is done; from then on every use raises UnavailableError."""
@@ -108,7 +141,10 @@ class Database:
                 idle.append(connection)
 
     def _connect(self) -> Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        name = f"{self.path.absolute().as_uri()}?vfs={ALONE}" if self._alone_in_file else self.path
+        connection = sqlite3.connect(
+            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=self._alone_in_file
+        )
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")

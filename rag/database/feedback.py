@@ -85,7 +85,7 @@ class Feedback:
 
     def take_back(self, turn_id: int, chunk_id: str) -> None:
         """Forget a rating; one that is not there is no error."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("DELETE FROM ratings WHERE turn_id = ? AND chunk_id = ?", (turn_id, chunk_id))
 
     def of_conversation(self, conversation_id: int) -> dict[tuple[int, str], Rating]:

@@ -151,7 +151,7 @@ class History:
 
     def delete_conversation(self, conversation_id: int) -> None:
         """Delete a conversation with its turns and their ratings."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
 
     def keep_question(
@@ -234,7 +234,7 @@ class History:
         self._database.close()
 
     def _set(self, turn_id: int, column: str, value: str) -> None:
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(f"UPDATE turns SET {column} = ? WHERE id = ?", (value, turn_id))  # noqa: S608 - a fixed name
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rag.database.folder import make_data_folder
+from rag.database.folder import make_data_folder, make_private
+from rag.disk import use_reserve
 from rag.errors import UnavailableError
 
 CHANGE_SECONDS = 60.0
@@ -48,6 +49,7 @@ class DataFolderLock:
                 folder=self._data_dir,
                 reason=error.strerror,
             ) from error
+        make_private(self._data_dir)
         return True
 
     def wait(self, while_waiting: Callable[[], None]) -> DataFolderLock:
@@ -76,7 +78,8 @@ class CollectionLocks:
         """
         lock = FileLock(self._folder / f"{collection}.lock", poll_interval=CHANGE_POLL_SECONDS)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            use_reserve(self._folder)
+            make_data_folder(self._folder)
             lock.acquire(timeout=CHANGE_SECONDS)
         except Timeout:
             raise UnavailableError(

@@ -158,7 +158,7 @@ class Votes:
 
     def keep_answer(self, pair_id: int, side: Side, answer: Answer) -> None:
         """Keep one side's answer, whole or partial."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(f"UPDATE pairs SET {side}_answer = ? WHERE id = ?", (to_json(answer), pair_id))  # noqa: S608 - one of two names
 
     def pair(self, pair_id: int) -> Pair | None:
@@ -201,7 +201,7 @@ class Votes:
 
     def undo(self, pair_id: int) -> None:
         """Take a vote back; the pair stays revealed, and one that has no vote stays as it is."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("UPDATE pairs SET choice = NULL, voted_at = NULL WHERE id = ?", (pair_id,))
 
     def votes(self, limit: int = -1, collection: str | None = None) -> list[Vote]:
@@ -226,7 +226,7 @@ class Votes:
 
     def forget_unvoted(self, collection: str) -> None:
         """Forget the pairs of a collection that have no vote."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("DELETE FROM pairs WHERE collection = ? AND choice IS NULL", (collection,))
 
     def voted_pairs(self) -> list[Pair]:

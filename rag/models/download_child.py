@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rag.config import without_secrets
+from rag.disk import KEPT_FREE, free_bytes
 from rag.errors import ModelError, UnavailableError
 from rag.models.files import OPTIONAL_FILES
 from rag.models.hub import open_at_hub
@@ -45,8 +46,6 @@ ATTEMPTS, PAUSE_SECONDS = 5, 0.25
 """How often in a row nothing may come, and the first pause, which doubles."""
 
 PIECE = 1 << 16
-DISK_RESERVE = 100_000_000
-"""Bytes that stay free on the disk."""
 
 DEFAULT_HUB = "https://huggingface.co"
 
@@ -147,8 +146,8 @@ def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) ->
 
 
 def _check_disk(model: HubModel, cache: Path, needed: int) -> None:
-    free = shutil.disk_usage(cache).free
-    if free < needed + DISK_RESERVE:
+    free = free_bytes(cache)
+    if free < needed + KEPT_FREE:
         raise ModelError(
             "{name} takes another {needed:.1f} GB and only {free:.1f} GB are free in {cache}: make room, or "
             "set MODELS_DIR to another disk.",

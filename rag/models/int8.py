@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rag.config import Settings
+from rag.disk import KEPT_FREE, free_bytes
 from rag.environment import child_environment
 from rag.errors import ModelError
 from rag.language.message import message
@@ -208,7 +209,7 @@ def needed_space(source: Path, data: Collection[str]) -> int:
 
 def _check_disk(source: Path, data: Collection[str], folder: Path) -> None:
     needed = needed_space(source, data)
-    if shutil.disk_usage(folder).free < needed:
+    if free_bytes(folder) < needed + KEPT_FREE:
         raise ModelError(
             "it wants {needed:.1f} GB free in {folder}: make room, or set RERANK_PRECISION=fp32",
             needed=needed / 1e9,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.config import Settings
+from rag.disk import free_bytes
 from rag.errors import ModelError
 from rag.language.message import joined, message
 from rag.models.catalogue import CATALOGUE, ModelRecord, did_you_mean, find
@@ -130,10 +131,7 @@ def remove_model(name: str, settings: Settings) -> int:
 
 def free_disk_space(settings: Settings) -> int:
     """Return the bytes free on the disk of the models folder, which need not exist yet."""
-    folder = settings.models_folder.resolve()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return free_bytes(settings.models_folder.resolve())
 
 
 def readable_size(size: float) -> str:

@@ -14,10 +14,12 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from rag.config import COLLECTION_NAME, check_collection_name
+from rag.disk import KEPT_FREE, require_space, use_reserve
 from rag.errors import CollectionError
 from rag.store import payload as stored
+from rag.store.backing import back, require_readable
 from rag.store.base import DenseVectors, Found
-from rag.store.folder import MANIFEST, damaged, read_manifest, require_space, translate_failures, write_manifest
+from rag.store.folder import MANIFEST, damaged, read_manifest, translate_failures, write_manifest
 from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 SHARD = "shard"
 BATCH = 256
-RESERVE_BYTES = 200 * 2**20
-"""The engine allots files in pieces of up to 32 MB, several at a time."""
 FORGOTTEN_SHARE = 0.1
 """The share of deleted chunks that BM25's document frequencies may still count."""
 
@@ -43,13 +43,12 @@ PUBLISHED = edge.IsEmptyCondition(stored.PENDING)
 class EdgeStore:
     """Collections in a folder that one process at a time may use.
 
-    `reserve_bytes` of the disk are left free: the engine writes through memory maps, and a full disk would end the
-    process instead of raising.
+    Nothing is added when less than `kept_free` bytes of the disk are free. What is deleted may use the last of it.
     """
 
-    def __init__(self, folder: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
+    def __init__(self, folder: Path, kept_free: int = KEPT_FREE) -> None:
         self._folder = folder
-        self._reserve_bytes = reserve_bytes
+        self._kept_free = kept_free
         self._lock = threading.Lock()
         self._opened: dict[str, EdgeIndex] = {}
         self._closed = False
@@ -75,8 +74,8 @@ class EdgeStore:
                 return index
             if folder.exists():
                 shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-            require_space(folder, self._reserve_bytes)
+            folder.mkdir(0o700, parents=True)
+            require_space(folder, self._kept_free)
             _create_shard(spec, folder / SHARD)
             write_manifest(folder, spec, chunks=0)
             return self._open(folder)
@@ -120,7 +119,7 @@ class EdgeStore:
         if folder.name not in self._opened:
             if not (folder / MANIFEST).exists():
                 raise stored.missing_collection(folder.name, self.names())
-            self._opened[folder.name] = EdgeIndex(folder, self._reserve_bytes)
+            self._opened[folder.name] = EdgeIndex(folder, self._kept_free)
         return self._opened[folder.name]
 
 
@@ -131,14 +130,14 @@ class EdgeIndex:
     search never sees half of a document that is being published.
     """
 
-    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+    def __init__(self, folder: Path, kept_free: int) -> None:
         self._folder = folder
-        self._reserve_bytes = reserve_bytes
+        self._kept_free = kept_free
         self._lock = threading.Lock()
         self._forgotten = 0
         self.spec, least = read_manifest(folder)
         with translate_failures(folder):
-            self._shard = edge.EdgeShard.load(str(folder / SHARD))
+            self._shard = _load(folder)
             # The engine opens a shard that has lost its files as an empty one.
             if self._count() < least:
                 self._shard.close()
@@ -233,9 +232,11 @@ class EdgeIndex:
         vectors = zip(chunks, dense.tolist(), bm25, strict=True)
         points = [_point(chunk, vector, terms) for chunk, vector, terms in vectors]
         with self._working():
-            require_space(self._folder, self._reserve_bytes)
+            require_space(self._folder, self._kept_free)
             self._forgotten += self._count(must=[edge.HasIdCondition({chunk.id for chunk in chunks})])
+            back(self._folder / SHARD)
             self._shard.update(edge.UpdateOperation.upsert_points(points))
+            back(self._folder / SHARD)
 
     def _count(self, must: list[ConditionType] | None = None, must_not: list[ConditionType] | None = None) -> int:
         return self._shard.count(edge.CountRequest(filter=edge.Filter(must=must, must_not=must_not)))
@@ -260,6 +261,8 @@ class EdgeIndex:
 
         The manifest is written in between: whenever a crash comes, it asks for no more chunks than the shard holds.
         """
+        low = use_reserve(self._folder)
+        back(self._folder / SHARD)
         self._shard.flush()
         doomed = self._count(must, must_not)
         left = self._count() - doomed
@@ -268,13 +271,14 @@ class EdgeIndex:
             self._shard.update(edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=must, must_not=must_not)))
             self._shard.flush()
         self._forgotten += doomed
-        if self._forgotten > left * FORGOTTEN_SHARE:
+        # Loading takes room, too, and might leave the shard closed.
+        if self._forgotten > left * FORGOTTEN_SHARE and not low:
             self._load_again()
 
     def _load_again(self) -> None:
         """Load the shard anew: until then deleted chunks count in BM25's document frequencies (qdrant issue 6735)."""
         self._shard.close()
-        self._shard = edge.EdgeShard.load(str(self._folder / SHARD))
+        self._shard = _load(self._folder)
         self._forgotten = 0
 
 
@@ -289,6 +293,12 @@ def _create_shard(spec: CollectionSpec, folder: Path) -> None:
     for field, kind in stored.INDEXED.items():
         shard.update(edge.UpdateOperation.create_field_index(field, SCHEMAS[kind]))
     shard.close()
+
+
+def _load(folder: Path) -> edge.EdgeShard:
+    use_reserve(folder)
+    require_readable(folder / SHARD)
+    return edge.EdgeShard.load(str(folder / SHARD))
 
 
 def _point(chunk: Chunk, dense: list[float], bm25: SparseVector) -> edge.Point:

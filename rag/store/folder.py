@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -51,17 +50,6 @@ def read_manifest(folder: Path) -> tuple[CollectionSpec, int]:
         return spec_from_payload(manifest["spec"]), int(manifest["chunks"])
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder) from error
-
-
-def require_space(folder: Path, reserve_bytes: int) -> None:
-    """Refuse to write when less than `reserve_bytes` of the disk are free; raises UnavailableError."""
-    if shutil.disk_usage(folder).free < reserve_bytes:
-        raise UnavailableError(
-            "Less than {megabytes:,.0f} MB are free on the disk of {folder}: free some space, or point "
-            "DATA_DIR to another disk.",
-            megabytes=reserve_bytes / 2**20,
-            folder=folder,
-        )
 
 
 def damaged(folder: Path) -> CollectionError:

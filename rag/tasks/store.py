@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rag.database.connection import Connection, Database, Row, now
 from rag.database.migrations import never_reuse_ids
+from rag.disk import KEPT_FREE, free_bytes
 from rag.language.message import NOTHING, Message, message
 from rag.serialization import from_column, record_from_json, to_column, to_json
 from rag.tasks.takeover import take_over_jobs
@@ -108,7 +109,13 @@ class TaskStore:
     """The tasks of one data folder, with their rows."""
 
     def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir
         self._database = Database(data_dir / "tasks.sqlite", MIGRATIONS)
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether there is no room to begin anything."""
+        return free_bytes(self._folder) < KEPT_FREE
 
     def add_task(self, kind: str, title: str, spec: object) -> Task:
         """Queue a task; `spec` is a value of a kind that its runner reads back, or a JSON object."""
@@ -144,9 +151,11 @@ class TaskStore:
     def claim(self, kinds: Collection[str], held: Collection[str] = ()) -> Task | None:
         """Take the queued task of some kinds whose turn it is and set it running; None when there is none.
 
-        Those of the collections that are `held` wait.
+        Those of the collections that are `held` wait, and all of them as long as the disk is full.
         """
-        with self._database.write() as db:
+        if self.disk_full:
+            return None
+        with self._database.write(urgent=True) as db:
             row = db.execute(
                 "UPDATE tasks SET state = 'running', reason = '', stage = '', done = 0, total = 0, cancel = 0,"
                 " updated_at = ? WHERE id ="
@@ -208,12 +217,12 @@ class TaskStore:
 
     def drop_rows(self, task_id: int, keys: Collection[str]) -> None:
         """Delete rows of a task."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.executemany("DELETE FROM rows WHERE task_id = ? AND key = ?", [(task_id, key) for key in keys])
 
     def progress(self, task_id: int, progress: Progress) -> None:
         """Record how far a task is."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(
                 "UPDATE tasks SET done = ?, total = ?, stage = ?, reason = ?, updated_at = ? WHERE id = ?",
                 (progress.done, progress.total, progress.stage, to_column(progress.note), now(), task_id),
@@ -230,7 +239,7 @@ class TaskStore:
         """Put a task into its last state, with its result if it is done, and with how far it came."""
         text = None if result is None else to_json(result)
         came = (progress.done, progress.total, progress.stage) if progress else (None, None, None)
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(
                 "UPDATE tasks SET state = ?, reason = ?, result = ?, done = coalesce(?, done),"
                 " total = coalesce(?, total), stage = coalesce(?, stage), updated_at = ? WHERE id = ?",
@@ -239,7 +248,7 @@ class TaskStore:
 
     def cancel_task(self, task_id: int) -> None:
         """Cancel a queued task at once, and ask a running one to stop; its rows stay."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(
                 "UPDATE tasks SET state = 'cancelled', reason = ?, updated_at = ? WHERE id = ? AND state = 'queued'",
                 (to_column(CANCELLED), now(), task_id),
@@ -254,7 +263,7 @@ class TaskStore:
 
     def resume_task(self, *task_ids: int) -> None:
         """Queue tasks again that ended before their end; each goes on from the rows it has."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(
                 "UPDATE tasks SET state = 'queued', reason = '', cancel = 0, updated_at = ?"
                 " WHERE id IN (SELECT value FROM json_each(?)) AND state IN (?, ?, ?)",
@@ -268,7 +277,7 @@ class TaskStore:
 
     def delete_task(self, task_id: int, states: Collection[TaskState] = STATES) -> bool:
         """Delete a task with its rows if it is in one of the states, and tell whether it was; one that runs stops."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             deleted = db.execute(
                 "DELETE FROM tasks WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
                 (task_id, _array(states)),
@@ -277,7 +286,7 @@ class TaskStore:
 
     def delete_tasks(self, task_ids: Collection[int], states: Collection[TaskState]) -> None:
         """Delete tasks that are in one of the states, with their rows."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(
                 "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
                 " AND state IN (SELECT value FROM json_each(?))",
@@ -286,12 +295,12 @@ class TaskStore:
 
     def delete_all(self, kind: str, **spec: str) -> None:
         """Delete the tasks of a kind whose spec has all of these values, with their rows; those that run stop."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute(f"DELETE FROM tasks WHERE {_having(spec)}", (kind, *spec.values()))  # noqa: S608
 
     def interrupt_running(self, kinds: Collection[str], reason: Message = STOPPED) -> list[Task]:
         """Mark the tasks of some kinds that a stopped process left running, and return them."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             rows = db.execute(
                 "UPDATE tasks SET state = 'interrupted', reason = ?, updated_at = ?"
                 " WHERE state = 'running' AND kind IN (SELECT value FROM json_each(?)) RETURNING *",

@@ -75,14 +75,14 @@ class TokenStore:
 
     def remove(self, collection: str, document_id: str) -> None:
         """Delete what was made from a document of a collection."""
-        with self._database().write() as connection:
+        with self._database().write(urgent=True) as connection:
             connection.execute(
                 "DELETE FROM token_vectors WHERE document_id = ? AND collection IN (?, '')", (document_id, collection)
             )
 
     def remove_collection(self, collection: str) -> None:
         """Delete what was made from a collection; what was made for questions, perhaps about it, goes too."""
-        with self._database().write() as connection:
+        with self._database().write(urgent=True) as connection:
             connection.execute("DELETE FROM token_vectors WHERE collection IN (?, '')", (collection,))
 
     def close(self) -> None:

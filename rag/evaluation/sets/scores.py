@@ -57,7 +57,7 @@ class ScoreLog:
 
     def forget_collection(self, collection: str) -> None:
         """Forget the scores of a collection."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("DELETE FROM scores WHERE collection = ?", (collection,))
 
     def by_question(self, collection: str, reranker: str) -> dict[str, tuple[ScoredPassage, ...]]:

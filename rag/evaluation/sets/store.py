@@ -94,7 +94,7 @@ class QuestionSets:
 
     def delete_set(self, set_id: int) -> None:
         """Remove a set from all lists; `restore_set` brings it back."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("UPDATE sets SET removed = 1 WHERE id = ?", (set_id,))
 
     def restore_set(self, set_id: int) -> None:
@@ -178,7 +178,7 @@ class QuestionSets:
 
     def remove_question(self, question_id: int) -> None:
         """Remove a question from its set; `restore_question` brings it back with its targets."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("UPDATE questions SET removed = 1 WHERE id = ?", (question_id,))
 
     def restore_question(self, question_id: int) -> None:
@@ -193,12 +193,12 @@ class QuestionSets:
 
     def remove_target(self, question_id: int, target: Target) -> None:
         """Remove what answered a question; `add_target` brings it back."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             db.execute("DELETE FROM targets WHERE question_id = ? AND target_id = ?", (question_id, target.id))
 
     def purge(self) -> None:
         """Forget for good what was removed, with those corpora of the sets that lie in the data folder."""
-        with self._database.write() as db:
+        with self._database.write(urgent=True) as db:
             gone = db.execute("SELECT folder FROM sets WHERE removed AND folder != ''").fetchall()
             db.execute("DELETE FROM sets WHERE removed")
             db.execute("DELETE FROM questions WHERE removed")
