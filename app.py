@@ -8,12 +8,13 @@ from pathlib import Path
 import streamlit as st
 
 from rag.errors import ResiftError
+from ui.bar import show_bar, watch_sidebar
 from ui.batch.page import show_batch
 from ui.chat.address import keep_conversation
 from ui.chat.page import show_chat
 from ui.chat.search_options import keep_options
 from ui.lab.page import show_lab
-from ui.language import choose_language, gettext
+from ui.language import gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
 from ui.palette import CHART_STYLE
@@ -23,10 +24,6 @@ from ui.serving.front import front, in_browser
 from ui.shared import shared_app
 
 ICON = Path(__file__).parent / "ui" / "icon.png"
-
-# Pages that need the whole width: what others have in the sidebar is at their foot. (Not a string below the name, as
-# elsewhere: Streamlit would draw it.)
-WITHOUT_SIDEBAR = ("lab", "scorecard", "batch", "library", "models")
 
 STYLE = Path(__file__).parent / "ui" / "style.css"
 DARK_STYLE = Path(__file__).parent / "ui" / "dark.css"
@@ -38,9 +35,10 @@ def main() -> None:
     """Draw the page that the address asks for."""
     st.set_page_config(page_title="Resift", page_icon=str(ICON), layout="wide")
     try:
+        st.html(STYLE)
+        bar = show_bar()
         app = shared_app()
         keep_options()
-        st.html(STYLE)
         st.html(f"<style>{CHART_STYLE}</style>")
         if st.context.theme.type == "dark":
             st.html(DARK_STYLE)
@@ -74,9 +72,9 @@ def main() -> None:
         st.session_state["library_page"] = next(page for page in pages if page.url_path == "library")
         page = st.navigation(pages, position="top")
         keep_conversation(page.url_path)
+        with bar:
+            watch_sidebar(page.url_path == "")
         page.run()
-        with st.container(key="footer") if page.url_path in WITHOUT_SIDEBAR else st.sidebar:
-            choose_language()
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")
         st.button(gettext("Try again"), icon=":material/refresh:")

@@ -59,10 +59,12 @@ class App:
         self.votes.forget_unvoted(collection)
 
     def purge(self) -> None:
-        """Forget for good the question sets that were removed, with their drafts and cost curves; runs stay.
+        """Forget for good what was deleted and can be brought back no more.
 
-        Forget the questions that the shell handed over and nobody waits for any more, too.
+        That is conversations, question sets with their drafts and cost curves (runs stay), and the questions that the
+        shell handed over and nobody waits for any more.
         """
+        self.history.purge()
         self.question_sets.purge()
         there = {one.id for one in self.question_sets.sets()}
         for task in (task for kind in (DRAFT, CURVE) for task in self.tasks.store.tasks_of(kind)):

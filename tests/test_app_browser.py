@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
-from tests.browser import REPOSITORY, Running, ask, serve, visit
+from tests.browser import REPOSITORY, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 
 HOSTILE = """<script>document.title = "owned"</script> <img src="x" onerror="document.title = 'owned'">
@@ -29,6 +30,12 @@ DOCUMENTS = {
     "talk": ("sugar.txt", "Sugary drinks raise blood sugar quickly."),
 }
 """The document that each collection has."""
+
+PHONE: ViewportSize = {"width": 375, "height": 800}
+
+WATCH_FOR_ENGLISH = """() => new MutationObserver(() => {
+  window.sawEnglish ||= document.body?.innerText.includes("Rerank lab");
+}).observe(document, { childList: true, subtree: true })"""
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +127,54 @@ def test_a_question_that_nothing_supports_is_not_answered(app: Running) -> None:
         expect(page.get_by_text(re.compile("not in your documents"))).to_be_visible()
 
 
+def test_a_page_without_a_sidebar_has_the_whole_width_when_it_is_come_to_from_the_chat(app: Running) -> None:
+    with new_chat(app, "talk") as page:
+        for name in ("Library", "Batch", "Rerank lab"):
+            expect(page.get_by_test_id("stSidebar").get_by_alt_text("Logo")).to_be_visible()
+            page.get_by_role("link", name=name).click()
+            expect(page.get_by_test_id("stHeader").get_by_alt_text("Logo")).to_be_visible()
+            expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+            page.get_by_role("link", name="Chat").click()
+
+
+def test_a_language_is_kept_in_the_browser_and_another_tab_never_shows_the_wrong_one(app: Running) -> None:
+    with new_chat(app, "talk") as page:
+        page.get_by_role("button", name="English").click()
+        page.get_by_role("menuitem", name="中文").click()
+        expect(page.get_by_role("link", name="问答")).to_be_visible()
+        expect(page.locator("html[lang=zh]")).to_be_attached()
+        (kept,) = (one for one in page.context.cookies() if one["name"] == "resift-language")
+        assert (kept["value"], kept["sameSite"], kept["path"]) == ("zh", "Lax", "/")
+        assert kept["expires"] > time.time() + 360 * 24 * 3600
+        other = page.context.new_page()
+        other.add_init_script(f"({WATCH_FOR_ENGLISH})()")
+        for path in ("/library", "/models"):
+            other.goto(app.address + path)
+            expect(other.get_by_role("link", name="问答")).to_be_visible()
+            at_rest(other)
+            assert not other.evaluate("window.sawEnglish")
+
+
+def test_on_a_phone_the_drawer_closes_once_something_was_chosen_in_it(app: Running) -> None:
+    with visit(app.browser, app.address, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+        sidebar = page.get_by_test_id("stSidebar")
+        for choice, shown in (
+            (sidebar.get_by_role("link", name="Library"), page.get_by_role("heading", name="Library")),
+            (sidebar.get_by_role("link", name="Chat"), page.get_by_role("heading", name="What do you want")),
+            (sidebar.get_by_role("button", name="New chat"), page.get_by_role("heading", name="What do you want")),
+        ):
+            at_rest(page)
+            page.get_by_test_id("stExpandSidebarButton").tap()
+            expect(sidebar).to_have_attribute("data-collapsed", "false")
+            choice.tap()
+            expect(shown).to_be_visible()
+            expect(sidebar).to_have_attribute("data-collapsed", "true")
+
+
 def test_a_phone_shows_every_page_without_sideways_scrolling(app: Running) -> None:
-    phone = {"width": 375, "height": 800}
-    with visit(app.browser, app.address, viewport=phone) as page:
+    with visit(app.browser, app.address, viewport=PHONE) as page:
         for path in ("/", "/lab", "/library", "/models"):
             page.goto(app.address + path)
             expect(page.get_by_role("main").get_by_role("heading").first).to_be_visible()
             widest = page.evaluate("document.documentElement.scrollWidth")
-            assert widest <= phone["width"], path
+            assert widest <= PHONE["width"], path

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from rag.database.history import History
+from rag.database.history import LISTED, SEARCHED, UNDO_TIME, History
 from rag.database.records import retrieval_from_json, retrieval_to_json
 from rag.errors import InputError
 from rag.exports.asked import ask_record
@@ -141,17 +142,71 @@ def test_a_conversation_can_be_renamed_but_not_to_nothing(tmp_path: Path) -> Non
         history.rename_conversation(conversation_id, "  ")
 
 
-def test_a_deleted_conversation_takes_its_turns_with_it(tmp_path: Path) -> None:
+def kept_rows(folder: Path) -> tuple[int, int, int]:
+    """Return how many conversations, turns and ratings the file has."""
+    with closing(sqlite3.connect(folder / "history.sqlite")) as db:
+        return db.execute(
+            "SELECT (SELECT count(*) FROM conversations), (SELECT count(*) FROM turns), (SELECT count(*) FROM ratings)"
+        ).fetchone()
+
+
+def test_a_deleted_conversation_is_nowhere_and_comes_back_as_it_was(tmp_path: Path) -> None:
     history = History(tmp_path)
+    other = history.start_conversation("other", "documents")
     conversation_id = history.start_conversation("first", "documents")
-    history.keep_question(conversation_id, "first")
+    turn_id = history.keep_question(conversation_id, "first")
+    history.keep_answer(turn_id, ANSWER)
+    history.feedback.rate(turn_id, "", "up", "good")
+    history.keep_question(other, "something else")
+    before = history.conversations(), history.conversation(conversation_id), history.feedback.rows()
     history.delete_conversation(conversation_id)
+    assert [one.id for one in history.conversations()] == [other]
     assert history.conversation(conversation_id) is None
-    assert history.conversations() == []
-    # The same number is given again; it must not find the old turns.
-    again = History(tmp_path).conversation(history.start_conversation("next", "documents"))
-    assert again is not None
-    assert again.turns == ()
+    assert history.search_conversations("first") == []
+    assert history.feedback.rows() == []
+    with pytest.raises(InputError, match="deleted meanwhile"):
+        history.feedback.rate(turn_id, "", "down")
+    # Its answer is still being written: it is kept with the turn, which may come back.
+    history.keep_answer(turn_id, ANSWER)
+    history.restore_conversation(conversation_id)
+    assert (history.conversations(), history.conversation(conversation_id), history.feedback.rows()) == before
+
+
+def test_what_was_deleted_is_forgotten_for_good_after_an_hour_or_at_the_purge(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    first, second, third = (history.start_conversation(title, "documents") for title in ("one", "two", "three"))
+    for conversation_id in (first, second, third):
+        history.feedback.rate(history.keep_question(conversation_id, "what?"), "", "up")
+    history.delete_conversation(first)
+    history.delete_conversation(second)
+    assert kept_rows(tmp_path) == (3, 3, 3)
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as clock, clock:
+        early = (datetime.now(UTC) - UNDO_TIME).isoformat()
+        clock.execute("UPDATE conversations SET deleted_at = ? WHERE id = ?", (early, first))
+    history.delete_conversation(third)
+    assert kept_rows(tmp_path) == (2, 2, 2)
+    history.purge()
+    assert kept_rows(tmp_path) == (0, 0, 0)
+    with pytest.raises(InputError, match="deleted for good"):
+        history.restore_conversation(second)
+
+
+def test_no_more_conversations_are_read_than_are_asked_for(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    made = [history.start_conversation(f"number {number}", "documents") for number in range(5)]
+    assert [one.id for one in history.conversations(2)] == [made[4], made[3]]
+    assert [one.id for one in history.conversations()] == made[::-1]
+
+
+def test_the_list_and_the_search_read_nothing_but_their_indexes(tmp_path: Path) -> None:
+    """The passages that were found are in the turns' rows: a search that read these would read a hundred times more."""
+    history = History(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as db:
+        for query, index in ((LISTED, "SCAN conversations USING INDEX"), (SEARCHED, "turns USING COVERING INDEX")):
+            steps = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?"))]
+            assert any(index in step for step in steps)
+            assert not any("B-TREE" in step for step in steps)
+    history.close()
 
 
 def branch(history: History, conversation_id: int) -> list[str]:

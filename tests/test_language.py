@@ -129,5 +129,5 @@ def test_the_language_of_the_browser_is_not_needed_to_choose_another() -> None:
 
     page = AppTest.from_function(draw).run()
     assert [text.value for text in page.text] == ["Rerank lab", "1,204 passages"]
-    page.segmented_control(key="language").set_value("zh").run()
+    page.menu_button(key="language-menu").click("zh").run()
     assert [text.value for text in page.text] == [catalogue("zh")["Rerank lab"], "1,204 个段落"]

@@ -6,6 +6,7 @@ Texts from documents, people and models are never looked up here. The names are 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,14 @@ from rag.language.catalogue import LANGUAGES, WITHOUT_SPACES, catalogue, words
 from rag.language.message import Message, message
 
 CHOSEN = "language"
+MENU = "language-menu"
+
+COOKIE = "resift-language"
+"""Keeps the choice in the browser, so that it holds in its other tabs and after restarts."""
+
+_keeper = st.components.v2.component(
+    "resift_language", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"), html="<span></span>"
+)
 
 
 def language() -> str:
@@ -56,14 +65,24 @@ def mark(text: str) -> str:
 
 
 def choose_language() -> None:
-    """Draw the choice of the language, which holds for this tab; each language is called by its own name."""
-    st.session_state.setdefault(CHOSEN, language())
-    st.segmented_control(
-        gettext("Language"),
+    """Draw the choice of the language, which holds for this browser; each language is called by its own name.
+
+    It is drawn before everything else: from then on, language() knows what was chosen in an earlier visit.
+    """
+    state = st.session_state
+    if CHOSEN not in state and (kept := st.context.cookies.get(COOKIE)) in LANGUAGES:
+        state[CHOSEN] = kept
+    st.menu_button(
+        LANGUAGES[language()],
         list(LANGUAGES),
         format_func=LANGUAGES.__getitem__,
-        required=True,
-        key=CHOSEN,
-        label_visibility="collapsed",
-        persist_state="session",
+        icon=":material/language:",
+        type="tertiary",
+        key=MENU,
+        on_click=_choose,
     )
+    _keeper(data={"cookie": COOKIE, "chosen": state.get(CHOSEN, ""), "language": language()}, key="language-keeper")
+
+
+def _choose() -> None:
+    st.session_state[CHOSEN] = st.session_state[MENU]

@@ -77,7 +77,8 @@ class Feedback:
         """
         with self._database.write() as db:
             kept = db.execute(
-                "INSERT OR REPLACE INTO ratings SELECT id, ?, ?, ?, ? FROM turns WHERE id = ?",
+                "INSERT OR REPLACE INTO ratings SELECT turns.id, ?, ?, ?, ? FROM turns"
+                " JOIN conversations ON conversations.id = conversation_id WHERE turns.id = ? AND deleted_at IS NULL",
                 (chunk_id, verdict, " ".join(reason.split()), now(), turn_id),
             ).rowcount
         if not kept:
@@ -104,7 +105,7 @@ class Feedback:
                 "SELECT ratings.*, turns.conversation_id, turns.question, turns.retrieval, turns.answer,"
                 " conversations.title, conversations.collection"
                 " FROM ratings JOIN turns ON turns.id = turn_id"
-                " JOIN conversations ON conversations.id = turns.conversation_id"
+                " JOIN conversations ON conversations.id = turns.conversation_id WHERE deleted_at IS NULL"
                 " ORDER BY at DESC, turn_id, chunk_id"
             ).fetchall()
         return [_row(dict(row)) for row in rows]

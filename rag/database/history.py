@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rag.database.connection import Connection, Database, Row, now
@@ -21,6 +21,9 @@ from rag.errors import InputError, UnavailableError
 from rag.language.message import Message
 from rag.serialization import from_column, from_json, to_column, to_json
 from rag.types import Answer, Conversation, Retrieval, SearchOptions, Turn
+
+UNDO_TIME = timedelta(hours=1)
+"""How long a deleted conversation can be brought back, while the app runs."""
 
 TITLE_CHARACTERS = 60
 MOST_FOUND = 30
@@ -64,8 +67,26 @@ def grow_branches(db: Connection) -> None:
             db.execute(statement)
 
 
-MIGRATIONS = (SCHEMA + RATINGS, grow_branches, never_reuse_ids("conversations", "turns"))
+DELETED = """
+ALTER TABLE conversations ADD COLUMN deleted_at TEXT;
+CREATE INDEX conversations_by_use ON conversations(updated_at DESC, id DESC) WHERE deleted_at IS NULL;
+"""
+TEXTS = """
+ALTER TABLE turns ADD COLUMN answer_text TEXT;
+UPDATE turns SET answer_text = json_extract(answer, '$.text') WHERE json_valid(answer);
+CREATE INDEX turns_by_text ON turns(conversation_id, id, question, answer_text);
+"""
+"""The index holds all that a search reads; the rows are a hundred times as long, with the passages that were found."""
 
+MIGRATIONS = (SCHEMA + RATINGS, grow_branches, never_reuse_ids("conversations", "turns"), DELETED, TEXTS)
+
+LISTED = "SELECT * FROM conversations WHERE deleted_at IS NULL ORDER BY updated_at DESC, id DESC LIMIT ?"
+SEARCHED = """
+SELECT conversations.*, turns.id AS turn_id, question, answer_text
+FROM conversations LEFT JOIN turns INDEXED BY turns_by_text ON turns.conversation_id = conversations.id
+WHERE deleted_at IS NULL
+ORDER BY updated_at DESC, conversations.id DESC, turns.id
+"""
 LAST_BELOW = """
 WITH RECURSIVE below(id) AS (
     SELECT ? UNION ALL SELECT turns.id FROM turns JOIN below ON turns.parent_id = below.id
@@ -98,16 +119,18 @@ class History:
         self._database = Database(data_dir / "history.sqlite", MIGRATIONS)
         self.feedback = Feedback(self._database)
 
-    def conversations(self) -> list[Conversation]:
-        """List the conversations without their turns, the last used first."""
+    def conversations(self, most: int = -1) -> list[Conversation]:
+        """List the conversations without their turns, the last used first; no more than `most` unless it is -1."""
         with self._database.read() as db:
-            rows = db.execute("SELECT * FROM conversations ORDER BY updated_at DESC, id DESC").fetchall()
+            rows = db.execute(LISTED, (most,)).fetchall()
         return [_conversation(row) for row in rows]
 
     def conversation(self, conversation_id: int) -> Conversation | None:
         """Return a conversation with the turns of the branch that is shown, None when it was deleted."""
         with self._database.read() as db:
-            row = db.execute("SELECT * FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+            row = db.execute(
+                "SELECT * FROM conversations WHERE id = ? AND deleted_at IS NULL", (conversation_id,)
+            ).fetchone()
             if row is None:
                 return None
             tree = db.execute(
@@ -150,9 +173,27 @@ class History:
             db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation_id))
 
     def delete_conversation(self, conversation_id: int) -> None:
-        """Delete a conversation with its turns and their ratings."""
+        """Delete a conversation with its turns and their ratings; for UNDO_TIME it can be restored.
+
+        Those that were deleted longer ago are forgotten for good.
+        """
         with self._database.write(urgent=True) as db:
-            db.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+            db.execute(
+                "UPDATE conversations SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", (now(), conversation_id)
+            )
+            _forget(db, before=datetime.now(UTC) - UNDO_TIME)
+
+    def restore_conversation(self, conversation_id: int) -> None:
+        """Bring a deleted conversation back, as it was; raises InputError when it was forgotten meanwhile."""
+        with self._database.write(urgent=True) as db:
+            restored = db.execute("UPDATE conversations SET deleted_at = NULL WHERE id = ?", (conversation_id,))
+        if not restored.rowcount:
+            raise InputError("The conversation cannot be brought back any more: it was deleted for good.")
+
+    def purge(self) -> None:
+        """Forget for good all conversations that were deleted."""
+        with self._database.write(urgent=True) as db:
+            _forget(db, before=datetime.now(UTC))
 
     def keep_question(
         self,
@@ -169,9 +210,15 @@ class History:
         """
         with self._database.write() as db:
             if instead_of is None:
-                place = db.execute("SELECT head_id FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+                place = db.execute(
+                    "SELECT head_id FROM conversations WHERE id = ? AND deleted_at IS NULL", (conversation_id,)
+                ).fetchone()
             else:
-                place = db.execute("SELECT parent_id FROM turns WHERE id = ?", (instead_of,)).fetchone()
+                place = db.execute(
+                    "SELECT parent_id FROM turns JOIN conversations ON conversations.id = conversation_id"
+                    " WHERE turns.id = ? AND deleted_at IS NULL",
+                    (instead_of,),
+                ).fetchone()
             if place is None:
                 raise InputError("This conversation was deleted meanwhile: begin a new chat and ask again.")
             cursor = db.execute(
@@ -203,12 +250,7 @@ class History:
         found: dict[int, FoundConversation] = {}
         # Closed before the block ends: a query that is broken off would hold what it sees.
         with self._database.read() as db, closing(db.cursor()) as rows:
-            rows.execute(
-                "SELECT conversations.*, turns.id AS turn_id, turns.question,"
-                " json_extract(turns.answer, '$.text') AS answer"
-                " FROM conversations LEFT JOIN turns ON turns.conversation_id = conversations.id"
-                " ORDER BY updated_at DESC, conversations.id DESC, turns.id"
-            )
+            rows.execute(SEARCHED)
             for row in rows if words else ():
                 known = found.get(row["id"])
                 if known is None and len(found) == MOST_FOUND:
@@ -219,23 +261,28 @@ class History:
 
     def keep_retrieval(self, turn_id: int, retrieval: Retrieval) -> None:
         """Keep what was found for a turn."""
-        self._set(turn_id, "retrieval", retrieval_to_json(retrieval))
+        self._set(turn_id, retrieval=retrieval_to_json(retrieval))
 
     def keep_answer(self, turn_id: int, answer: Answer) -> None:
         """Keep a turn's answer, whole or partial."""
-        self._set(turn_id, "answer", to_json(answer))
+        self._set(turn_id, answer=to_json(answer), answer_text=answer.text)
 
     def keep_error(self, turn_id: int, failure: Message) -> None:
         """Keep why a turn has no answer."""
-        self._set(turn_id, "error", to_column(failure))
+        self._set(turn_id, error=to_column(failure))
 
     def close(self) -> None:
         """Close the file, for the ratings too."""
         self._database.close()
 
-    def _set(self, turn_id: int, column: str, value: str) -> None:
+    def _set(self, turn_id: int, **columns: str) -> None:
+        names = ", ".join(f"{name} = ?" for name in columns)
         with self._database.write(urgent=True) as db:
-            db.execute(f"UPDATE turns SET {column} = ? WHERE id = ?", (value, turn_id))  # noqa: S608 - a fixed name
+            db.execute(f"UPDATE turns SET {names} WHERE id = ?", (*columns.values(), turn_id))  # noqa: S608 - our names
+
+
+def _forget(db: Connection, before: datetime) -> None:
+    db.execute("DELETE FROM conversations WHERE deleted_at <= ?", (before.isoformat(),))
 
 
 def _branch(head: int | None, parents: dict[int, int | None]) -> Iterator[int]:
@@ -246,7 +293,7 @@ def _branch(head: int | None, parents: dict[int, int | None]) -> Iterator[int]:
 
 
 def _found(row: Row, words: Sequence[str]) -> FoundConversation | None:
-    texts = [row["question"] or "", row["answer"] or ""]
+    texts = [row["question"] or "", row["answer_text"] or ""]
     everything = "\n".join([row["title"], *texts]).casefold()
     if not all(word in everything for word in words):
         return None

@@ -54,7 +54,9 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
             collection = _choose_collection(app, collections, conversation)
             documents = app.library.documents(collection)
             options = choose_options(app, collection, documents)
-        if st.button(gettext("New chat"), icon=":material/add:", width="stretch", shortcut="Ctrl+Shift+O"):
+        if st.button(
+            gettext("New chat"), icon=":material/add:", width="stretch", shortcut="Ctrl+Shift+O", key="new-chat"
+        ):
             open_conversation(None)
             return_to_question()
             st.rerun()
