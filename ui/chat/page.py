@@ -16,6 +16,9 @@ from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
 from ui.language import gettext, language
 
+SUGGESTED = "suggestions_asked"
+"""How many suggested questions were asked."""
+
 
 def show_chat(app: App) -> None:
     """Draw the chat page."""
@@ -83,13 +86,21 @@ def _begin(app: App, options: SearchOptions) -> None:
         gettext("Answers come from the documents in “{collection}”, with their sources.", collection=options.collection)
     )
     if options.collection == DEMO:
-        st.pills(gettext("Try one of these"), suggestions(language()), key="suggestion", on_change=_take_suggestion)
+        turn = st.session_state.setdefault(SUGGESTED, 0)
+        st.pills(
+            gettext("Try one of these"),
+            suggestions(language()),
+            key=f"suggestion-{turn}",
+            on_change=_take_suggestion,
+            args=(turn,),
+        )
     elif not app.library.documents(options.collection):
         st.info(gettext("There are no documents in it yet: add some first."), icon=":material/inbox:")
         st.page_link(st.session_state["library_page"])
 
 
-def _take_suggestion() -> None:
-    """Ask what was chosen once; the choice itself would still stand when the next chat begins."""
-    ask_next(Asking(st.session_state["suggestion"]))
-    st.session_state["suggestion"] = None
+def _take_suggestion(turn: int) -> None:
+    """Ask what was chosen, once: the browser may tell the choice again until the page is drawn without it."""
+    if turn == st.session_state[SUGGESTED]:
+        st.session_state[SUGGESTED] += 1
+        ask_next(Asking(st.session_state[f"suggestion-{turn}"]))
