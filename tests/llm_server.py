@@ -83,6 +83,11 @@ class LlmServer:
         self._thread.join()
         self._server.server_close()
 
+    def answer_with(self, *replies: Reply) -> None:
+        """Give these replies from now on."""
+        with self._lock:
+            self._replies = list(replies)
+
     def take(self, request: Request) -> Reply:
         """Note the request and return the reply to it."""
         with self._lock:

@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Expander
 
 from rag.answer.writer import AnswerStream
 from rag.database.feedback import ANSWER, Rating
 from rag.database.lock import DataFolderLock
 from rag.language.message import verbatim
 from rag.llm.base import Piece
-from rag.types import Answer, Filter, SearchOptions, Turn
+from rag.types import Answer, Filter, SearchOptions, Stage, StageTiming, Turn
 from service.app import App, assemble
 from service.writing import TurnKeeper, Writing
-from tests.llm_server import LlmServer, Reply
+from tests.llm_providers import CASES
+from tests.llm_server import LlmServer, Reply, Request
 from tests.parts import ingest, offline_settings, open_library
 from tests.waiting import wait_until
 from ui.chat.asking import Asking
@@ -376,3 +378,113 @@ def test_a_language_model_that_fails_half_way_leaves_what_it_wrote_and_a_way_on(
         assert page.warning
         press(page, f"turn-{turn.id}-again")
         assert "Sugary drinks [1]." in said(page)
+
+
+def thoughts(page: AppTest) -> list[Expander]:
+    return [fold for fold in page.expander if fold.label.startswith(("Thinking", "Thought"))]
+
+
+def test_what_the_model_thinks_is_folded_beside_the_answer_while_it_thinks_and_after(app: App) -> None:
+    gates = [threading.Event(), threading.Event()]
+
+    def pieces() -> Generator[Piece, None, Answer]:
+        yield Piece("Source [7]? *No*.", thinking=True)
+        assert gates[0].wait(60)
+        yield Piece("Sugary ")
+        assert gates[1].wait(60)
+        times = (StageTiming(Stage.THINK, 8_200),)
+        return Answer("Sugary drinks.", "llm", timings=times, thinking="Source [7]? *No*.")
+
+    def shown(label: str, text: str) -> bool:
+        page = open_page(app, conversation=str(conversation_id))
+        (fold,) = thoughts(page)
+        assert [element.value for element in fold.text] == ["Source [7]? *No*."]
+        return fold.label.startswith(label) and text in said(page)
+
+    conversation_id = app.history.start_conversation(QUESTION, "notes")
+    turn_id = app.history.keep_question(conversation_id, QUESTION)
+    writing = Writing(AnswerStream(pieces()), TurnKeeper(app.history, turn_id))
+    answering = app.answerings.begin(turn_id, lambda observe: writing)
+    wait_until(lambda: writing.thinking)
+    assert shown("Thinking…", QUESTION)
+    gates[0].set()
+    wait_until(lambda: writing.text)
+    assert shown("Thought for ", "Sugary")
+    gates[1].set()
+    assert answering.wait(60)
+    assert shown("Thought for 8 s", "Sugary drinks.")
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, LlmServer]]:
+    """The app with a language model that says what a test has it say."""
+    with (
+        LlmServer(Reply(("Sugary drinks [1].",))) as llm,
+        open_app(tmp_path_factory.mktemp("talking"), llm_base_url=llm.base_url, llm_model="tiny") as app,
+    ):
+        ingest(app.library, "notes", "room.md", "The server room was audited in March.")
+        yield app, llm
+
+
+def follow_up(talking: tuple[App, LlmServer], first: Answer, *replies: Reply) -> tuple[AppTest, Turn, list[Request]]:
+    """Ask a second question after an answer; return the page, the second turn, and what the model was asked."""
+    app, llm = talking
+    conversation_id = app.history.start_conversation(QUESTION, "notes")
+    app.history.keep_answer(app.history.keep_question(conversation_id, QUESTION), first)
+    llm.answer_with(*replies)
+    before = len(llm.requests)
+    page = ask(open_page(app, conversation=str(conversation_id)), "Do sugary drinks raise blood sugar quickly?")
+    found = app.history.conversation(conversation_id)
+    assert found is not None
+    return page, found.turns[-1], llm.requests[before:]
+
+
+def test_thinking_is_in_no_prompt_and_no_title(talking: tuple[App, LlmServer]) -> None:
+    first = Answer("Sugary drinks [1].", "llm", thinking="A secret thought.")
+    thought = Reply(("<think>A secret thought.</think>", "Which drinks raise it slowly?"))
+    page, turn, requests = follow_up(talking, first, thought, Reply(("<think>A secret thought.</think>Soft [1].",)))
+    rewriting, answering = (str(request.body) for request in requests)
+    assert "Which drinks raise it slowly?" in answering
+    assert "secret" not in rewriting + answering
+    assert turn.answer is not None
+    assert (turn.answer.text, turn.answer.thinking) == ("Soft [1].", "A secret thought.")
+    assert "secret" not in " ".join(one.title for one in talking[0].history.conversations())
+    assert [fold.label for fold in thoughts(page)] == ["Thought for less than a second"] * 2
+
+
+def test_a_reply_that_is_only_thinking_has_the_best_sentences_in_its_place(talking: tuple[App, LlmServer]) -> None:
+    page, turn, _ = follow_up(talking, Answer("Sugary drinks.", "llm"), Reply(("<think>Source [1]",)))
+    assert turn.answer is not None
+    assert (turn.answer.mode, turn.answer.thinking) == ("extractive", "Source [1]")
+    assert "tiny only thought aloud and gave no answer" in page.warning[0].value
+    assert [fold.label for fold in thoughts(page)] == ["Thought for less than a second"]
+
+
+ODD = (
+    "no closing mark",
+    "only reasoning",
+    "typed parts",
+    "dropped",
+    "half an event",
+    "error as its reason to end, and nothing else",
+    "a tool call",
+    "no choices",
+    "a page",
+    "an error of another shape",
+    "details",
+)
+"""One of each kind; the others are tried by the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ODD else pytest.mark.slow, id=name) for name in CASES]
+)
+def test_an_odd_reply_in_a_follow_up_never_breaks_the_page(talking: tuple[App, LlmServer], name: str) -> None:
+    page, turn, requests = follow_up(talking, Answer("Sugary drinks [1].", "llm"), CASES[name].sends)
+    assert turn.retrieval is not None
+    assert len(requests) >= len(("rewriting", "answering")) or not turn.retrieval.supported
+    assert turn.answer is not None
+    assert turn.answer.text
+    assert not turn.error
+    assert bool(page.warning) == bool(turn.answer.warnings)
+    assert turn.answer.text.split("\n")[0] in said(page)

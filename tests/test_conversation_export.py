@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 
+from rag.exports.asked import ask_record
 from rag.exports.conversation import conversation_html, conversation_markdown
 from rag.language.catalogue import words
 from rag.language.message import verbatim
@@ -152,3 +154,10 @@ def test_a_conversation_is_written_in_the_language_of_the_page() -> None:
         assert text in page
         assert text in markdown.replace("\\", "")
     assert re.findall(r"\b(?:Question|Answer|Sources|Note|read|Reranking|cited)\b", page + markdown) == []
+
+
+def test_what_the_model_thought_is_in_no_export() -> None:
+    answer = answered("Fruit. [1]", 1, thinking="A secret thought.")
+    held = conversation(answer=answer)
+    written = [conversation_markdown(held), conversation_html(held), json.dumps(ask_record(RETRIEVAL, answer))]
+    assert not any("secret" in one for one in written)

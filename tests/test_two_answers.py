@@ -248,10 +248,12 @@ def test_a_vote_that_comes_too_late_is_said(app: App) -> None:
 
 
 def test_a_language_model_answers_both_and_each_names_its_own_source(app: App) -> None:
-    with LlmServer(Reply(("Switch it off ", "[1]."))) as server:
+    with LlmServer(Reply(("<think>Source [2]?</think>", "Switch it off ", "[1]."))) as server:
         app = with_model(app, server)
         comparison = reversed_order(app)
         page = press(answer(open_page(app, comparison)), "vote-left")
+        thoughts = [fold for fold in page.expander if fold.label == "Thought for less than a second"]
+        assert [text.value for fold in thoughts for text in fold.text] == ["Source [2]?"] * 2
         assert [text.value for text in page.text].count("Switch it off [1].") == 2
         assert len(server.requests) == 2
         asked = [request.body["messages"][-1]["content"] for request in server.requests]

@@ -14,6 +14,7 @@ from ui.chat.conversations import open_conversation
 from ui.chat.keyboard import bring_into_view, return_to_question
 from ui.fragment import fragment
 from ui.language import gettext, ngettext
+from ui.thinking import show_thinking
 
 ASKING = "asking"
 """Where a question waits that was asked by a button: it is asked in the next run of the script."""
@@ -74,8 +75,10 @@ def _show_progress(answering: Answering, key: str, *, found: bool) -> None:
     if not going or (isinstance(stage, Found) and not found):
         st.rerun()
     st.status(_said_of(stage), type="step", state="complete" if isinstance(stage, Found) else "running")
-    if writing is not None and writing.text:
-        st.text(writing.text)
+    if writing is not None:
+        show_thinking(writing, key)
+        if text := writing.text:
+            st.text(text)
     st.button(gettext("Stop"), icon=":material/stop:", key=f"{key}-stop", on_click=answering.stop)
 
 

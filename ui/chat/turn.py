@@ -19,6 +19,7 @@ from ui.chat.versions import show_again, show_versions
 from ui.fragment import fragment
 from ui.language import gettext, say
 from ui.plain import answer_text, label, label_sentence, place
+from ui.thinking import show_thought
 
 
 def show_turn(
@@ -95,6 +96,7 @@ def _edit_question(turn: Turn, key: str, editing: str) -> None:
 
 
 def _show_answer(app: App, turn: Turn, answer: Answer, ratings: Ratings, key: str) -> None:
+    show_thought(answer, key)
     if answer.text:
         st.text(answer_text(answer.text))
     if turn.retrieval is not None and not turn.retrieval.supported:

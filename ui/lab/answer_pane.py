@@ -10,6 +10,7 @@ from rag.types import Answer, Citation, Retrieval, Stage
 from ui.lab.orders import order_name
 from ui.language import gettext, mark
 from ui.plain import answer_text, label, label_sentence, place
+from ui.thinking import show_thought
 from ui.verdict import cited, format_duration
 
 TITLES: dict[Side, str] = {"left": mark("Left"), "right": mark("Right")}
@@ -41,6 +42,7 @@ def show_pane(pair: Pair, side: Side, text: str) -> None:
             icon=":material/warning:",
         )
         return
+    show_thought(answer, f"answer-{side}")
     if answer.text:
         st.text(answer_text(answer.text))
     for warning in answer.warnings:

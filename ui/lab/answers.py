@@ -20,6 +20,7 @@ from ui.lab.vote_list import PROBLEM, show_votes
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label, label_sentence
 from ui.pressed import pressed, show_failure
+from ui.thinking import show_thinking
 from ui.verdict import cited
 
 WRITING = "lab_writing"
@@ -125,6 +126,8 @@ def _show_writing(pair: Pair, writing: PairWriting) -> None:
     for column, side in _panes(pair):
         with column, st.container(border=True, height="stretch", key=f"answer-{side}"):
             st.markdown(f"**{pane_title(pair, side)}**")
+            if side in writing.sides:
+                show_thinking(writing.sides[side], f"answer-{side}")
             if text := writing.text(side):
                 st.text(text)
             else:
