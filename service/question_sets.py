@@ -9,12 +9,16 @@ from pathlib import Path, PurePosixPath
 
 from ingest.parse.decoding import decode
 from rag.errors import InputError
-from rag.evaluation.sets.files import SetFile, locate, read_set
+from rag.evaluation.sets.files import MOST_QUESTIONS, SetFile, locate, read_set
 from rag.evaluation.sets.targets import Fault, Target, stale_targets
 from rag.evaluation.sets.types import QuestionSet
-from rag.evaluation.sets.upload import has_corpus, keep_staged, read_staged, stage_beir
+from rag.evaluation.sets.unpack import has_corpus
+from rag.evaluation.sets.upload import keep_staged, stage_beir
 from rag.language.message import Message
 from service.app import App
+
+MOST_TABLE_BYTES = 20_000_000
+"""A table is read in this process, which holds it several times over meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,21 @@ def read_set_files(app: App, files: Mapping[str, bytes]) -> SetUpload:
     stem = PurePosixPath(first).stem
     layout = any(name.endswith((".zip", ".tsv")) or name in ("queries.jsonl", "corpus.jsonl") for name in files)
     if layout and not (len(files) == 1 and first.endswith(".tsv")):
-        staged = stage_beir(files, app.question_sets.folder)
-        try:
-            questions, notes = read_staged(staged)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
-        return SetUpload(stem if first.endswith(".zip") else "BEIR", SetFile(questions, ()), notes, staged)
+        limits = app.settings
+        staged = stage_beir(
+            files, app.question_sets.folder, timeout=limits.parse_timeout, memory_mb=limits.parse_memory_mb
+        )
+        name = stem if first.endswith(".zip") else "BEIR"
+        return SetUpload(name, SetFile(staged.questions, ()), staged.notes, staged.folder)
     if len(files) > 1:
         raise InputError("Several tables were chosen: upload one at a time, each becomes a set.")
+    if len(files[first]) > MOST_TABLE_BYTES:
+        raise InputError(
+            "{name} is larger than {most} MB, which is enough for {questions:,} questions: split it.",
+            name=first,
+            most=MOST_TABLE_BYTES // 10**6,
+            questions=MOST_QUESTIONS,
+        )
     return SetUpload(stem, read_set(decode(files[first], first), first))
 
 

@@ -160,6 +160,7 @@ def test_a_word_document_that_unpacks_beyond_measure_is_refused(refusal):
     bomb = files.bomb(megabytes=600)
     assert len(bomb) < 4 * 1024**2
     assert "bomb.docx unpacks to 600 MB" in refusal("bomb.docx", bomb)
+    assert re.search(r"bomb\.docx unpacks to \d+ times its size", refusal("bomb.docx", files.bomb(megabytes=80)))
 
 
 def test_a_word_document_that_was_cut_off_is_refused(refusal):

@@ -12,8 +12,8 @@ import files
 import pytest
 
 from ingest.parse import parse_in_child
-from ingest.parse.process import run_limited
 from rag.errors import CancelledError, FileRefusedError, UnavailableError
+from rag.limited import run_limited
 from rag.types import Document, Section
 
 

@@ -26,7 +26,7 @@ from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
-from rag.evaluation.sets.upload import read_staged
+from rag.evaluation.sets.unpack import read_staged
 from rag.language.message import NOTHING, in_english
 from rag.retrieval.pipeline import open_pipeline
 from rag.store.folder import MANIFEST

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+import resource
 import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from rag.evaluation.sets.files import COLUMNS, Problem, locate, read_set, set_cs
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
-from rag.evaluation.sets.upload import LARGEST, has_corpus, keep_staged, read_staged, stage_beir
+from rag.evaluation.sets.unpack import LARGEST, has_corpus
+from rag.evaluation.sets.upload import Staged, keep_staged, stage_beir
 from rag.types import DocumentEntry
 
 TABLE = "question,document,page\nHow do I cool a phone?,care.md,3\n"
@@ -142,26 +145,29 @@ def test_a_set_is_read_back_as_it_was_written(tmp_path: Path, write: object, nam
         assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == []
 
 
+def stage(files: Mapping[str, bytes], folder: Path, memory_mb: int = 2048) -> Staged:
+    return stage_beir(files, folder, timeout=60, memory_mb=memory_mb)
+
+
 @pytest.mark.parametrize("packed", [True, False], ids=["zip", "files"])
 def test_a_beir_set_brings_its_documents(tmp_path: Path, packed: bool) -> None:
     inner = {f"folder/{name}": data for name, data in BEIR.items()} | {"folder/../../evil.txt": b"no"}
     files = {"set.zip": archive(inner)} if packed else {name.rpartition("/")[2]: data for name, data in BEIR.items()}
-    staged = stage_beir(files, tmp_path / "sets")
-    questions, notes = read_staged(staged)
+    staged = stage(files, tmp_path / "sets")
+    questions, notes = staged.questions, staged.notes
     assert questions == (NewQuestion("How do I cool a phone?", (Target("d1", "", grade=2),)),)
     assert str(notes[0]) == "It brings its own 2 documents; judgments: test."
     assert any("Judged questions that queries.jsonl does not have" in str(note) for note in notes)
-    kept = keep_staged(staged)
+    kept = keep_staged(staged.folder)
     assert sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()) == sorted(BEIR)
     assert [path.name for path in tmp_path.iterdir()] == ["sets"]
 
 
 def test_a_beir_set_without_documents_is_about_those_of_a_collection(tmp_path: Path) -> None:
-    staged = stage_beir({"queries.jsonl": BEIR["queries.jsonl"], "test.tsv": BEIR["qrels/test.tsv"]}, tmp_path)
-    assert not has_corpus(staged)
-    questions, notes = read_staged(staged)
-    assert [one.question for one in questions] == ["How do I cool a phone?"]
-    assert tuple(map(str, notes)) == ("Questions without a relevant document, left out: 1.",)
+    staged = stage({"queries.jsonl": BEIR["queries.jsonl"], "test.tsv": BEIR["qrels/test.tsv"]}, tmp_path)
+    assert not has_corpus(staged.folder)
+    assert [one.question for one in staged.questions] == ["How do I cool a phone?"]
+    assert tuple(map(str, staged.notes)) == ("Questions without a relevant document, left out: 1.",)
 
 
 def test_an_archive_that_is_no_set_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -172,7 +178,7 @@ def test_an_archive_that_is_no_set_is_refused_and_leaves_nothing(tmp_path: Path)
         (archive({"a.txt": b"a"}), "no labelled set"),
     ):
         with pytest.raises(InputError, match=message):
-            stage_beir({"set.zip": content}, tmp_path)
+            stage({"set.zip": content}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,15 +189,40 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     assert LARGEST >= 1 << 32
     forged = content[:at] + b"\xfe\xff\xff\xff" + content[at + 4 :]
     doubled = forged.replace(len(BEIR["queries.jsonl"]).to_bytes(4, "little"), b"\xfe\xff\xff\xff")
-    with pytest.raises(InputError, match="unpacks to more than 4 GB"):
-        stage_beir({"set.zip": doubled}, tmp_path)
+    with pytest.raises(InputError, match=r"set\.zip unpacks to 8,192 MB, more than the 4,096 MB allowed"):
+        stage({"set.zip": doubled}, tmp_path)
+
+
+def test_an_archive_that_is_made_to_do_harm_costs_its_own_process_only(tmp_path: Path) -> None:
+    line = json.dumps({"_id": "d1", "text": "x" * 1000}) + "\n"
+    bomb = archive(BEIR | {"corpus.jsonl": (line * 70_000).encode()})
+    many = archive(BEIR | {f"{number}.txt": b"" for number in range(10_001)})
+    one_line = archive(BEIR | {"queries.jsonl": b'{"_id": "q1", "text": "' + b"x" * 11_000_000 + b'"}'})
+    long = archive(BEIR | {"queries.jsonl": json.dumps({"_id": "q1", "text": "x" * 10_001}).encode()})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for content, sentence in (
+        (bomb, r"set\.zip unpacks to \d+ times its size"),
+        (many, r"set\.zip holds 10,00\d files, and 10,000 are allowed"),
+        (one_line, r"line 1 is longer than 10 MB"),
+        (long, r"A question of queries\.jsonl has more than 10,000 characters"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            stage({"set.zip": content}, tmp_path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64_000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_that_takes_more_memory_than_allowed_is_refused(tmp_path: Path) -> None:
+    ids = "".join(json.dumps({"_id": f"{number:0>200}", "text": ""}) + "\n" for number in range(600_000))
+    content = {**{name.rpartition("/")[2]: data for name, data in BEIR.items()}, "corpus.jsonl": ids.encode()}
+    with pytest.raises(InputError, match="needs more than 256 MB of memory"):
+        stage(content, tmp_path, memory_mb=256)
 
 
 def test_judgments_that_fit_no_question_are_said(tmp_path: Path) -> None:
     lines = json.dumps({"_id": "other", "text": "How?"}) + "\n"
-    staged = stage_beir({"queries.jsonl": lines.encode(), "test.tsv": BEIR["qrels/test.tsv"]}, tmp_path)
     with pytest.raises(InputError, match="compare their ids"):
-        read_staged(staged)
+        stage({"queries.jsonl": lines.encode(), "test.tsv": BEIR["qrels/test.tsv"]}, tmp_path)
 
 
 def test_a_json_array_and_a_list_of_documents_are_read_too() -> None:

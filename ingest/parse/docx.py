@@ -15,7 +15,7 @@ from docx.oxml.xmlchemy import BaseOxmlElement
 
 from ingest.parse.outline import LIST_ITEM, Heading, sections_by_heading
 from ingest.parse.table import row_lines
-from rag.errors import FileRefusedError
+from rag.archives import check_archive
 from rag.types import Section
 
 LARGEST_UNPACKED = 512 * 1024**2
@@ -37,14 +37,7 @@ BODY_LEVEL = 9  # the outline level that says "not a heading"
 def read_sections(path: Path, name: str) -> Iterator[Section]:
     """Yield a section per heading: paragraphs, list items, and tables with each value named by its column."""
     with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > LARGEST_UNPACKED:
-        raise FileRefusedError(
-            "{name} unpacks to {megabytes:,} MB, more than the {most} MB allowed: remove embedded files or split it.",
-            name=name,
-            megabytes=unpacked // 1024**2,
-            most=LARGEST_UNPACKED // 1024**2,
-        )
+        check_archive(archive, name, LARGEST_UNPACKED)
     return sections_by_heading(_blocks(docx.Document(str(path))))
 
 

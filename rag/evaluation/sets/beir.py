@@ -27,6 +27,7 @@ LAYOUT = message(
     queries=QUERIES,
     judgments=JUDGMENTS,
 )
+MOST_LINE_BYTES = 10**7
 BYTE_ORDER_MARK = "\ufeff"
 
 Grades = dict[str, dict[str, int]]
@@ -104,7 +105,14 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers; only a line feed ends one."""
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+            for number, raw in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""), start=1):
+                if len(raw) > MOST_LINE_BYTES:
+                    raise InputError(
+                        "{path}, line {number} is longer than {most} MB: split what is in it.",
+                        path=path,
+                        number=number,
+                        most=MOST_LINE_BYTES // 10**6,
+                    )
                 line = raw.decode("utf-8")
                 line = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
                 if line:
