@@ -23,7 +23,7 @@ WORDS: dict[str, RerankerKind] = {
 }
 """The strings of those that there is one of."""
 
-SERVICE = re.compile(r"\s*[^\W_]{2,}\s*:")
+SERVICE = re.compile(r"\A\s*+[^\W_]{2,}+\s*+:")
 """A service and its colon: a single letter is a drive of Windows, and other signs are those of folders and models."""
 
 HASH = re.compile(r"@[0-9a-f]{12}")

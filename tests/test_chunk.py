@@ -6,6 +6,7 @@ import pytest
 
 from rag.embed.chunk import HEADING_TOKENS, chunk_document, split_pieces
 from rag.embed.local import LocalEmbedder
+from rag.errors import CancelledError
 from rag.models.files import bundled_model
 from rag.types import CollectionSpec, Document, Section, chunk_id
 
@@ -74,6 +75,35 @@ def test_one_endless_line_without_spaces_is_still_cut(embedder: LocalEmbedder) -
     chunks = chunk_document(document(Section("0123456789abcdef" * 400)), SPEC, embedder)
     assert all(count(embedder, chunk.text) <= 200 for chunk in chunks)
     assert "".join(chunk.text for chunk in chunks).count("0123456789abcdef") >= 300
+
+
+@pytest.mark.parametrize("text", ["!" * 20_000, "A sentence. " * 5_000])
+def test_chunking_is_stopped_within_a_section(embedder: LocalEmbedder, text: str) -> None:
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 3:
+            raise CancelledError("Stopped.")
+
+    with pytest.raises(CancelledError):
+        chunk_document(document(Section(text), Section("More.")), SPEC, embedder, check)
+    assert checks == 3
+
+
+def test_a_section_of_any_length_is_counted_in_parts(embedder: LocalEmbedder) -> None:
+    longest = 0
+
+    class Counter:
+        def count_tokens(self, text: str) -> int:
+            nonlocal longest
+            longest = max(longest, len(text))
+            return embedder.count_tokens(text)
+
+    chunks = chunk_document(document(Section("A long sentence that says little. " * 3_000)), SPEC, Counter())
+    assert sum(chunk.text.count("sentence") for chunk in chunks) >= 3_000
+    assert longest <= 20_000
 
 
 def test_the_same_document_gives_the_same_chunks(embedder: LocalEmbedder) -> None:

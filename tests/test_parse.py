@@ -11,8 +11,9 @@ import files
 import pytest
 
 from ingest.parse import FORMATS, SUFFIXES
-from ingest.parse.child import SECTION_CHARACTERS, read_sections
+from ingest.parse.child import read_sections
 from rag.errors import FileRefusedError
+from rag.text.cutting import LONGEST_SECTION
 from rag.types import Section
 
 CHINESE = "糖尿病患者应当注意饮食，避免高糖食物。手机过热时应当立即关机，并移到阴凉处。\n"
@@ -209,6 +210,27 @@ def test_each_row_of_a_markdown_table_carries_its_header(read):
     assert read("table.md", text)[0].text == "Model: base | small; Time: 10 ms\nModel: large; Time: 30 ms\n\nAfter."
 
 
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("Keep it **under 8 °C** and *dry*.", "Keep it under 8 °C and dry."),
+        ("***Never*** open it, __really__, _not_ once, ~~ever~~.", "Never open it, really, not once, ever."),
+        ("**Nested *in* strong** and **two\nlines**.", "Nested in strong and two\nlines."),
+        ("必须**保持低温**，并且*干燥*。", "必须保持低温，并且干燥。"),
+        ("* **Item**: one\n* *Item*: two", "* Item: one\n* Item: two"),
+        ("Call `f(**options)` with 2*3*4, 2 * 3 or snake_case_name.",) * 2,
+        ("```\nf(**a, **b)\n**kept**\n```",) * 2,
+        ("See https://example.com/_a_/b and [**it**](x_y_z).", "See https://example.com/_a_/b and [it](x_y_z)."),
+        ("All *.py and *.md files, def f(*args, **kwargs)",) * 2,
+        ("A **mark alone\n\nand** another",) * 2,
+        (r"5 \* 3, \_x\_", "5 * 3, _x_"),
+        ("# **Bold** and `code` *heading* #\n\nText.", "Text."),
+    ],
+)
+def test_markdowns_emphasis_is_taken_off_and_what_only_looks_like_it_stays(read, written, read_as):
+    assert read("notes.md", written)[0].text == read_as
+
+
 def test_pictures_and_comments_in_markdown_leave_only_the_description(read):
     picture = "data:image/png;base64,AAAA"
     text = f"![A chart]({picture}) of rates.<!-- todo\nlater -->\n\n![Map][1]\n\n[1]: <{picture}>"
@@ -315,7 +337,7 @@ def test_characters_that_are_not_read_are_dropped(read):
 def test_long_text_is_cut_where_a_line_ends(read):
     lines = [f"line {number}" for number in range(10_000)]
     sections = read("long.txt", "\n".join(lines))
-    assert max(len(section.text) for section in sections) <= SECTION_CHARACTERS
+    assert max(len(section.text) for section in sections) <= LONGEST_SECTION
     assert "\n".join(section.text for section in sections).split("\n") == lines
 
 

@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ingest.parse.cleaning import clean, split_long
+from ingest.parse.cleaning import clean
 from ingest.parse.content import check_content
 from ingest.parse.formats import format_of
 from rag.errors import FileRefusedError
 from rag.limited import write_limited
+from rag.text.cutting import LONGEST_SECTION, split_long
 from rag.types import Section
-
-SECTION_CHARACTERS = 20_000
-"""Longer sections are cut, so that nothing downstream has to hold or split a whole book at once."""
 
 MOST_CHARACTERS = 50_000_000
 """In one document: some 20,000 pages."""
@@ -34,7 +32,7 @@ def read_sections(path: Path, name: str) -> Iterator[Section]:
     characters = 0
     for section in parser.read_sections(path, name):
         heading = " ".join(clean(section.heading).split())
-        for text in split_long(clean(section.text), SECTION_CHARACTERS):
+        for text in split_long(clean(section.text), LONGEST_SECTION):
             characters += len(text)
             if characters > MOST_CHARACTERS:
                 raise FileRefusedError(

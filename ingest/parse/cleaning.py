@@ -22,16 +22,3 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFC", INVISIBLE.sub("", text))
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return BLANK_LINES.sub("\n\n", text).strip("\n")
-
-
-def split_long(text: str, limit: int) -> list[str]:
-    """Cut a text into pieces of at most `limit` characters, where a paragraph, a line or a word ends."""
-    pieces = []
-    start = 0
-    while len(text) - start > limit:
-        window = text[start : start + limit]
-        end = next((cut for mark in ("\n\n", "\n", " ") if (cut := window.rfind(mark)) > limit // 2), limit)
-        pieces.append(window[:end])
-        start += end
-    pieces.append(text[start:])
-    return [stripped for piece in pieces if (stripped := piece.strip())]

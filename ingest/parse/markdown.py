@@ -8,28 +8,28 @@ from pathlib import Path
 
 from ingest.parse.cleaning import clean
 from ingest.parse.decoding import decode
+from ingest.parse.emphasis import without_emphasis
 from ingest.parse.outline import Heading, sections_by_heading
 from ingest.parse.table import row_lines
 from rag.types import Section
 
-FRONT_MATTER = re.compile(r"(---|\+\+\+)\n[\w-]+[ \t]*[:=].*?\n(?:\1|\.\.\.)(?:\n|\Z)", re.DOTALL)
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
-HASH_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
-UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
+FRONT_MATTER = re.compile(r"\A(---|\+\+\+)\n[\w-]++[ \t]*+[:=].*?\n(?:\1|\.\.\.)(?:\n|\Z)", re.DOTALL)
+FENCE = re.compile(r"\A {0,3}(`{3,}+(?=[^`]*$)|~{3,}+)")
+HASH_HEADING = re.compile(r"\A {0,3}(#{1,6})(?:[ \t]++(.*+))?$")
+UNDERLINE = re.compile(r"\A {0,3}(=++|-{2,}+)[ \t]*+$")
 # Lines that a row of hyphens does not turn into a heading: lists, quotes, tables, indented code.
-NOT_UNDERLINED = re.compile(r"\s*(?:[-+*>|]|\d+[.)]\s)| {4}|\t")
-TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+NOT_UNDERLINED = re.compile(r"\A(?:\s*+(?:[-+*>|]|\d++[.)]\s)| {4}|\t)")
+TABLE_RULE = re.compile(r"\A[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
-IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^)\n]*\)|!\[([^\]\n]*)\]\[[^\]\n]*\]")
-EMBEDDED_DATA = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*<?data:.*$", re.MULTILINE)
-LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
-HEADING_END = re.compile(r"(?:[ \t]+#+|[ \t]*\{#[^}]*\})?[ \t]*$")
-EMPHASIS = re.compile(r"(\*{1,3}|`+|__)(\S(?:.*?\S)?)\1")
+ADDRESS = r"\((?:[^()\n]|\([^()\n]*+\))*+\)"
+IMAGE = re.compile(rf"!\[([^\[\]\n]*+)\](?:{ADDRESS}|\[[^\[\]\n]*+\])")
+EMBEDDED_DATA = re.compile(r"^ {0,3}\[[^\]\n]++\]:[ \t]*+<?data:.*+$", re.MULTILINE)
+LINK = re.compile(rf"\[([^\[\]\n]*+)\]{ADDRESS}")
+HEADING_END = re.compile(r"(?:(?<![ \t])[ \t]++#++|(?:(?<![ \t])[ \t]++)?\{#[^{}]*+\})?(?:(?<![ \t])[ \t]++)?$")
 
 
 def read_sections(path: Path, name: str) -> Iterator[Section]:
-    """Yield a section per heading; front matter and comments are dropped, of pictures the description is kept."""
+    """Yield a section per heading; front matter, comments and emphasis go, of pictures the description is kept."""
     text = clean(decode(path.read_bytes(), name))
     front_matter = FRONT_MATTER.match(text)
     return sections_by_heading(_blocks(text[front_matter.end() :] if front_matter else text))
@@ -41,7 +41,7 @@ def _blocks(text: str) -> Iterator[Heading | str]:
         if is_code:
             prose.append(part)
             continue
-        lines = EMBEDDED_DATA.sub("", IMAGE.sub(r"\1\2", COMMENT.sub("", part))).split("\n")
+        lines = EMBEDDED_DATA.sub("", IMAGE.sub(r"\1", _without_comments(part))).split("\n")
         index = 0
         while index < len(lines):
             heading, used = _heading(lines, index)
@@ -89,7 +89,7 @@ def _heading(lines: list[str], index: int) -> tuple[Heading | None, int]:
 
 
 def _heading_text(text: str) -> str:
-    return EMPHASIS.sub(r"\2", LINK.sub(r"\1", HEADING_END.sub("", text))).strip()
+    return without_emphasis(LINK.sub(r"\1", HEADING_END.sub("", text))).replace("`", "").strip()
 
 
 def _table_height(lines: list[str], index: int) -> int:
@@ -108,4 +108,12 @@ def _cells(line: str) -> list[str]:
 
 def _joined(lines: list[str]) -> Iterator[str]:
     if text := "\n".join(lines).strip("\n"):
-        yield text
+        yield without_emphasis(text)
+
+
+def _without_comments(text: str) -> str:
+    pieces, start = [], 0
+    while (begin := text.find("<!--", start)) >= 0 and (end := text.find("-->", begin + 4)) >= 0:
+        pieces.append(text[start:begin])
+        start = end + 3
+    return "".join([*pieces, text[start:]])

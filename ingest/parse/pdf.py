@@ -18,7 +18,9 @@ END_MARK = b"%%EOF"
 END_MARK_WITHIN = 4096
 PROTECTED = (4, 5)  # PDFium's codes for a missing password and for a protection it does not know
 
-LINE_END_HYPHEN = re.compile("(\\w*)\ufffe(\\w*)")  # PDFium joins the halves of a hyphenated word around U+FFFE
+LINE_END_HYPHEN = re.compile(
+    "((?:(?<!\\w)\\w++)?)\ufffe(\\w*+)"
+)  # PDFium joins the halves of a hyphenated word around U+FFFE
 # Ligatures, and the bullets of symbol fonts, which have no character of their own.
 REPLACEMENTS = str.maketrans(
     {
@@ -34,12 +36,12 @@ REPLACEMENTS = str.maketrans(
         "ﬆ": "st",
     }
 )
-DOTTED_LINE = re.compile(r"(?: ?[.·…]){5,} ?")  # in a table of contents
+DOTTED_LINE = re.compile(r"(?: ?[.·…]){5,}+ ?")  # in a table of contents
 SHORT_DOTS = " ... "
 SENTENCE_END = re.compile("[.!?:…。！？：][\"'”’)\\]）」』》]*$")
 LIST_ITEM = re.compile(
-    r"[-–—•●▪■◦*·‣]\s|\(?\d{1,3}[.)]\s|\d+(?:\.\d+)+\s|\(?[a-zA-Z][.)]\s"
-    r"|\d{1,3}、|[一二三四五六七八九十]+、|[（(][\d一二三四五六七八九十]{1,3}[）)]"
+    r"\A(?:[-–—•●▪■◦*·‣]\s|\(?\d{1,3}[.)]\s|\d++(?:\.\d++)++\s|\(?[a-zA-Z][.)]\s"
+    r"|\d{1,3}、|[一二三四五六七八九十]++、|[（(][\d一二三四五六七八九十]{1,3}[）)])"
 )
 FIRST_WIDE_CHARACTER = 0x2E80  # Chinese, Japanese and Korean letters are twice as wide, and need no space between them
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-NUMBER = re.compile(r"[-+]?[\d.,]+ ?%?")
+NUMBER = re.compile(r"\A[-+]?[\d.,]++ ?%?")
 
 
 def row_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -32,7 +32,7 @@ FORM = re.compile(
 """[1], [1, 2], [1-3], [1 and 2], 【1】, 〔1〕, [^1], [Source: 1], [Document 1, Document 2], [ID:1], [citation:1],
 【来源：1】, 【1†guide.pdf】, [1, p. 3], [1](https://…), (Source 1), ^1, <sup>1</sup> and ¹."""
 
-LABELLED = re.compile(rf"\s*+{LABEL}", re.VERBOSE | re.IGNORECASE)
+LABELLED = re.compile(rf"\A\s*+{LABEL}", re.VERBOSE | re.IGNORECASE)
 ITEM = re.compile(
     rf"(?P<first>\d{{1,2}}+) (?: \s*+ {RANGE} \s*+ {LABEL}?+ \#?+ (?P<last>\d{{1,2}}+) )?+", re.VERBOSE | re.IGNORECASE
 )
@@ -40,14 +40,14 @@ ITEM = re.compile(
 SPACED_SCRIPT = re.compile(r"[^\W\u2e80-\uffff]")
 """A character of a script with spaces: a bracket directly behind it is an index as often as a mark."""
 
-IDENTIFIER = re.compile(r"[a-z]\d*+|[a-z]++\d++|[^_]*+_.*+")
+IDENTIFIER = re.compile(r"\A(?:[a-z]\d*+|[a-z]++\d++|[^_]*+_.*+)")
 """What is no word of a language, if a bracket stands right behind it."""
 
 INDEXED = re.compile(r"(?<!\w)(\w++)\[")
 COMPUTED = re.compile(r"[+{(_=\d]|\*(?=\w)")
 STATEMENT_END = re.compile(
-    r"""\s*+\Z | [ \t]*+[\n|]
-    | [.,;:!?]++ (?:\s|\Z|["'”’)\]*]) | [。，；：！？、"”’)）」』] | \*\* | [\[［【〔]\s*+\d""",
+    r"""\Z | [ \t]{0,9}+(?:[\n|]|\Z)
+    | [.,;:!?]{1,9}+ (?:\s|\Z|["'”’)\]*]) | [。，；：！？、"”’)）」』] | \*\* | [\[［【〔]\s{0,9}+\d""",
     re.VERBOSE,
 )
 BEFORE_RAISED = re.compile(r"(?:[^\W\d]{2}\s|[.,;:!?)\"”’。，；：！？、）」』\u3400-\u9fff]\s?)\Z")

@@ -51,7 +51,7 @@ LEAST_SHARE = 0.75
 """Share of the best sentence's score that the others must reach."""
 
 WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
-MARKUP = re.compile(r"^(?:#{1,6}|[-*•·>|])\s+|\s*\|$|\*\*")
+MARKUP = re.compile(r"^(?:#{1,6}|[-*•·>|])\s++|(?:(?<!\s)\s++)?\|$|\*\*")
 
 
 class AnswerStream:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rag.embed.base import Embedder, TokenCounter
 from rag.errors import ModelError
 from rag.models.files import BUNDLED_NAME
+from rag.text.cutting import LONGEST_SECTION, split_long
 from rag.types import Chunk, CollectionSpec, Document, chunk_id
 
 if TYPE_CHECKING:
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
 
 CHUNK_TOKENS, CHUNK_OVERLAP = 400, 50
 SMALL_CHUNK_TOKENS, SMALL_CHUNK_OVERLAP = 200, 30
+COUNTS_BETWEEN_CHECKS = 50
 HEADING_TOKENS = 40
 """Tokens of a chunk's heading path that are embedded with it; a chunk and its heading fit the embedder together."""
 
-PIECE = re.compile(r".+?(?:[.!?…]+[\"')\]”’]*(?=\s)|[。！？；]+[”’」』）]*|\n|$)\s*", re.DOTALL)
-"""A sentence of a Latin or Chinese text, or a line, with the white space after it: pieces join to the whole text."""
+PIECE_END = re.compile(r"(?:(?<![.!?…])[.!?…]++[\"')\]”’]*+(?=\s)|[。！？；]++[”’」』）]*+|\n)\s*+")
+"""The end of a sentence of a Latin or Chinese text, or of a line, with the white space after it."""
 
 WORD = re.compile(r"[^\W\u2e80-\uffff]+|\S")
 """A word of a script with spaces, or a single character."""
@@ -48,23 +51,27 @@ def chunk_document(
     document: Document,
     spec: CollectionSpec,
     counter: TokenCounter,
-    before_section: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Chunk]:
     """Return the document's chunks in reading order; none crosses a page or a heading.
 
-    Chunks are at most `spec.chunk_tokens` long and overlap by up to `spec.chunk_overlap`. `before_section` may raise.
+    Chunks are at most `spec.chunk_tokens` long and overlap by up to `spec.chunk_overlap`. `check`
+    is called within sections too, and may raise.
     """
     marks = counter.count_tokens("")
+    calls = itertools.count()
 
     def count(text: str) -> int:
+        if next(calls) % COUNTS_BETWEEN_CHECKS == 0:
+            check()
         return counter.count_tokens(text) - marks
 
     splitter = _splitter(spec, count)
     chunks: list[Chunk] = []
     for section in document.sections:
-        before_section()
+        check()
         heading = _shortened(section.heading, count)
-        for text in splitter.split_text(section.text):
+        for text in _texts(section.text, splitter):
             chunks.append(
                 Chunk(
                     id=chunk_id(document.id, len(chunks)),
@@ -81,7 +88,17 @@ def chunk_document(
 
 def split_pieces(text: str) -> list[str]:
     """Split into sentences and lines without losing a character."""
-    return PIECE.findall(text)
+    pieces, start = [], 0
+    for end in PIECE_END.finditer(text):
+        pieces.append(text[start : end.end()])
+        start = end.end()
+    return [*pieces, text[start:]] if start < len(text) else pieces
+
+
+def _texts(text: str, splitter: SentenceSplitter) -> Iterator[str]:
+    """Yield the texts of a section's chunks; a section of any length takes steps that leave others their turn."""
+    for part in split_long(text, LONGEST_SECTION) if len(text) > LONGEST_SECTION else (text,):
+        yield from splitter.split_text(part)
 
 
 def _splitter(spec: CollectionSpec, count: Callable[[str], int]) -> SentenceSplitter:

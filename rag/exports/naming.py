@@ -6,9 +6,10 @@ import re
 from datetime import date
 
 LONGEST = 40
+NO_WORD = re.compile(r"[\W_]+")
 
 
 def file_name(about: str, ending: str, day: date) -> str:
     """Return a name such as resift-what-may-i-eat-2026-11-21.html, with the letters of any script."""
-    words = re.sub(r"[\W_]+", "-", about.lower()).strip("-")[:LONGEST].strip("-")
+    words = NO_WORD.sub("-", about.lower()).strip("-")[:LONGEST].strip("-")
     return "-".join(filter(None, ("resift", words, day.isoformat()))) + f".{ending}"

@@ -14,7 +14,7 @@ from rag.language.message import Message, Value
 
 Said = TypeVar("Said", str, Message)
 
-ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,;)\"']+", re.IGNORECASE)
+ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{0,40}+://[^\s,;)\"']+", re.IGNORECASE)
 PATH = re.compile(r"(?<![\w.…/\\])(?:~|[A-Za-z]:)?(?:[\\/][^\\/\s'\"(),;:]+)+[\\/]?")
 """An absolute path, or one from the home folder, as far as the next space."""
 

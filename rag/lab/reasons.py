@@ -32,13 +32,14 @@ SHORTEST_COMPARED = 8
 LEAST_TERMS = 2
 """Terms under which a question says too little to find the sentence that is about the same."""
 
-MARKED = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[-_./][A-Za-z0-9]+)*(?![A-Za-z0-9])")
-QUANTITY = re.compile(r"\d+(?:[.,]\d+)*-?[A-Za-z]+")
-VERSION = re.compile(r"\d+(?:\.\d+){2,}")
-LONG_NUMBER = re.compile(r"\d{5,}")
-YEAR_IN_WORDS = re.compile(r"[a-z]+-(?:19|20)\d\d")
+MARKED = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[-_./][A-Za-z0-9]++)*+")
+QUANTITY = re.compile(r"\A\d++(?:[.,]\d++)*+-?[A-Za-z]++")
+VERSION = re.compile(r"\A\d++(?:\.\d++){2,}+")
+LONG_NUMBER = re.compile(r"\A\d{5,}+")
+CODE = re.compile(r"[A-Z]|[a-z]\d")
+YEAR_IN_WORDS = re.compile(r"\A[a-z]++-(?:19|20)\d\d")
 QUOTED = re.compile(r"[\"“]([^\"“”]{2,60})[\"”]|「([^」]{2,60})」|《([^》]{2,60})》")
-SERIES = re.compile(r"([a-z]+)([-_ ]?)(\d+)")
+SERIES = re.compile(r"\A([a-z]++)([-_ ]?)(\d++)")
 
 YEAR = re.compile(r"(?<![\w$€£¥.,:/-])(19\d\d|20[0-3]\d)(?=年|(?![\w%°]|[-./:]\d|[.,]\d|\s*[x×*]\s*\d|\s+[a-z]+s\b))")
 ROUND = ("1900", "2000")
@@ -120,7 +121,7 @@ def _identifies(text: str) -> bool:
     if not letters or not digits or QUANTITY.fullmatch(text):
         return False
     # "top-5" and "mid-2023" are words; a code is written in capitals, or without a break between letters and digits.
-    return bool(re.search(r"[A-Z]|[a-z]\d", text)) and not YEAR_IN_WORDS.fullmatch(text)
+    return bool(CODE.search(text)) and not YEAR_IN_WORDS.fullmatch(text)
 
 
 def _identifiers(question: str, passage: str) -> list[Reason]:

@@ -50,6 +50,8 @@ PIECE = 1 << 16
 DEFAULT_HUB = "https://huggingface.co"
 
 UNFINISHED = ".unfinished"
+DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+CREDENTIALS = re.compile(r"//[^/\s]*@")
 """Ends the name of the file that marks a model whose download was begun; its content is the bytes in all."""
 
 
@@ -62,7 +64,7 @@ class _HubFile:
     digest: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.digest):  # it also names a file here
+        if not DIGEST.fullmatch(self.digest):  # it also names a file here
             raise UnavailableError("the hub gave no checksum of {path}", path=self.path)
 
     def is_intact(self, local: Path) -> bool:
@@ -99,7 +101,7 @@ def _without_logins(reason: str) -> str:
     endpoint = os.environ.get("HF_ENDPOINT", "")
     if endpoint:  # as it was set, a password may hold spaces and slashes
         reason = reason.replace(endpoint, without_secrets(endpoint))
-    return re.sub(r"//[^/\s]*@", "//", reason)
+    return CREDENTIALS.sub("//", reason)
 
 
 def _fetch(model: HubModel, cache: Path, files: list[_HubFile], afresh: bool) -> Path:

@@ -15,7 +15,7 @@ from rag.errors import InputError
 
 SEPARATORS = ",;\t|"
 SAMPLE_ROWS = 50
-SEPARATOR_LINE = re.compile(r"[ \t]*sep=(.)[ \t]*\r?\n", re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r"\A[ \t]*+sep=(.)[ \t]*+\r?\n", re.IGNORECASE)
 """Spreadsheet programs write and obey a first line that names the separator."""
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")

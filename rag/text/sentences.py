@@ -7,9 +7,9 @@ import re
 CANDIDATE = re.compile(
     r"""
     (?P<chinese>[。！？；]+[”’」』）】》]*)
-    | (?P<latin>[.!?…]+["'”’)\]]*)(?=\s|$)
-    | (?P<mixed>[!?]+)(?=[\u3400-\u9fff])
-    | (?P<line>[ \t]*\n\s*)
+    | (?P<latin>(?<![.!?…])[.!?…]++["'”’)\]]*+)(?=\s|$)
+    | (?P<mixed>(?<![!?])[!?]++)(?=[\u3400-\u9fff])
+    | (?P<line>(?:(?<![ \t])[ \t]++)?\n\s*+)
     """,
     re.VERBOSE,
 )
@@ -18,11 +18,11 @@ TITLE = re.compile(
 )
 BEFORE_NUMBER = re.compile(r"\b(?:Nos?|Figs?|Eqs?|Secs?|Ch|Vol|Art|pp?|Tab|Refs?)\.$", re.IGNORECASE)
 INITIAL = re.compile(r"(?:^|[\s.(])[A-Za-z]\.$")
-LIST_NUMBER = re.compile(r"^\s*\(?\d{1,3}\.$")
+LIST_NUMBER = re.compile(r"^\s*+\(?\d{1,3}\.$")
 LONGEST_ABBREVIATION = 20
 
-LIST_ITEM = re.compile(r"[-*•·–>#|]|\(?\d{1,3}[.)、]|[一二三四五六七八九十]+、")
-LABEL = re.compile(r"[^:：;]{1,40}[:：]")
+LIST_ITEM = re.compile(r"\A(?:[-*•·–>#|]|\(?\d{1,3}[.)、]|[一二三四五六七八九十]++、)")
+LABEL = re.compile(r"\A[^:：;]{1,40}+[:：]")
 HAN = re.compile(r"[\u3400-\u9fff，、]")
 
 SHORTEST_RUNNING_LINE = 30

@@ -23,6 +23,7 @@ START, END = "clamp(width * 0.06, 22, 50)", f"width - {LABELS}"
 """Where the first and the last list stand, in pixels from the left."""
 
 HEADING_LINE = 14
+WORD = re.compile(r"[^\s-]++[\s-]?|[\s-]")
 """Pixels for a line of the lists' names."""
 
 
@@ -166,7 +167,7 @@ def wrap_headings(names: Sequence[str]) -> Headings:
 
 def _broken(name: str, characters: int) -> list[str]:
     lines = [""]
-    for word in re.findall(r"[^\s-]+[\s-]?|[\s-]", name):
+    for word in WORD.findall(name):
         if lines[-1] and len(lines[-1] + word) > characters:
             lines.append("")
         lines[-1] += word
