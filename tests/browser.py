@@ -58,6 +58,8 @@ CHROMIUM_ARGUMENTS = [
     "--no-default-browser-check",
     "--no-first-run",
     "--password-store=basic",
+    # A mouse, which a machine without a screen need not have: what shows when it is pointed at is to be hidden before.
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 POLICY = "Content Security Policy"

@@ -33,6 +33,10 @@ DOCUMENTS = {
 
 PHONE: ViewportSize = {"width": 375, "height": 800}
 
+SCROLLS_SIDEWAYS = """sidebar => [...sidebar.querySelectorAll("*")].filter(
+  one => one.scrollWidth > one.clientWidth && ["auto", "scroll"].includes(getComputedStyle(one).overflowX)
+).map(one => one.className)"""
+
 WATCH_FOR_ENGLISH = """() => new MutationObserver(() => {
   window.sawEnglish ||= document.body?.innerText.includes("Rerank lab");
 }).observe(document, { childList: true, subtree: true })"""
@@ -95,19 +99,53 @@ def test_markup_and_orders_inside_documents_stay_text(app: Running) -> None:
         assert page.locator("main img[src='x']").count() == 0
 
 
-def test_a_conversation_survives_a_reload_and_can_be_renamed_and_deleted(app: Running) -> None:
+def test_a_conversation_survives_a_reload_and_is_renamed_and_deleted_from_its_menu_by_keyboard(app: Running) -> None:
     with new_chat(app, "talk") as page:
         ask(page, "Which drinks raise blood sugar?")
         page.reload()
         expect(page.get_by_text("Sugary drinks raise blood sugar quickly. [1]")).to_be_visible()
+        at_rest(page)
         sidebar = page.get_by_test_id("stSidebar")
-        sidebar.get_by_role("button", name="Edit").first.click()
-        page.get_by_label("Title").fill("About drinks")
-        page.get_by_role("button", name="Rename", exact=True).click()
-        expect(sidebar.get_by_role("button", name="About drinks")).to_be_visible()
-        sidebar.get_by_role("button", name="Edit").first.click()
-        page.get_by_role("button", name="Delete this conversation").click()
-        expect(sidebar.get_by_role("button", name="About drinks")).to_have_count(0)
+        title = sidebar.get_by_role("button", name="Which drinks raise blood sugar?", exact=True)
+        menu = sidebar.get_by_role("button", name="Rename or delete “Which drinks raise blood sugar?”")
+        expect(menu).to_have_css("opacity", "0")
+        title.hover()
+        expect(menu).to_have_css("opacity", "1")
+        page.mouse.move(900, 400)
+        expect(menu).to_have_css("opacity", "0")
+        title.focus()
+        page.keyboard.press("Tab")
+        expect(menu).to_be_focused()
+        expect(menu).to_have_css("opacity", "1")
+        page.keyboard.press("Enter")
+        page.get_by_role("menuitem", name="Rename").press("Enter")
+        field = page.get_by_label("Title")
+        expect(field).to_be_focused()
+        page.keyboard.type(" ")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("The title is empty")).to_be_visible()
+        field.fill("About drinks")
+        field.press("Enter")
+        title = sidebar.get_by_role("button", name="About drinks", exact=True)
+        expect(title).to_be_visible()
+        at_rest(page)
+        sidebar.get_by_role("button", name="Rename or delete “About drinks”").press("Enter")
+        page.get_by_role("menuitem", name="Delete").press("Enter")
+        expect(page.get_by_role("heading", name="What do you want to know?")).to_be_visible()
+        expect(title).to_have_count(0)
+        sidebar.get_by_role("button", name="Undo").press("Enter")
+        expect(page.get_by_text("Sugary drinks raise blood sugar quickly. [1]")).to_be_visible()
+        expect(title).to_be_visible()
+
+
+def test_titles_begin_where_the_days_do_and_nothing_in_the_list_scrolls_sideways(app: Running) -> None:
+    with new_chat(app, "talk") as page:
+        ask(page, "Which drinks raise blood sugar, and which of them do so quickly, slowly, or not at all?")
+        at_rest(page)
+        title = page.locator('[class*="st-key-open-"] p').first
+        day = page.locator(".st-key-conversations").get_by_text("Today")
+        assert abs(title.bounding_box()["x"] - day.bounding_box()["x"]) < 1
+        assert page.get_by_test_id("stSidebar").evaluate(SCROLLS_SIDEWAYS) == []
 
 
 def test_search_options_outlive_a_visit_to_the_library(app: Running) -> None:
@@ -169,6 +207,9 @@ def test_on_a_phone_the_drawer_closes_once_something_was_chosen_in_it(app: Runni
             choice.tap()
             expect(shown).to_be_visible()
             expect(sidebar).to_have_attribute("data-collapsed", "true")
+        ask(page, "Which drinks raise blood sugar?")
+        page.get_by_test_id("stExpandSidebarButton").tap()
+        expect(sidebar.get_by_role("button", name=re.compile("^Rename or delete")).first).to_have_css("opacity", "1")
 
 
 def test_a_phone_shows_every_page_without_sideways_scrolling(app: Running) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,9 @@ from tests.llm_server import LlmServer, Reply, Request
 from tests.parts import ingest, offline_settings, open_library
 from tests.waiting import wait_until
 from ui.chat.asking import Asking
-from ui.chat.conversations import highlight
+from ui.chat.conversation_list import highlight
 
+NEAR_DAYS = ["Today", "Yesterday", "Previous 7 days"]
 QUESTION = "Which drinks raise blood sugar?"
 TEXTS = {
     "sugar.txt": "Sugary drinks raise blood sugar quickly.",
@@ -279,14 +282,72 @@ def test_what_is_searched_for_is_in_bold_and_everything_else_as_it_is(text: str,
     assert highlight(text, wanted) == shown
 
 
-def test_only_the_last_conversations_are_listed_until_all_are_asked_for(app: App) -> None:
-    for number in range(25):
-        app.history.start_conversation(f"Number {number}", "notes")
+def listed(page: AppTest) -> list[str]:
+    return [button.label for button in page.button if (button.key or "").startswith("open-")]
+
+
+def choose(page: AppTest, conversation_id: int, action: str) -> AppTest:
+    return checked(page.menu_button(key=f"menu-{conversation_id}").click(action).run())
+
+
+def test_only_the_last_conversations_are_listed_and_more_each_time_that_more_are_asked_for(app: App) -> None:
+    titles = [f"Number {number}" for number in range(65)]
+    for title in titles:
+        app.history.start_conversation(title, "notes")
     page = open_page(app)
-    opened = [button for button in page.button if (button.key or "").startswith("open-")]
-    assert len(opened) == 20
-    press(page, "show-all")
-    assert len([button for button in page.button if (button.key or "").startswith("open-")]) == 25
+    assert listed(page) == titles[:-31:-1]
+    press(page, "show-more")
+    assert listed(page) == titles[:-61:-1]
+    press(page, "show-more")
+    assert listed(page) == titles[::-1]
+    assert "show-more" not in [button.key for button in page.button]
+
+
+def test_conversations_stand_under_the_day_or_the_month_of_their_last_use(app: App) -> None:
+    today = datetime.now(UTC).date()
+    expected = []
+    # The earliest first, as their ids go; several days of a group have one heading.
+    for days in (800, 400, 8, 7, 2, 1, 0):
+        conversation_id = app.history.start_conversation(f"{days} days", "notes")
+        used = datetime.combine(today - timedelta(days), time(0, 0), UTC)
+        with closing(sqlite3.connect(app.settings.data_dir / "history.sqlite")) as db, db:
+            db.execute("UPDATE conversations SET updated_at = ? WHERE id = ?", (used.isoformat(), conversation_id))
+        if days >= 8:
+            expected.append(f"{used:%B %Y}")
+    page = open_page(app)
+    headings = [one.value for one in page.sidebar.caption if one.value in {*NEAR_DAYS, *expected}]
+    assert headings == [*NEAR_DAYS, *expected[::-1]]
+
+
+def test_a_deleted_conversation_is_out_of_the_list_and_undo_brings_it_back(app: App) -> None:
+    kept, deleted = (app.history.start_conversation(title, "notes") for title in ("Kept", "*Deleted*"))
+    page = choose(open_page(app, conversation=str(kept)), deleted, "delete")
+    assert listed(page) == ["Kept"]
+    assert "“*Deleted*” was deleted." in said(page)
+    assert page.query_params["conversation"] == str(kept)
+    press(page, "conversations-undo")
+    assert listed(page) == [r"\*Deleted\*", "Kept"]
+    assert "conversations-undo" not in [button.key for button in page.button]
+
+
+def test_deleting_the_open_conversation_begins_a_new_chat_and_undo_opens_it_again(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    (conversation,) = app.history.conversations()
+    choose(page, conversation.id, "delete")
+    assert "What do you want to know?" in said(page)
+    assert "conversation" not in page.query_params
+    press(page, "conversations-undo")
+    assert "Sugary drinks raise blood sugar quickly. [1]" in said(page)
+    assert page.query_params["conversation"] == str(conversation.id)
+
+
+def test_what_was_deleted_for_good_meanwhile_cannot_come_back_and_says_so(app: App) -> None:
+    conversation_id = app.history.start_conversation("One", "notes")
+    page = choose(open_page(app), conversation_id, "delete")
+    app.history.purge()
+    press(page, "conversations-undo")
+    assert "cannot be brought back any more" in page.error[0].value
+    assert "Your conversations will be listed here." in said(page)
 
 
 def test_a_stopped_question_and_an_error_can_be_asked_again_in_their_place(app: App) -> None:

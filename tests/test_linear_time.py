@@ -24,7 +24,7 @@ from rag.text.csv import find_separator
 from rag.text.cutting import split_long
 from rag.text.sentences import split_sentences
 from tests.retrievals import make_retrieval
-from ui.chat.conversations import highlight
+from ui.chat.conversation_list import highlight
 from ui.plain import label
 
 LENGTH = 100_000

@@ -30,6 +30,14 @@ def keep_conversation(page: str) -> None:
         state[OPEN] = named
 
 
+def open_conversation(conversation_id: int | None) -> None:
+    """Make the address name a conversation, or none."""
+    if conversation_id is None:
+        st.query_params.pop(PARAMETER, None)
+    elif st.query_params.get(PARAMETER) != str(conversation_id):
+        st.query_params[PARAMETER] = str(conversation_id)
+
+
 def draws_anew(conversation_id: int) -> bool:
     """Tell whether a conversation comes onto the screen, where another or none was before."""
     before = st.session_state.get(DRAWN)

@@ -10,7 +10,7 @@ from rag.types import Conversation, SearchOptions, Turn
 from service.answering import Answering, Fetching, Found, Reranking, Searching, Stage, Understanding, Waiting
 from service.app import App
 from service.asking import ask, begin_answer
-from ui.chat.conversations import open_conversation
+from ui.chat.address import open_conversation
 from ui.chat.keyboard import bring_into_view, return_to_question
 from ui.fragment import fragment
 from ui.language import gettext, ngettext

@@ -34,6 +34,16 @@ _component = st.components.v2.component(
 )
 
 
+_focus = st.components.v2.component(
+    "resift_focus", js=(FOLDER / "focus.js").read_text(encoding="utf-8"), html="<span></span>"
+)
+
+
+def focus_on(key: str) -> None:
+    """Put the focus into a field that comes onto the page, with its text selected."""
+    _focus(data={"key": key}, key=f"{key}-focus")
+
+
 def return_to_question() -> None:
     """Put the focus into the box where questions are written, once the page is drawn."""
     st.session_state[FOCUS] = st.session_state.get(FOCUS, 0) + 1

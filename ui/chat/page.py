@@ -8,9 +8,9 @@ from rag.types import SearchOptions
 from service.app import App
 from service.demo import COLLECTION as DEMO
 from service.demo import suggestions
-from ui.chat.address import draws_anew
+from ui.chat.address import draws_anew, open_conversation
 from ui.chat.asking import Asking, ask_next, begin_asking, take_asking
-from ui.chat.conversations import current_conversation, is_gone, open_conversation, show_sidebar
+from ui.chat.conversations import current_conversation, is_gone, show_conversation_menu, show_sidebar
 from ui.chat.keyboard import bring_into_view_by_default, listen_to_keys
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
@@ -41,6 +41,8 @@ def show_chat(app: App) -> None:
             )
         begin_asking(app, asking, conversation, usable)
     if conversation is not None:
+        if conversation.turns:
+            show_conversation_menu(app, conversation)
         ratings = app.feedback.of_conversation(conversation.id)
         for turn in conversation.turns:
             show_turn(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-
-import streamlit as st
+from datetime import datetime
 
 from rag.evaluation.figures.report import differences
 from rag.evaluation.figures.scorecard import CHANCE, Score, Scorecard, Versus
@@ -15,6 +13,7 @@ from rag.evaluation.runs.rows import Ran
 from rag.evaluation.runs.task import INDEXING, LOADING, MEASURING
 from rag.identity import NONE, RerankerIdentity
 from rag.tasks.store import Task
+from ui.clock import local
 from ui.language import gettext, mark, ngettext, say
 from ui.verdict import format_duration
 
@@ -65,10 +64,7 @@ def title_of(task: Task) -> str:
 
 def when(moment: datetime) -> str:
     """Write a moment in the time of the person's browser."""
-    offset = st.context.timezone_offset
-    if offset is None:
-        return f"{moment:%Y-%m-%d %H:%M}"
-    return f"{moment - timedelta(minutes=offset):%Y-%m-%d %H:%M}"
+    return f"{local(moment):%Y-%m-%d %H:%M}"
 
 
 def chance(compared: PairedComparison) -> str:
