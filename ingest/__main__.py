@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         set_up_logging(settings.log_level)
         collection = check_collection_name(options.collection or settings.collection)
         with closing(Inbox(settings)) as inbox:
-            outcomes = _ingest(options.paths, collection, settings, inbox)
+            outcomes = _ingest(options.paths, collection, settings, inbox, follow_links=options.follow_links)
     except ResiftError as error:
         print(f"resift: {error}", file=sys.stderr)
         return 2
@@ -72,16 +72,23 @@ def _parser() -> argparse.ArgumentParser:
         "--collection", metavar="C", help="the collection to add to (default: COLLECTION, or 'documents')"
     )
     parser.add_argument("--data", metavar="DIR", type=Path, help="the data folder (default: DATA_DIR, or 'data')")
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="read what symbolic links inside a folder lead to, also outside it; else they are skipped",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON array")
     return parser
 
 
-def _ingest(paths: Sequence[Path], collection: str, settings: Settings, inbox: Inbox) -> list[Outcome]:
+def _ingest(
+    paths: Sequence[Path], collection: str, settings: Settings, inbox: Inbox, *, follow_links: bool
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     waiting: dict[int, Path] = {}
     names: dict[str, Path] = {}
     for given in paths:
-        for path, short, refusal in _files(given):
+        for path, short, refusal in _files(given, follow_links):
             if refusal is not None:
                 outcomes.append(refusal)
                 continue
@@ -99,7 +106,7 @@ def _ingest(paths: Sequence[Path], collection: str, settings: Settings, inbox: I
     return outcomes + _follow(inbox, waiting, settings)
 
 
-def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
+def _files(given: Path, follow_links: bool) -> Iterator[tuple[Path, str, Outcome | None]]:
     """Yield (path, document name, refusal) for a file, or for each file below a folder."""
     try:
         given.stat()
@@ -115,20 +122,36 @@ def _files(given: Path) -> Iterator[tuple[Path, str, Outcome | None]]:
         return
     unreadable: list[OSError] = []
     found = False
-    for folder, folders, names in os.walk(given, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
-            found = True
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                # The folders are part of the name: two files called README.md must not replace each other.
-                yield path, " › ".join(path.relative_to(given).parts), None
-            else:
-                reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(SUFFIXES)} are."
-                yield path, "", Outcome(str(path), "skipped", reason)
+    for path in _below(given, unreadable, follow_links):
+        found = True
+        if path.is_symlink() and not follow_links:
+            reason = "It is a link, which is not followed: add --follow-links to read what it leads to."
+            yield path, "", Outcome(str(path), "skipped", reason)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            # The folders are part of the name: two files called README.md must not replace each other.
+            yield path, " › ".join(path.relative_to(given).parts), None
+        else:
+            reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(SUFFIXES)} are."
+            yield path, "", Outcome(str(path), "skipped", reason)
     for failure in unreadable:
         yield given, "", Outcome(str(failure.filename), "failed", _unreadable(failure))
     if not found and not unreadable:
         yield given, "", Outcome(str(given), "failed", f"The folder {given} has no files.")
+
+
+def _below(given: Path, unreadable: list[OSError], follow_links: bool) -> Iterator[Path]:
+    """Yield what is below a folder and not hidden: files, and the links to folders that are not followed."""
+    walked: set[Path] = set()
+    for folder, folders, names in os.walk(given, onerror=unreadable.append, followlinks=follow_links):
+        here = Path(folder)
+        if here.resolve() in walked:  # a link led back to it
+            folders.clear()
+            continue
+        walked.add(here.resolve())
+        inside = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in inside if not follow_links and (here / name).is_symlink()]
+        folders[:] = [name for name in inside if name not in links]
+        yield from (here / name for name in sorted([*names, *links]) if not name.startswith("."))
 
 
 def _unreadable(error: OSError) -> str:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -147,6 +148,8 @@ def serve(script: Path, folder: Path, environment: Mapping[str, str] | None = No
         # Several servers share the machine; more threads would only wait for each other.
         "MODEL_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # Where tests make models.
+        "MODEL_FOLDERS": tempfile.gettempdir(),
         **(environment or {}),
     }
     with nothing_leaves(folder) as watched, log.open("wb") as output:

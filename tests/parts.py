@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,11 @@ from rag.types import Chunk, Hit, chunk_id
 
 
 def offline_settings(data_dir: Path, **changes: Any) -> Settings:
-    """Return settings that keep everything in `data_dir` and never ask the hub."""
-    return Settings(**{"data_dir": data_dir, "hf_hub_offline": True, "model_threads": 1, **changes})
+    """Return settings that keep everything in `data_dir` and never ask the hub; tests' own models may be named."""
+    made = (Path(tempfile.gettempdir()),)
+    return Settings(
+        **{"data_dir": data_dir, "hf_hub_offline": True, "model_threads": 1, "model_folders": made, **changes}
+    )
 
 
 @contextmanager

@@ -118,3 +118,17 @@ def test_every_declared_library_is_pinned_and_without_an_index_address():
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
     declared = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
     assert {canonical(line) for line in declared} <= {canonical(line) for line in lines}
+
+
+def test_each_thing_that_is_protected_names_tests_that_exist():
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*.py")}
+    there = {name for text in files.values() for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    lines = (ROOT / "docs" / "security.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("| ") and "what is protected" not in line]
+    assert len(rows) > 20
+    for what, whom, how, tests in rows:
+        named = re.findall(r"`(test_\w+)`", tests)
+        assert named, f"no test says that {what.strip()} is protected"
+        assert whom.strip()
+        assert how.strip()
+        assert set(named) <= there, f"{what.strip()}: {set(named) - there} do not exist"

@@ -12,6 +12,7 @@ import pytest
 
 from rag.embed.local import LocalEmbedder
 from rag.errors import ModelError
+from rag.language.message import named
 from rag.models.files import BUNDLED_FOLDER, ModelFiles, bundled_model, folder_model
 from rag.tokens.bundled import BundledTokenEncoder
 
@@ -147,5 +148,5 @@ def test_a_folder_without_the_size_of_its_vectors_is_an_error(tmp_path: Path, em
 
 
 def test_a_cross_encoder_given_as_embedder_is_refused(cross_encoder_folder: Path) -> None:
-    with pytest.raises(ModelError, match=re.escape(str(cross_encoder_folder))):
+    with pytest.raises(ModelError, match=re.escape(named(cross_encoder_folder))):
         LocalEmbedder(folder_model("embedder", cross_encoder_folder)).embed_question("anything")

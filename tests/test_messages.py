@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -168,11 +169,11 @@ def test_a_reranker_that_did_not_run_is_said_in_chinese_on_the_page_and_in_a_fil
     options = SearchOptions("notes", reranker="/no/such/model", candidates=10, top=1)
     app.history.keep_retrieval(turn_id, app.pipeline.retrieve(QUESTION, options))
     app.history.keep_answer(turn_id, Answer("They do.", "llm", "tiny"))
-    why = "没有文件夹 /no/such/model，也没有这个名称的模型。请把 RERANK_MODEL 设为"
+    why = "这里没有可用的模型 '/no/such/model'。请填写模型名称"
     conversation = app.history.conversation(conversation_id)
     page = AppTest.from_function(draw_verdict, kwargs={"retrieval": conversation.turns[0].retrieval}).run()
     assert f"重排没有运行：{why}" in page.text[0].value
-    assert why in conversation_html(conversation, partial(words, code="zh"), "zh")
+    assert "这里没有可用的模型" in conversation_html(conversation, partial(words, code="zh"), "zh")
 
 
 def test_the_fate_of_a_file_is_said_in_chinese(app: App) -> None:
@@ -187,3 +188,15 @@ def test_a_report_taken_from_the_page_says_its_notes_in_chinese(app: App) -> Non
     report = comparison_report(record, "zh").decode()
     assert "nothing/here 不在本机。在此之前，使用内置模型的延迟交互。" in report
     assert "is not on this machine" not in report
+
+
+def test_a_path_is_named_without_what_is_above_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "app" / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "app")
+    for path, name in (
+        (tmp_path / "app" / "data" / "models", "data/models"),
+        (Path("data/models"), "data/models"),
+        (tmp_path / "models" / "bge", "…/models/bge"),
+        (Path("/data"), "…/data"),
+    ):
+        assert str(message("It is in {folder}.", folder=path)) == f"It is in {name}."

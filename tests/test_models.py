@@ -16,7 +16,7 @@ from huggingface_hub import snapshot_download
 
 from rag.config import Settings
 from rag.errors import CancelledError, DamagedModelError, ModelError
-from rag.language.message import NOTHING
+from rag.language.message import NOTHING, named
 from rag.models.catalogue import CATALOGUE, ModelRecord, find
 from rag.models.download import download_model
 from rag.models.download_child import download_lock
@@ -34,7 +34,7 @@ from rag.models.files import (
 )
 from rag.models.hub import ask_hub, locate_model
 from rag.models.loading import LoadedOnce
-from rag.models.names import hub_model
+from rag.models.names import ModelKind, hub_model
 from tests.models import API, HubServer
 from tests.parts import offline_settings
 
@@ -110,14 +110,17 @@ def test_a_folder_that_lacks_a_file_is_refused_naming_it(tmp_path: Path, embedde
         find_model("embedder", str(tmp_path / "model"), offline_settings(tmp_path))
 
 
-def test_a_folder_that_is_not_there_is_refused_naming_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"There is no folder .*RERANK_MODEL"):
+def test_a_folder_that_is_not_there_is_refused_naming_what_can_be_given(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"There is no model .* that can be used here\..*MODEL_FOLDERS"):
         find_model("reranker", str(tmp_path / "nowhere"), offline_settings(tmp_path))
+    nowhere = offline_settings(tmp_path, rerank_model=str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match=r"There is no folder .*RERANK_MODEL"):
+        find_model("reranker", nowhere.rerank_model, nowhere)
 
 
 @pytest.mark.parametrize("name", ["bge-reranker-bse", "./bge-reranker-bse", "BAAI/bge/reranker-bse"])
 def test_what_can_be_no_hub_name_is_refused_at_once_with_near_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelError, match=r"There is no folder .*Did you mean BAAI/bge-reranker-base"):
+    with pytest.raises(ModelError, match=r"There is no model .*Did you mean BAAI/bge-reranker-base"):
         find_model("reranker", name, offline_settings(tmp_path))
 
 
@@ -345,6 +348,30 @@ def test_a_file_kept_by_another_host_is_fetched_there_without_the_hubs_password(
         assert other.authorizations == {""}
 
 
+@pytest.mark.parametrize("kind", ["embedder", "reranker"])
+def test_only_folders_with_models_may_be_named_and_of_others_nothing_is_told(
+    tmp_path: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch, kind: ModelKind
+) -> None:
+    settings = offline_settings(tmp_path / "data", models_dir=tmp_path / "models", model_folders=())
+    monkeypatch.setenv("HOME", str(embedder_folder.parent))
+    there = [str(embedder_folder), str(embedder_folder.parent), "/etc/passwd", "..", f"~/{embedder_folder.name}"]
+    for choice in (*there, f"{settings.models_folder}/../../{embedder_folder.name}", "/no/such/folder", "~nobody"):
+        with pytest.raises(ModelError) as refused:
+            find_model(kind, choice, settings)
+        said = str(refused.value).replace(repr(choice), "CHOICE")
+        assert said.startswith("There is no model CHOICE that can be used here. ")
+        assert said.endswith("; MODEL_FOLDERS names further folders.")
+    for folder in (settings.models_folder, tmp_path / "more"):
+        shutil.copytree(embedder_folder, folder / "mine")
+    allowed = replace(settings, model_folders=(tmp_path / "more",))
+    for folder in (settings.models_folder, tmp_path / "more"):
+        found = find_model(kind, str(folder / "mine"), allowed)
+        assert found is not None
+        assert found.folder == folder / "mine"
+    configured = replace(settings, embed_model=str(embedder_folder), rerank_model=f"funnel:{embedder_folder}")
+    assert find_model(kind, str(embedder_folder), configured) is not None
+
+
 def test_a_login_that_is_kept_on_this_machine_is_sent_to_no_mirror(
     tmp_path: Path, bge_hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,17 +550,17 @@ def test_the_way_out_of_a_damaged_model_names_its_own_folder_and_no_other(
     own = folder_model("reranker", embedder_folder)
     copies = settings.models_folder / "int8"
     ways = {
-        f"delete {settings.models_folder / downloaded.name} and fetch it again": cached,
-        f"delete {copies / 'BAAI--bge-reranker-base@0123'} and start": replace(
+        f"delete {named(settings.models_folder / downloaded.name)} and fetch it again": cached,
+        f"delete {named(copies / 'BAAI--bge-reranker-base@0123')} and start": replace(
             cached, folder=copies / "BAAI--bge-reranker-base@0123", model_file="model.onnx"
         ),
         "copy the files there again": own,
-        f"delete {copies / own.name} and start": replace(own, folder=copies / own.name),
+        f"delete {named(copies / own.name)} and start": replace(own, folder=copies / own.name),
         "install Resift again": bundled_model(),
     }
     for way, files in ways.items():
         error = unusable(files, ValueError("bad bytes"))
-        assert f"in {files.folder} cannot be loaded (bad bytes): {way}" in str(error)
+        assert f"in {named(files.folder)} cannot be loaded (bad bytes): {way}" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from rag.database.lock import DataFolderLock
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, SettingError
+from rag.language.message import named
 from rag.llm.client import make_chat
 from rag.models.files import DEFAULTS, cached_model
 from rag.models.names import hub_model
@@ -226,7 +227,9 @@ def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_
     ready = readiness(settings)
     failed = made_ready(ready)
     assert failed.state == "failed"
-    assert f"delete {settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder}" in str(failed.reason)
+    assert f"delete {named(settings.models_folder / hub_model('reranker', BGE_RERANKER).cache_folder)}" in str(
+        failed.reason
+    )
     _, report = ready.rerankers.reranker()
     assert report.name == "late interaction"
     assert str(report.reason).startswith(f"{BGE_RERANKER} cannot be loaded.")

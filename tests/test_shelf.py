@@ -13,6 +13,7 @@ from rag.config import Settings
 from rag.embed.chunk import new_spec
 from rag.embed.shelf import ModelShelf
 from rag.errors import CancelledError, CollectionError, ModelError
+from rag.language.message import named
 from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model
 from rag.models.names import hub_model
 from rag.types import CollectionSpec, SearchOptions
@@ -101,7 +102,9 @@ def test_a_copy_of_another_machines_model_folder_works_offline(tmp_path: Path, e
     spec = new_spec("notes", shelf(there).embedder_for_new_collection())
     here = offline_settings(tmp_path / "here")
     folder = hub_model("embedder", BGE_SMALL).cache_folder
-    with pytest.raises(CollectionError, match=f"Unset HF_HUB_OFFLINE .* copy {folder} .* into {here.models_folder}"):
+    with pytest.raises(
+        CollectionError, match=f"Unset HF_HUB_OFFLINE .* copy {folder} .* into {named(here.models_folder)}"
+    ):
         shelf(here).embedder_of(spec)
     shutil.copytree(there.models_folder / folder, here.models_folder / folder, symlinks=True)
     assert shelf(here).embedder_of(spec).dimension == 32
@@ -147,7 +150,7 @@ def test_a_damaged_embedder_names_the_folder_to_delete_and_is_then_fetched_again
     spec = new_spec("notes", shelf(settings).embedder_for_new_collection())
     weights(settings).write_bytes(b"")
     folder = settings.models_folder / hub_model("embedder", BGE_SMALL).cache_folder
-    with pytest.raises(ModelError, match=f"cannot be loaded .*: delete {folder} and fetch it again"):
+    with pytest.raises(ModelError, match=f"cannot be loaded .*: delete {named(folder)} and fetch it again"):
         models.embedder_of(spec).embed_passages(["heat"])
     shutil.rmtree(folder)
     assert models.embedder_of(spec).embed_passages(["heat"]).shape == (1, 32)

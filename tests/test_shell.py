@@ -213,3 +213,24 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
     assert result.returncode == 2
     assert "DATA_DIR" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_links_inside_a_folder_are_followed_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    outside, notes = tmp_path / "outside", tmp_path / "notes"
+    (outside / "more").mkdir(parents=True)
+    notes.mkdir()
+    (notes / "own.txt").write_text("A note about water.")
+    (outside / "secret.txt").write_text("A secret that nobody meant to share.")
+    (outside / "more" / "deep.txt").write_text("Another secret, deeper down.")
+    (notes / "link.txt").symlink_to(outside / "secret.txt")
+    (notes / "folder").symlink_to(outside / "more")
+    (notes / "round").symlink_to(notes)
+    names = {
+        Path(outcome["path"]).name: (outcome["state"], outcome["reason"])
+        for outcome in outcomes(run("ingest", str(notes), "--data", str(tmp_path / "data"), "--json"))
+    }
+    link = ("skipped", "It is a link, which is not followed: add --follow-links to read what it leads to.")
+    assert names == {"own.txt": ("done", ""), "link.txt": link, "folder": link, "round": link}
+    followed = run("ingest", str(notes), "--follow-links", "--data", str(tmp_path / "more"), "--json")
+    assert sorted(Path(one["path"]).name for one in outcomes(followed)) == ["deep.txt", "link.txt", "own.txt"]
+    assert {one["state"] for one in outcomes(followed)} == {"done"}

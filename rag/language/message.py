@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Any, Union
 
 Value = Union[str, int, float, "Message", tuple["Message", ...]]
@@ -58,7 +59,10 @@ NOTHING = Message("")
 
 
 def message(text: str, plural: str = "", /, **values: object) -> Message:
-    """Make a message; a value that is no number and no message is kept as its string."""
+    """Make a message; a value that is no number and no message is kept as its string.
+
+    A path is named without what is above it: whoever reads a page need not know how this machine is laid out.
+    """
     return Message(text, {name: _kept(value) for name, value in values.items()}, plural)
 
 
@@ -95,7 +99,19 @@ def _fields(kept: object) -> object:
 def _kept(value: object) -> Value:
     if isinstance(value, (str, int, float, Message)):
         return value
+    if isinstance(value, PurePath):
+        return named(value)
     return tuple(value) if isinstance(value, (tuple, list)) else str(value)
+
+
+def named(path: PurePath) -> str:
+    """Return a path as people are told of it: from the working folder, or else only its last two names."""
+    if not path.is_absolute():
+        return str(path)
+    here = Path.cwd()
+    if path != here and path.is_relative_to(here):
+        return str(path.relative_to(here))
+    return "/".join(("…", *path.parts[1:][-2:]))
 
 
 class _Words(str):

@@ -8,11 +8,12 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
 from rag.config import Settings
 from rag.errors import DamagedModelError, ModelError
+from rag.identity import split_funnel
 from rag.language.message import joined, message
 from rag.models import catalogue
 from rag.models.catalogue import ModelRecord
@@ -89,12 +90,13 @@ def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles |
     """Return the files of a chosen model if they are all on this machine, without asking the network.
 
     `choice` is "bundled" (embedder only), a folder, a name of the catalogue or any name at the hub. Raises ModelError
-    for what can be neither, with the variable that gave it.
+    for what can be neither, with the variable that gave it, and for a folder that may not be looked into.
     """
     if kind == "embedder" and choice in ("bundled", BUNDLED_NAME):
         return bundled_model()
-    if looks_like_folder(choice):
-        return folder_model(kind, Path(choice).expanduser())
+    folder = named_folder(kind, choice, settings)
+    if folder is not None:
+        return folder_model(kind, folder)
     try:
         model = hub_model(kind, choice)
     except ModelError as error:
@@ -106,13 +108,50 @@ def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles |
     return cached_model(model, settings.models_folder)
 
 
+def named_folder(kind: ModelKind, choice: str, settings: Settings) -> Path | None:
+    """Return the folder that a choice names, None for what is a name.
+
+    The settings may name any folder, and whoever uses the page those in the model folders. All others are not even
+    looked for, so that nobody learns from the page what there is on this machine; raises ModelError for them.
+    """
+    configured = settings.embed_model if kind == "embedder" else split_funnel(settings.rerank_model)[1]
+    if choice == configured:
+        return Path(choice).expanduser() if looks_like_folder(choice) else None
+    # By its name alone: a link in a model folder was put there by whoever set the folder up.
+    folder = Path(os.path.abspath(choice))  # noqa: PTH100 - resolve() would follow links
+    inside = any(
+        folder.is_relative_to(Path(os.path.abspath(one)))  # noqa: PTH100
+        for one in (settings.models_folder, *settings.model_folders)
+    )
+    if inside and folder.is_dir():
+        return folder
+    if not _written_as_path(choice):
+        return None
+    near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ()
+    raise ModelError(
+        joined(
+            message("There is no model {choice!r} that can be used here.", choice=choice),
+            *near,
+            message(
+                "Give a model's name such as {example}, or a folder with an ONNX file and its tokenizer in the model "
+                "folder; MODEL_FOLDERS names further folders.",
+                example=DEFAULTS[kind],
+            ),
+        )
+    )
+
+
 def looks_like_folder(choice: str) -> bool:
     """Tell a path from a name: a name is in the catalogue, or has exactly one slash, and no folder is called so."""
     if Path(choice).is_dir():
         return True
+    return _written_as_path(choice)
+
+
+def _written_as_path(choice: str) -> bool:
     if catalogue.find(choice) is not None:
         return False
-    return choice.startswith((".", "~", os.sep)) or choice.count("/") != 1
+    return choice.startswith((".", "~", "/", os.sep)) or choice.count("/") != 1 or PureWindowsPath(choice).drive != ""
 
 
 def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
@@ -227,7 +266,7 @@ def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:
             "folder": message("copy the files there again"),
             "cache": message("delete {folder} and fetch it again", folder=files.folder.parent.parent),
         }[files.source]
-    reason = " ".join(str(error).split()).rstrip(".")
+    reason = " ".join(str(error).replace(str(files.folder), files.folder.name).split()).rstrip(".")
     return DamagedModelError(
         "The {kind} in {folder} cannot be loaded ({reason}): {way}",
         kind=KINDS[files.kind],

@@ -17,7 +17,8 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """Read the settings of a command and set up its log."""
-    settings = load_settings(data_dir=options.data)
+    # Whoever runs a command reads what the command reads, so models may be in any folder.
+    settings = load_settings(data_dir=options.data, model_folders=(Path(Path.cwd().anchor),))
     set_up_logging(settings.log_level)
     return settings
 

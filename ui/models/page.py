@@ -8,6 +8,7 @@ import streamlit as st
 
 from rag.errors import ResiftError
 from rag.identity import RerankerIdentity
+from rag.language.message import named
 from rag.models.catalogue import RecordKind
 from rag.models.inventory import ModelEntry, free_disk_space, readable_size
 from rag.models.preparation import Preparation
@@ -78,7 +79,7 @@ def _show_all(app: App, was_busy: bool) -> None:
         free = readable_size(free_disk_space(app.settings))
         here = [entry for entry in entries if entry.presence in ("here", "unfinished")]
         taken = readable_size(sum(entry.done for entry in here))
-        folder = label(str(app.settings.models_folder.resolve()))
+        folder = label(named(app.settings.models_folder))
         st.caption(
             ngettext(
                 "{number} model downloaded, {taken} · {free} free in {folder}",

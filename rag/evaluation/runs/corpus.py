@@ -9,6 +9,7 @@ from functools import cache, partial
 
 from rag.embed.base import Embedder
 from rag.embed.chunk import new_spec
+from rag.embed.providers import find_provider
 from rag.embed.shelf import ModelShelf
 from rag.errors import CollectionError, InputError
 from rag.evaluation.runs.configuration import Configuration, cut_for
@@ -19,6 +20,7 @@ from rag.evaluation.sets.beir import Dataset, read_dataset
 from rag.evaluation.sets.targets import Target, judgments, same_document, units
 from rag.evaluation.sets.types import QuestionSet
 from rag.language.message import Message
+from rag.models.files import BUNDLED_NAME, named_folder
 from rag.retrieval.pipeline import Pipeline
 from rag.store.base import Index, content_digest
 from rag.types import Chunk
@@ -182,6 +184,8 @@ def _embedders(pipeline: Pipeline) -> Callable[[str], Embedder | None]:
     def named(choice: str) -> Embedder | None:
         if choice in ("", "bundled"):
             return pipeline.shelf.bundled() if choice else None
+        if choice not in ("auto", BUNDLED_NAME) and find_provider(choice) is None:
+            named_folder("embedder", choice, pipeline.settings)  # before it counts as set: it may have been typed
         return ModelShelf(replace(pipeline.settings, embed_model=choice)).embedder_for_new_collection()
 
     return named
