@@ -26,7 +26,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with open_library(offline_settings(folder / "data")) as library:
         ingest(library, "notes", "sugar.txt", "Sugary drinks raise blood sugar quickly.")
     with LlmServer(
-        Reply(("Sugary drinks [1].",)), Reply(SLOW, pause=0.05), Reply(("They do, and quickly [1].",))
+        Reply(("<think>Source [7]?</think>", "Sugary drinks [1].")),
+        Reply(SLOW, pause=0.05),
+        Reply(("They do, and quickly [1].",)),
     ) as llm:
         environment = {
             "DATA_DIR": str(folder / "data"),
@@ -67,6 +69,15 @@ def begin_to_write(page: Page) -> None:
 def test_after_an_answer_the_focus_is_in_the_question_box(page: Page) -> None:
     expect(page.get_by_text("Sugary drinks [1].").first).to_be_visible()
     expect(box(page)).to_be_focused()
+
+
+def test_what_the_model_thought_is_folded_until_somebody_wants_to_read_it(page: Page) -> None:
+    thought = page.get_by_text("Source [7]?")
+    expect(thought).to_be_hidden()
+    page.get_by_text("Thought for less than a second").click()
+    expect(thought).to_be_visible()
+    page.get_by_text("Thought for less than a second").click()
+    expect(thought).to_be_hidden()
 
 
 def test_a_thumb_and_its_reason_are_there_again_after_a_reload(page: Page) -> None:

@@ -240,6 +240,7 @@ def _without_text(asked: Asked, *, cut: bool, thinking: bool) -> UnavailableErro
         )
     if thinking:
         return UnavailableError(
-            "{name} only thought aloud and gave no answer: ask again, or set another LLM_MODEL.", name=asked.model
+            "{name} only thought aloud and gave no answer: ask again, or set another language model (LLM_MODEL).",
+            name=asked.model,
         )
     return UnavailableError("{name} answered without any text: ask again, or set another LLM_MODEL.", name=asked.model)
