@@ -87,7 +87,7 @@ def test_two_answers_are_streamed_stopped_broken_off_voted_on_blind_and_found_ag
         expect(page.get_by_text("A vote needs two whole answers")).to_be_visible()
         for side in (left, right):
             expect(side).to_contain_text("Switch it off")
-            expect(side).to_contain_text("This answer is not complete")
+            expect(side).to_contain_text("The answer was stopped before it was complete.")
 
         page.get_by_role("button", name="Answer again").click()
         expect(page.get_by_text("broke off in mid-answer")).to_be_visible(timeout=WORK_MS)
