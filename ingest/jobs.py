@@ -9,10 +9,10 @@ from typing import Literal, cast
 
 from ingest.files import StoredFile
 from rag.language.message import Message, message
-from rag.tasks.store import ENDED, GOING, Task, TaskStore
+from rag.tasks.store import ENDED, GOING, INGESTION, Task, TaskStore
 from rag.types import DocumentEntry
 
-KIND = "ingest"
+KIND = INGESTION
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
@@ -91,6 +91,10 @@ class Jobs:
     def busy(self, collection: str) -> bool:
         """Tell whether a file of a collection waits or is being read."""
         return self._store.has(KIND, GOING, **_spec(collection, None))
+
+    def awaited(self, collection: str) -> int:
+        """Return how many files of a collection wait or are being read."""
+        return self._store.count(KIND, GOING, **_spec(collection, None))
 
     def jobs_of(self, collection: str | None = None, document_id: str | None = None) -> list[Job]:
         """List the jobs, of one collection, or document in it, or of all, oldest first."""

@@ -195,7 +195,8 @@ class Retrieval:
     """Everything that was found for a question, before and after reranking.
 
     `hits` is the fused order, `ranked` the same candidates in their final order; the first of them, marked `kept`, go
-    into the prompt. `supported` is False when nothing found is near enough to the question to answer from.
+    into the prompt. `supported` is False when nothing found is near enough to the question to answer from. `awaited` is
+    how many files were on their way into the collection when it was searched.
     """
 
     question: str
@@ -206,6 +207,7 @@ class Retrieval:
     supported: bool
     timings: tuple[StageTiming, ...] = ()
     warnings: tuple[Message, ...] = ()
+    awaited: int = 0
 
     @property
     def kept(self) -> tuple[RankedHit, ...]:
@@ -265,10 +267,12 @@ class Answer:
 class Filter:
     """What a search is limited to: the documents with these ids, all where there are none.
 
+    `names` are what they were called when they were chosen, in the same order; earlier releases kept none.
     rag.store.payload says which values of which fields that asks for, and each store puts this in its own terms.
     """
 
     documents: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 EVERYTHING = Filter()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from rag.errors import CancelledError, ResiftError
-from rag.types import Conversation, Retrieval, SearchOptions, Turn
+from rag.errors import CancelledError, InputError, ResiftError
+from rag.language.message import Message, message
+from rag.types import EVERYTHING, Conversation, Retrieval, SearchOptions, Turn
 from service.answering import (
     Answering,
     Fetching,
@@ -19,6 +20,7 @@ from service.answering import (
     Waiting,
 )
 from service.app import App
+from service.limits import Limit, limit_now
 from service.writing import UNEXPECTED, TurnKeeper, Writing, stop_all
 
 WAIT_SECONDS = 0.2
@@ -47,6 +49,7 @@ def ask(
 
     Where it takes the place of a turn, the answers that are being written from there on are stopped.
     """
+    options = options_now(app, options, instead_of)
     conversation_id = conversation.id if conversation else app.history.start_conversation(question, options.collection)
     turn_id = app.history.keep_question(
         conversation_id, question, options, instead_of=instead_of.id if instead_of is not None else None
@@ -84,6 +87,23 @@ def answer(app: App, asked: Asked, observe: Observer = lambda stage: None) -> Wr
     return Writing(stream, TurnKeeper(app.history, asked.turn_id))
 
 
+def options_now(app: App, options: SearchOptions, earlier: Turn | None = None) -> SearchOptions:
+    """Return options that are limited to the documents as they are now."""
+    limit = limit_of(app, options, earlier)
+    return options if limit is None else replace(options, filter=limit.filter)
+
+
+def limit_of(app: App, options: SearchOptions, earlier: Turn | None = None) -> Limit | None:
+    """Return what options are limited to, as it is now; None for no limit, or where that cannot be known."""
+    if options.filter == EVERYTHING:
+        return None
+    try:
+        entries = app.library.documents(options.collection)
+    except ResiftError:  # said when it is searched
+        return None
+    return limit_now(options.filter, entries, earlier.retrieval if earlier is not None else None)
+
+
 def found_before(app: App, turn: Turn, options: SearchOptions) -> Retrieval | None:
     """Return what a turn found, if the same search would find it again; None where it has to be searched anew."""
     retrieval = turn.retrieval
@@ -116,16 +136,61 @@ def _find(app: App, asked: Asked, history: Sequence[Turn], observe: Observer) ->
         # The same search text as before, so that only what was set otherwise makes a difference.
         searched = earlier.retrieval.question
         if known := found_before(app, earlier, options):
-            return Found(known, again=True)
+            return Found(replace(known, awaited=app.library.jobs.awaited(options.collection)), again=True)
     if not searched:
         observe(Understanding())
         searched = app.pipeline.condense(asked.question, history, lambda: observe(Understanding()))
     observe(Searching())
-    return Found(
-        app.pipeline.retrieve(
-            searched,
-            options,
-            while_fetching=lambda done, total: observe(Fetching(done, total)),
-            after_recall=lambda hits: observe(Reranking(len(hits))),
-        )
+    # Before the search: what comes in between is counted as not searched.
+    awaited = app.library.jobs.awaited(options.collection)
+    _check_there_is_something(app, options, awaited)
+    warnings = _check_limit(app, options, awaited)
+    retrieval = app.pipeline.retrieve(
+        searched,
+        options,
+        while_fetching=lambda done, total: observe(Fetching(done, total)),
+        after_recall=lambda hits: observe(Reranking(len(hits))),
     )
+    return Found(replace(retrieval, awaited=awaited, warnings=(*warnings, *retrieval.warnings)))
+
+
+def _check_there_is_something(app: App, options: SearchOptions, awaited: int) -> None:
+    """Raise InputError while the first files of a collection are on their way."""
+    if awaited and not app.library.documents(options.collection):
+        raise InputError(
+            message(
+                "Nothing of {name!r} can be searched yet: {number:,} file is on its way. Ask again when it is there.",
+                "Nothing of {name!r} can be searched yet: {number:,} files are on their way. Ask again when they are "
+                "there.",
+                number=awaited,
+                name=options.collection,
+            )
+        )
+
+
+def _check_limit(app: App, options: SearchOptions, awaited: int) -> list[Message]:
+    """Return what is to be said of documents that a search is limited to and that are gone.
+
+    Raises InputError where all are: nothing else is searched instead.
+    """
+    limit = limit_of(app, options)
+    if limit is None or not limit.gone:
+        return []
+    names = ", ".join(limit.gone)
+    if limit.nothing_left and awaited:
+        raise InputError(
+            message(
+                "{names} is not there now, and {number:,} file is on its way: ask again when it is there.",
+                "{names} is not there now, and {number:,} files are on their way: ask again when they are there.",
+                number=awaited,
+                names=names,
+            )
+        )
+    if limit.nothing_left:
+        raise InputError(
+            "The search is limited to {names}, which is no longer in {name!r}: search all documents, or choose others "
+            "and ask anew.",
+            names=names,
+            name=options.collection,
+        )
+    return [message("No longer there, and so not searched: {names}.", names=names)]

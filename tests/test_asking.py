@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from rag.database.lock import DataFolderLock
 from rag.errors import CancelledError
 from rag.language.message import NOTHING
-from rag.types import Conversation, Retrieval, SearchOptions, Turn
+from rag.types import Conversation, Filter, Retrieval, SearchOptions, Turn
 from service.answering import Found, Observer, Reranking, Searching, Stage, Understanding, Waiting
 from service.app import App, assemble
 from service.asking import answer, ask, begin_answer, found_before
@@ -271,3 +272,81 @@ def test_the_same_search_is_not_made_again_until_a_document_has_changed(app: App
     gone = replace(first, chunk=replace(first.chunk, document_id="0" * 64))
     changed = replace(turn, retrieval=replace(turn.retrieval, hits=(gone, *others)))
     assert found_before(app, changed, OPTIONS) is None
+
+
+def limited_to(app: App, *names: str) -> SearchOptions:
+    chosen = [entry for entry in app.library.documents("notes") if entry.name in names]
+    within = Filter(tuple(entry.id for entry in chosen), tuple(entry.name for entry in chosen))
+    return replace(OPTIONS, filter=within)
+
+
+@pytest.fixture
+def price(app: App) -> Iterator[SearchOptions]:
+    """A document in the collection that a search is limited to; it is deleted at the end."""
+    ingest(app.library, "notes", "price.txt", "The small box costs 10 EUR.")
+    yield limited_to(app, "price.txt")
+    for entry in app.library.documents("notes"):
+        if entry.name in ("price.txt", "box.txt"):
+            app.library.delete_document("notes", entry.id)
+
+
+BOX = "What does the small box cost?"
+
+
+def answer_of(app: App, options: SearchOptions, instead_of: Turn | None = None) -> str:
+    conversation = kept(app) if instead_of is not None else None
+    writing = answer(app, ask(app, BOX, options, conversation, instead_of))
+    return finished(writing) if writing is not None else str(last(app).error)
+
+
+def test_a_filter_follows_a_document_that_was_replaced(app: App, price: SearchOptions) -> None:
+    assert "10 EUR" in answer_of(app, price)
+    first = last(app)
+    ingest(app.library, "notes", "price.txt", "The small box costs 11 EUR from May on.")
+    assert "11 EUR" in answer_of(app, price, first)
+    assert last(app).options == limited_to(app, "price.txt")
+    assert last(app).retrieval is not None
+    assert {hit.chunk.document for hit in last(app).retrieval.hits} == {"price.txt"}  # type: ignore[union-attr]
+
+
+def test_a_filter_on_what_is_gone_says_so_and_searches_nothing_else(app: App, price: SearchOptions) -> None:
+    app.library.delete_document("notes", price.filter.documents[0])
+    said = answer_of(app, price)
+    assert "limited to price.txt, which is no longer in 'notes'" in said
+    assert last(app).retrieval is None
+    ingest(app.library, "notes", "box.txt", "The small box costs 10 EUR.")
+    assert "10 EUR" in answer_of(app, price, last(app)), "the same content under another name"
+    assert last(app).options == limited_to(app, "box.txt")
+
+
+def test_a_filter_of_which_a_part_is_gone_searches_the_rest_and_says_so(app: App, price: SearchOptions) -> None:
+    both = limited_to(app, "price.txt", "sugar.txt")
+    app.library.delete_document("notes", price.filter.documents[0])
+    answer_of(app, both)
+    found = last(app).retrieval
+    assert found is not None
+    assert {hit.chunk.document for hit in found.hits} == {"sugar.txt"}
+    assert "No longer there, and so not searched: price.txt." in [str(warning) for warning in found.warnings]
+
+
+def test_a_filter_on_what_is_being_indexed_anew_says_to_wait(app: App, price: SearchOptions) -> None:
+    app.library.reindex("notes")
+    try:
+        assert "Nothing of 'notes' can be searched yet: 4 files are on their way." in answer_of(app, price)
+    finally:
+        while app.library.run_next():
+            pass
+    assert "10 EUR" in answer_of(app, price)
+
+
+def test_how_many_files_were_on_their_way_is_kept_with_what_was_found(app: App) -> None:
+    job = app.library.add_file("notes", "late.txt", io.BytesIO(b"The large crate costs 20 EUR."))
+    try:
+        finished(answer(app, ask(app, QUESTION, OPTIONS)))
+        assert last(app).retrieval is not None
+        assert last(app).retrieval.awaited == 1  # type: ignore[union-attr]
+    finally:
+        app.library.jobs.cancel_job(job.id)
+    finished(answer(app, ask(app, QUESTION, OPTIONS, kept(app), instead_of=last(app))))
+    assert last(app).retrieval is not None
+    assert last(app).retrieval.awaited == 0  # type: ignore[union-attr]

@@ -119,9 +119,15 @@ def test_a_new_chat_says_where_answers_come_from(app: App) -> None:
     assert "Answers come from the documents in “notes”" in said(page)
 
 
-def test_an_empty_collection_says_what_to_do_first(app: App) -> None:
+def test_an_empty_collection_says_what_to_do_first_or_what_is_on_its_way(app: App) -> None:
     app.library.add_file("empty", "later.txt", io.BytesIO(b"Not ingested yet."))
     try:
+        page = open_page(app, collection="empty")
+        assert "1 file is still on its way into “empty”" in said(page)
+        ask(page, QUESTION)
+        assert "1 file is on its way. Ask again when it is there." in said(page)
+        (job,) = app.library.jobs.jobs_of("empty")
+        app.library.jobs.cancel_job(job.id)
         assert "There are no documents in it yet" in said(open_page(app, collection="empty"))
     finally:
         app.library.drop_collection("empty")
@@ -141,10 +147,88 @@ def test_an_answer_is_drawn_with_what_can_be_done_about_it(app: App) -> None:
     assert "Earlier" not in [button.label for button in page.button]
 
 
-def test_what_is_not_in_the_documents_is_said_with_what_to_try(app: App) -> None:
+def labels(page: AppTest) -> set[str]:
+    return {button.label for button in page.button}
+
+
+def test_what_is_not_in_the_documents_is_said_with_buttons_for_what_to_do(app: App) -> None:
     page = ask(open_page(app), "Who won the football world cup in 1998?")
-    assert "not in your documents" in said(page)
-    assert "Try other words" in said(page)
+    assert "The answer is not in your documents." in said(page)
+    assert {"Add documents", "Set up a language model"} <= labels(page)
+    (turn,) = turns(app)
+    press(page, f"turn-{turn.id}-set-up")
+    assert "LLM_MODEL=" in page.code[0].value
+
+
+def test_a_follow_up_without_a_language_model_is_said_to_be_searched_as_it_is_written(app: App) -> None:
+    page = ask(open_page(app), QUESTION)
+    assert "searched for as it is written" not in said(page)
+    page = ask(page, "How long must the pump cool down?")
+    assert "searched for as it is written" in said(page)
+    assert [button.label for button in page.button].count("Set up a language model") == 1
+
+
+def test_a_filter_that_found_nothing_is_named_and_all_documents_are_a_press_away(app: App) -> None:
+    page = open_page(app)
+    checked(page.multiselect(key="search-only-notes").set_value(["heat.md", "pump.md"]).run())
+    ask(page, QUESTION)
+    assert "The answer is not in the 2 documents that were searched: heat.md, pump.md." in said(page)
+    (turn,) = turns(app)
+    press(page, f"turn-{turn.id}-all")
+    assert "Sugary drinks raise blood sugar quickly. [1]" in said(page)
+    assert "2 of 2" in said(page)
+
+
+def test_a_chosen_document_stays_chosen_when_it_is_replaced_and_is_missed_when_it_is_gone(app: App) -> None:
+    ingest(app.library, "notes", "price.txt", "The small box costs 10 EUR.")
+    try:
+        page = open_page(app)
+        checked(page.multiselect(key="search-only-notes").set_value(["price.txt"]).run())
+        ask(page, "What does the small box cost?")
+        assert "10 EUR" in said(page)
+        ingest(app.library, "notes", "price.txt", "The small box costs 11 EUR from May on.")
+        (first,) = turns(app)
+        page.session_state[f"turn-{first.id}-answer-again"] = True
+        checked(page.run())
+        assert "Searching only in 1 document" in said(page)
+        assert "Replaced since this answer, and searched in the new version: price.txt." in said(page)
+        press(page, f"turn-{first.id}-answer-now")
+        assert "11 EUR" in said(page)
+        (new,) = (entry.id for entry in app.library.documents("notes") if entry.name == "price.txt")
+        app.library.delete_document("notes", new)
+        checked(page.run())
+        assert "No longer there, and still chosen: price.txt." in said(page)
+        ask(page, "What does the small box cost?")
+        assert "limited to price.txt, which is no longer in 'notes'" in said(page)
+        press(page, "choose-all")
+        assert page.multiselect(key="search-only-notes").value == []
+        assert "No longer there" not in said(page)
+    finally:
+        for entry in app.library.documents("notes"):
+            if entry.name == "price.txt":
+                app.library.delete_document("notes", entry.id)
+
+
+def test_an_answer_made_while_files_were_on_their_way_says_so_and_offers_another(app: App) -> None:
+    question = "What does the large crate cost?"
+    job = app.library.add_file("notes", "crate.txt", io.BytesIO(b"The large crate costs 20 EUR."))
+    try:
+        page = open_page(app)
+        assert "1 file is still on its way into “notes”" in said(page)
+        ask(page, question)
+        assert "The answer is not in the documents that were there when it was asked." in said(page)
+        assert "1 is still on its way." in said(page)
+        (turn,) = turns(app)
+        assert f"turn-{turn.id}-with-awaited" not in {button.key for button in page.button}
+        while app.library.run_next():
+            pass
+        checked(page.run())
+        assert "They have come to their end: answer again." in said(page)
+        press(page, f"turn-{turn.id}-with-awaited")
+        assert "The large crate costs 20 EUR. [1]" in said(page)
+        assert "on its way" not in said(page)
+    finally:
+        app.library.delete_document("notes", job.document_id)
 
 
 def draw_reranking(app: object, first: object) -> None:
@@ -171,7 +255,9 @@ def test_what_is_not_set_by_the_controls_of_reranking_stays_as_it_was(app: App) 
 
 
 def test_an_answer_again_is_searched_for_in_the_same_documents(app: App) -> None:
-    within = Filter(tuple(entry.id for entry in app.library.documents("notes") if entry.name == "sugar.txt"))
+    within = Filter(
+        tuple(entry.id for entry in app.library.documents("notes") if entry.name == "sugar.txt"), ("sugar.txt",)
+    )
     page = open_page(app)
     page.session_state["asking"] = Asking(QUESTION, SearchOptions("notes", None, 10, 2, within))
     answered(page.run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -103,6 +104,17 @@ def test_ask_without_json_prints_the_answer_and_its_evidence(data: Path) -> None
     assert "switch it off" in result.stdout
     assert "[1]" in result.stdout
     assert "heat.md" in result.stdout
+
+
+def test_ask_says_how_many_files_were_on_their_way(data: Path) -> None:
+    inbox = Inbox(offline_settings(data))
+    job = inbox.accept("notes", "later.txt", io.BytesIO(b"Not read yet."))
+    try:
+        asked = run("rag", "ask", "hot phone", "--collection", "notes", "--data", str(data))
+        assert "! 1 file is on its way into 'notes' and was not searched" in asked.stdout, asked.stderr
+    finally:
+        inbox.jobs.cancel_job(job.id)
+        inbox.close()
 
 
 def test_ask_without_reranking_says_off_and_gives_no_scores(data: Path) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 from rag.config import LIMITS, Settings, check_collection_name
 from rag.database.lock import DataFolderLock
 from rag.exports.asked import ask_record
+from rag.language.message import message
 from rag.retrieval.asked import KIND, Asked, AskSpec, ask, read_asked
 from rag.retrieval.pipeline import open_pipeline
 from rag.shell.handing import follow, say
 from rag.shell.options import add_data_option, check_number, settings_of
-from rag.tasks.store import TaskStore
+from rag.tasks.store import GOING, INGESTION, TaskStore
 from rag.text.encodable import encodable
 from rag.text.place import place_of
 from rag.types import Answer, Hit, RankedHit, Retrieval, SearchOptions
@@ -40,12 +42,15 @@ def run(options: argparse.Namespace) -> int:
     """Answer one question; return the exit code."""
     settings = settings_of(options)
     # Not printed as it comes: marks that point to no source are only known, and removed, at the end.
-    asked = _asked(settings, _spec(options, settings))
+    spec = _spec(options, settings)
+    awaited = _awaited(settings, spec.options.collection)
+    asked = _asked(settings, spec)
+    retrieval = _telling(asked.retrieval, awaited)
     if options.json:
-        print(json.dumps(ask_record(asked.retrieval, asked.answer), ensure_ascii=False))
+        print(json.dumps(ask_record(retrieval, asked.answer), ensure_ascii=False))
     else:
         print(asked.answer.text)
-        _print_evidence(asked.retrieval, asked.answer)
+        _print_evidence(retrieval, asked.answer)
     return 0
 
 
@@ -55,6 +60,25 @@ def _spec(options: argparse.Namespace, settings: Settings) -> AskSpec:
     collection = check_collection_name(options.collection or settings.collection)
     search = SearchOptions(collection, options.reranker, options.candidates, options.top)
     return AskSpec(encodable(options.question), search, options.no_llm)
+
+
+def _awaited(settings: Settings, collection: str) -> int:
+    """Return how many files were on their way into a collection before it is asked."""
+    with closing(TaskStore(settings.data_dir)) as tasks:
+        return tasks.count(INGESTION, GOING, collection=collection)
+
+
+def _telling(retrieval: Retrieval, awaited: int) -> Retrieval:
+    """Return what was found with how many files were on their way, which is the first thing to know of it."""
+    if not awaited:
+        return retrieval
+    told = message(
+        "{number:,} file is on its way into {name!r} and was not searched: ask again when it is there.",
+        "{number:,} files are on their way into {name!r} and were not searched: ask again when they are there.",
+        number=awaited,
+        name=retrieval.collection,
+    )
+    return replace(retrieval, awaited=awaited, warnings=(told, *retrieval.warnings))
 
 
 def _asked(settings: Settings, spec: AskSpec) -> Asked:

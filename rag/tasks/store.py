@@ -22,6 +22,9 @@ ENDED: tuple[TaskState, ...] = ("done", "failed", "cancelled", "interrupted")
 STATES = GOING + ENDED
 RESUMABLE: tuple[TaskState, ...] = ("failed", "cancelled", "interrupted")
 
+INGESTION = "ingest"
+"""The kind of a file on its way into a collection, which its spec names."""
+
 STOPPED = message("Resift stopped while this was running: resume it.")
 CANCELLED = message("Cancelled.")
 
@@ -189,6 +192,15 @@ class TaskStore:
                 (kind, *spec.values(), _array(states)),
             ).fetchone()
         return found is not None
+
+    def count(self, kind: str, states: Collection[TaskState], **spec: str) -> int:
+        """Return how many tasks of a kind are in one of the states and have all of these values in their specs."""
+        with self._database.read() as db:
+            row = db.execute(
+                f"SELECT count(*) FROM tasks WHERE {_having(spec)} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (kind, *spec.values(), _array(states)),
+            ).fetchone()
+        return int(row[0])
 
     def values(self, kind: str, field: str) -> list[str]:
         """Return the values that a field has in the specs of a kind, sorted."""

@@ -12,9 +12,12 @@ from ui.chat.address import draws_anew, open_conversation
 from ui.chat.asking import Asking, ask_next, begin_asking, take_asking
 from ui.chat.conversations import current_conversation, is_gone, show_conversation_menu, show_sidebar
 from ui.chat.keyboard import bring_into_view_by_default, listen_to_keys
+from ui.chat.next_steps import LOOK_SECONDS
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
-from ui.language import gettext, language
+from ui.fragment import fragment
+from ui.language import gettext, language, ngettext
+from ui.plain import label
 
 SUGGESTED = "suggestions_asked"
 """How many suggested questions were asked."""
@@ -87,6 +90,8 @@ def _begin(app: App, options: SearchOptions) -> None:
     st.text(
         gettext("Answers come from the documents in “{collection}”, with their sources.", collection=options.collection)
     )
+    if awaited := app.library.jobs.awaited(options.collection):
+        fragment(_show_awaited, run_every=LOOK_SECONDS)(app, options.collection)
     if options.collection == DEMO:
         turn = st.session_state.setdefault(SUGGESTED, 0)
         st.pills(
@@ -96,9 +101,25 @@ def _begin(app: App, options: SearchOptions) -> None:
             on_change=_take_suggestion,
             args=(turn,),
         )
-    elif not app.library.documents(options.collection):
+    elif not awaited and not app.library.documents(options.collection):
         st.info(gettext("There are no documents in it yet: add some first."), icon=":material/inbox:")
         st.page_link(st.session_state["library_page"])
+
+
+def _show_awaited(app: App, collection: str) -> None:
+    """Say how many files are on their way, until they are there; a fragment."""
+    awaited = app.library.jobs.awaited(collection)
+    if not awaited:
+        st.rerun()
+    st.info(
+        ngettext(
+            "{number} file is still on its way into “{collection}”: answers come from what is there so far.",
+            "{number} files are still on their way into “{collection}”: answers come from what is there so far.",
+            awaited,
+            collection=label(collection),
+        ),
+        icon=":material/hourglass_top:",
+    )
 
 
 def _take_suggestion(turn: int) -> None:

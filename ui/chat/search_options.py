@@ -8,11 +8,13 @@ import streamlit as st
 
 from rag.identity import NONE
 from rag.rerank.choice import BUNDLED
-from rag.types import DocumentEntry, Filter, SearchOptions
+from rag.types import EVERYTHING, DocumentEntry, Filter, SearchOptions
 from service.app import App
+from service.limits import limit_now
 from service.reranking import foresee
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
+from ui.plain import label
 from ui.verdict import format_duration
 
 PREFIX = "search-"
@@ -35,21 +37,38 @@ def default_options(app: App, collection: str) -> SearchOptions:
 
 def choose_options(app: App, collection: str, documents: list[DocumentEntry]) -> SearchOptions:
     """Draw the controls of the sidebar and return what they are set to."""
-    state, names = st.session_state, {entry.id: entry.name for entry in documents}
-    only = f"{PREFIX}only-{collection}"
-    state[only] = [document_id for document_id in state.get(only, []) if document_id in names]
     with st.expander(gettext("Search options"), icon=":material/tune:"):
-        chosen = st.multiselect(
-            gettext("Search only in"),
-            list(names),
-            format_func=names.__getitem__,
-            placeholder=gettext("All documents"),
-            key=only,
-        )
+        within = _choose_documents(collection, documents)
         options = choose_reranking(app, default_options(app, collection), PREFIX)
-    if chosen:
-        st.caption(ngettext("Searching only in {number} document", "Searching only in {number} documents", len(chosen)))
-    return replace(options, filter=Filter(documents=tuple(chosen)))
+    limit = limit_now(within, documents)
+    if limit.gone:
+        st.warning(
+            gettext("No longer there, and still chosen: {names}.", names=label(", ".join(limit.gone))),
+            icon=":material/link_off:",
+        )
+        st.button(gettext("Search all documents"), on_click=_choose_all, args=(collection,), key="choose-all")
+    elif within != EVERYTHING:
+        number = len(within.documents)
+        st.caption(ngettext("Searching only in {number} document", "Searching only in {number} documents", number))
+    return replace(options, filter=limit.filter)
+
+
+def _choose_documents(collection: str, documents: list[DocumentEntry]) -> Filter:
+    """Let a person choose by name, so that a document that is replaced stays chosen; what is gone stays too."""
+    state, only, ids = st.session_state, f"{PREFIX}only-{collection}", f"{PREFIX}ids-{collection}"
+    by_name, by_id = {entry.name: entry.id for entry in documents}, {entry.id: entry.name for entry in documents}
+    known: dict[str, str] = state.get(ids, {})
+    # One that is there under another name now is followed by its content.
+    chosen = [name if name in by_name else by_id.get(known.get(name, ""), name) for name in state.get(only, [])]
+    state[only] = list(dict.fromkeys(chosen))
+    gone = [name for name in state[only] if name not in by_name]
+    names = st.multiselect(gettext("Search only in"), [*by_name, *gone], placeholder=gettext("All documents"), key=only)
+    state[ids] = {name: by_name.get(name, known.get(name, "")) for name in names}
+    return Filter(tuple(by_name.get(name) or known.get(name) or name for name in names), tuple(names))
+
+
+def _choose_all(collection: str) -> None:
+    st.session_state[f"{PREFIX}only-{collection}"] = []
 
 
 def choose_reranking(app: App, first: SearchOptions, prefix: str) -> SearchOptions:

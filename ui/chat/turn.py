@@ -13,12 +13,13 @@ from service.answering import Answering
 from service.app import App
 from ui.chat.asking import Asking, ask_next, show_answering, turn_key
 from ui.chat.export import show_question_takeaway
+from ui.chat.next_steps import outcome_text, show_awaited, show_next_steps
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
 from ui.fragment import fragment
 from ui.language import gettext, say
-from ui.plain import answer_text, label, label_sentence, place
+from ui.plain import label, label_sentence, place
 from ui.thinking import show_thought
 
 
@@ -41,7 +42,7 @@ def show_turn(
             if answering is not None:
                 show_answering(answering, key, found=turn.retrieval is not None)
             else:
-                _show_outcome(app, turn, ratings, key, askable=askable)
+                _show_outcome(app, turn, ratings, key, latest=latest, askable=askable)
         if turn.retrieval is not None:
             with st.container():
                 _show_evidence(turn.retrieval, turn, latest=latest, key=key)
@@ -49,7 +50,7 @@ def show_turn(
                     _show_timings(turn.retrieval, turn.answer, key)
 
 
-def _show_outcome(app: App, turn: Turn, ratings: Ratings, key: str, *, askable: bool) -> None:
+def _show_outcome(app: App, turn: Turn, ratings: Ratings, key: str, *, latest: bool, askable: bool) -> None:
     """Draw what became of a question that is not being answered any more."""
     if turn.error:
         st.error(label_sentence(turn.error), icon=":material/error:")
@@ -57,6 +58,9 @@ def _show_outcome(app: App, turn: Turn, ratings: Ratings, key: str, *, askable: 
         _show_answer(app, turn, turn.answer, ratings, key)
     if turn.error or turn.answer is None or not turn.answer.complete:
         _offer_again(turn, key, askable=askable)
+    show_awaited(app, turn, key, askable=askable)
+    if latest and askable:
+        fragment(show_next_steps)(app, turn, key)
     fragment(_show_actions)(app, turn, ratings, key, askable=askable)
 
 
@@ -98,18 +102,7 @@ def _edit_question(turn: Turn, key: str, editing: str) -> None:
 def _show_answer(app: App, turn: Turn, answer: Answer, ratings: Ratings, key: str) -> None:
     show_thought(answer, key)
     if answer.text:
-        st.text(answer_text(answer.text))
-    if turn.retrieval is not None and not turn.retrieval.supported:
-        st.caption(
-            ":material/search_off: "
-            + gettext("Try other words, look at the nearest passages below, or add documents on the Library page.")
-        )
-    elif answer.mode == "extractive" and answer.citations and not answer.warnings:
-        st.caption(
-            gettext(
-                "Quoted from your documents: no language model is set up (LLM_MODEL), so the best sentences are shown."
-            )
-        )
+        st.text(outcome_text(turn))
     for warning in answer.warnings:
         st.warning(label_sentence(warning), icon=":material/warning:")
     if not answer.citations:
@@ -138,7 +131,7 @@ def _offer_again(turn: Turn, key: str, *, askable: bool) -> None:
     elif turn.answer is None and not turn.error:
         st.caption(gettext("This question was stopped before it was answered."))
     if askable and st.button(gettext("Ask again"), icon=":material/refresh:", key=f"{key}-again"):
-        ask_next(Asking(turn.question, instead_of=turn))
+        ask_next(Asking(turn.question, turn.options, instead_of=turn))
         st.rerun()
 
 

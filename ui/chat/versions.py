@@ -6,8 +6,10 @@ import streamlit as st
 
 from rag.types import Turn
 from service.app import App
-from service.asking import found_before
+from service.asking import found_before, limit_of, options_now
+from service.limits import Limit, read_now
 from ui.chat.asking import Asking, ask_next
+from ui.chat.next_steps import search_all
 from ui.chat.search_options import choose_reranking, default_options
 from ui.language import gettext
 from ui.plain import label
@@ -55,7 +57,8 @@ def show_again(app: App, turn: Turn, key: str) -> None:
         return
     with popover:
         options = choose_reranking(app, before, f"{key}-again-")
-        same = found_before(app, turn, options) is not None
+        _show_changes(app, turn)
+        same = found_before(app, turn, options_now(app, options, turn)) is not None
         if same and app.pipeline.chat is None:
             st.caption(gettext("With these settings the answer would be the same: change one."))
         elif same:
@@ -72,3 +75,20 @@ def show_again(app: App, turn: Turn, key: str) -> None:
         ):
             ask_next(Asking(turn.question, options, instead_of=turn))
             st.rerun()
+
+
+def _show_changes(app: App, turn: Turn) -> None:
+    """Say what has become of the documents that a turn was limited to, or read, since it was answered."""
+    limit = limit_of(app, turn.options, turn) if turn.options is not None else None
+    if limit is not None and limit.nothing_left:
+        names = label(", ".join(limit.gone))
+        st.warning(gettext("The search was limited to {names}, which is no longer there.", names=names))
+        if st.button(gettext("Search all documents"), key=f"turn-{turn.id}-again-all"):
+            search_all(turn)
+    read = read_now(turn.retrieval, app.library.documents(turn.retrieval.collection)) if turn.retrieval else Limit()
+    both = [limit, read] if limit is not None else [read]
+    if replaced := dict.fromkeys(name for one in both for name in one.replaced):
+        names = label(", ".join(replaced))
+        st.caption(gettext("Replaced since this answer, and searched in the new version: {names}.", names=names))
+    if gone := dict.fromkeys(name for one in both for name in one.gone):
+        st.caption(gettext("Deleted since this answer: {names}.", names=label(", ".join(gone))))
