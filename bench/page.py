@@ -95,6 +95,7 @@ def _plain(browser: Browser, folder: Path, rounds: int) -> dict[str, list[float]
 def _lab(browser: Browser, address: str, rounds: int) -> dict[str, list[float]]:
     asked = {"collection": COLLECTION, "question": QUESTION, "candidates": CANDIDATES}
     with visit(browser, f"{address}/lab?{urlencode(asked)}", viewport=WINDOW) as page:
+        page.get_by_role("button", name="Compare").click()
         page.get_by_text(f"All read the same {CANDIDATES} candidates").wait_for(timeout=WORK_MS)
         _settle(page)
         times = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rag.database.lock import DataFolderLock
 from service.app import App, assemble
@@ -26,9 +27,9 @@ def draw_lab(app: object) -> None:
 
 
 @contextmanager
-def lab_app(data: Path) -> Iterator[App]:
+def lab_app(data: Path, **changes: Any) -> Iterator[App]:
     """Yield an app with the files in it, which reads the best two of ten candidates."""
-    settings = offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2)
+    settings = offline_settings(data, collection="notes", rerank_candidates=10, rerank_top=2, **changes)
     with open_library(settings) as library:
         for name, text in TEXTS.items():
             ingest(library, "notes", name, text)

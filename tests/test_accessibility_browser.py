@@ -87,6 +87,7 @@ def test_every_page_keeps_the_rules(app: Running, scheme: ColorScheme) -> None:
         ask(page, QUESTION)
         found["an answer"] = violations(page, scheme)
         page.goto(f"{app.address}/lab?collection=talk&question={QUESTION}")
+        page.get_by_role("button", name="Compare").click()
         expect(page.get_by_text("All read the same 4 candidates")).to_be_visible(timeout=WORK_MS)
         found["the lab"] = violations(page, scheme)
         for address, text in PAGES.items():

@@ -17,6 +17,7 @@ from rag.lab.comparison import Comparison, moves
 from rag.types import Retrieval
 from service.app import App
 from tests.lab import TEXTS, draw_lab, lab_app
+from tests.rerank_server import Reply, RerankServer
 from tests.retrievals import make_retrieval
 from ui.choices import choice_names
 from ui.lab.duel import duel_verdict
@@ -211,6 +212,11 @@ def follow_link(page: AppTest, rerankers: list[str]) -> None:
     page.query_params["question"] = "How do I cool a hot phone?"
     page.query_params["reranker"] = rerankers
     page.run()
+    press_compare(page)
+
+
+def press_compare(page: AppTest) -> None:
+    next(button for button in page.button if button.label == "Compare").click().run()
     assert not page.exception
 
 
@@ -293,19 +299,39 @@ def test_the_chat_keeps_its_own_settings(page: AppTest) -> None:
     assert [key for key in chats if key in page.session_state] == []
 
 
-def test_a_link_asks_its_question_with_its_settings_once(app: App) -> None:
+def test_a_link_fills_in_the_form_and_asks_once_that_is_pressed(app: App) -> None:
     page = AppTest.from_function(draw_lab, kwargs={"app": app}, default_timeout=30)
     asked = {"question": "How do I cool a hot phone?", "collection": "notes", "candidates": "2", "top": "1"}
     for name, value in {**asked, "reranker": "bundled"}.items():
         page.query_params[name] = value
     page.run()
     assert not page.exception
+    assert "lab_result" not in page.session_state
+    assert "This comparison came with a link" in page.info[0].value
+    press_compare(page)
+    assert [one.value for one in page.info] == []
     assert "All read the same 2 candidates from “notes”." in said(page)
     assert page.slider(key="lab-top").value == 1
     first = page.session_state["lab_result"]
     page.slider(key="lab-candidates").set_value(3).run()
     assert page.session_state["lab_result"] is first
     assert page.slider(key="lab-candidates").value == 3
+
+
+def test_a_link_asks_no_service_before_the_press(tmp_path: Path) -> None:
+    service = {"rerank_model": "cohere:rerank", "rerank_api_key": "the key"}
+    with (
+        RerankServer("cohere", Reply(body=b"{}"), key="the key") as server,
+        lab_app(tmp_path / "data", rerank_url=server.url, **service) as app,
+    ):
+        page = AppTest.from_function(draw_lab, kwargs={"app": app}, default_timeout=30)
+        page.query_params["question"] = "How do I cool a hot phone?"
+        page.query_params["reranker"] = ["cohere:rerank", "bundled"]
+        page.run()
+        assert not page.exception
+        assert server.requests == []
+        press_compare(page)
+        assert len(server.requests) == 1
 
 
 def test_what_a_link_says_wrongly_is_left_as_it_was(app: App) -> None:

@@ -149,6 +149,7 @@ def _page(path: str, text: str) -> Callable[[Page, str], Shot]:
 
 def _lab(page: Page, address: str) -> Shot:
     page.goto(address + LAB)
+    page.get_by_role("button", name="Compare").click()
     page.get_by_text("All read the same").wait_for(timeout=WORK_MS)
     _rest(page)
     if page.viewport_size == {"width": 390, "height": 844}:

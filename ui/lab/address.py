@@ -1,4 +1,4 @@
-"""A comparison's address: a link opens the lab with a question asked, and a reload comes back to it."""
+"""A comparison's address: a link, or a reload, opens the lab with its form filled in, and asks nobody anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.lab.options import CANDIDATES, COLLECTION, QUESTION, RERANKERS, TOP, LabOptions
 
 TAKEN = "lab_address"
-"""The parameters that were taken last: the same ones are not asked again on every run of the script."""
+"""The parameters that were taken last: the same ones do not fill in the form on every run of the script."""
 
 Parameters = dict[str, list[str]]
 
@@ -16,7 +16,8 @@ Parameters = dict[str, list[str]]
 def take_address(collections: list[str]) -> bool:
     """Set the controls to what the address asks for; tell whether that is a question not taken yet.
 
-    What is missing or makes no sense is left as it is.
+    What is missing or makes no sense is left as it is. Whoever wrote the link must not be able to have a model run or a
+    service asked: that takes a press.
     """
     parameters = {name: st.query_params.get_all(name) for name in sorted(st.query_params)}
     if not any(parameters.get("question", [])) or parameters == st.session_state.get(TAKEN):

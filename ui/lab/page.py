@@ -36,6 +36,9 @@ ASKED = "lab_asked"
 AFTER, BEFORE = f"{PREFIX}after", f"{PREFIX}before"
 """The names of the two orders that are set against each other."""
 
+LINKED = "lab_linked"
+"""Set from a link's being opened until a question is compared."""
+
 RESULT = "lab_result"
 """The last comparison: what is drawn until the next one, and after another page was shown."""
 
@@ -76,14 +79,20 @@ def show_lab(app: App) -> None:
         st.page_link(st.session_state["library_page"])
         return
     if take_address(collections):
-        st.session_state[ASKED] = True
+        st.session_state[LINKED] = True
     question, controls, below = st.container(), st.container(), st.empty()
     with controls:
         options = choose_lab_options(app, collections)
     with question:
         asked = _ask(options.search.collection)
     if asked:
+        st.session_state.pop(LINKED, None)
         _compare(app, options, below)
+    elif LINKED in st.session_state:
+        st.info(
+            gettext("This comparison came with a link: look at what it asks and of whom, then press Compare."),
+            icon=":material/link:",
+        )
     if prediction := predict(app, options):
         below.caption(f":material/timer: {prediction}")
     else:
