@@ -17,6 +17,7 @@ from ui.lab.page import show_lab
 from ui.language import gettext
 from ui.library.page import show_library
 from ui.models.page import show_models
+from ui.notices import show_notices
 from ui.palette import CHART_STYLE
 from ui.plain import label_sentence
 from ui.scorecard.page import show_scorecard
@@ -74,6 +75,7 @@ def main() -> None:
         keep_conversation(page.url_path)
         with bar:
             watch_sidebar(page.url_path == "")
+        show_notices(app)
         page.run()
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")

@@ -85,6 +85,12 @@ class Files:
         """Return where a stored file is, or would be."""
         return self._folder / collection / document_id / safe_name(name)
 
+    def collections(self) -> list[str]:
+        """Return the names of the collections that files are stored for."""
+        with suppress(OSError):  # there are none yet
+            return sorted(path.name for path in self._folder.iterdir() if path.is_dir() and any(path.iterdir()))
+        return []
+
     def stored_files(self, collection: str) -> list[StoredFile]:
         """List the stored files of a collection by name."""
         paths = (self._folder / collection).glob("*/*")
@@ -136,6 +142,12 @@ class Files:
         if not size:
             raise FileRefusedError("{name} is empty (0 bytes): upload a file that has content.", name=name)
         return digest.hexdigest(), size
+
+
+def content_digest(path: Path) -> str:
+    """Return the id of the document that a file's content is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def safe_name(name: str) -> str:

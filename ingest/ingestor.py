@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.files import StoredFile
+from ingest.files import StoredFile, content_digest
 from ingest.inbox import Inbox
 from ingest.jobs import Job, job_of
 from ingest.parse import parse_in_child
@@ -193,6 +193,8 @@ class Ingestor:
         path = self._inbox.files.path(job.collection, job.document_id, job.name)
         if not path.is_file():
             raise CollectionError("The stored copy of {name} is gone: upload the file again.", name=job.name)
+        if content_digest(path) != job.document_id:
+            raise CollectionError("The stored copy of {name} is damaged: upload the file again.", name=job.name)
         return path
 
     def _stage(self, job: Job, work: Work, index: Index, embedder: Embedder, chunks: Sequence[Chunk]) -> None:

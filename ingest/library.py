@@ -74,7 +74,13 @@ class Library:
 
     def collections(self) -> list[str]:
         """Return the names of the collections that hold or await documents."""
-        return sorted({*self._store.names(), *self.jobs.collections()})
+        return sorted({*self._store.names(), *self.jobs.collections(), *self.files.collections()})
+
+    def damaged(self) -> list[str]:
+        """Return the collections whose index is damaged, or gone where files are stored that were in it."""
+        there = self._store.names()
+        gone = [name for name in self.files.collections() if name not in there and self._stored_versions(name)]
+        return sorted({*self._store.damaged(), *gone})
 
     def documents(self, collection: str) -> list[DocumentEntry]:
         """List a collection's documents; one that is not made yet has none."""
@@ -138,6 +144,8 @@ class Library:
                 jobs = self.jobs.add_again(collection, versions, reason)
                 for file, _ in versions:
                     self.inbox.tidy(collection, file.document_id, [file.name])
+            if collection in self._store.damaged():
+                self._store.set_aside(collection)
             self._store.drop_collection(collection)
             self._tokens.remove_collection(collection)
             self.jobs.retry(*(job.id for job in jobs))
@@ -145,6 +153,9 @@ class Library:
 
     def _versions_of(self, collection: str) -> list[tuple[StoredFile, datetime]]:
         """Return the files that the documents of a collection were made from, with the times at which they came in."""
+        if collection in self._store.damaged():
+            # What can be read of it may be less than what was in it.
+            return self._stored_versions(collection)
         try:
             entries = self._store.open_collection(collection).documents()
         except CollectionError:

@@ -16,7 +16,6 @@ from rag.database.feedback import Feedback
 from rag.database.history import History
 from rag.database.lock import DataFolderLock
 from rag.database.votes import Votes
-from rag.disk import keep_reserve
 from rag.evaluation.runs.curve import KIND as CURVE
 from rag.evaluation.runs.curve import curve_runner
 from rag.evaluation.runs.task import KIND as RUN
@@ -31,6 +30,7 @@ from rag.retrieval.asked import ask_runner, forget_stale
 from rag.retrieval.pipeline import Pipeline, open_pipeline
 from rag.tasks.workers import Tasks
 from service.answering import Answerings
+from service.health import Health
 from service.writing import Writings
 
 
@@ -51,6 +51,7 @@ class App:
     votes: Votes
     writings: Writings
     answerings: Answerings
+    health: Health
 
     def drop_collection(self, collection: str) -> None:
         """Delete a collection, with what is kept of its questions only so that nothing is done twice."""
@@ -79,7 +80,7 @@ class App:
             # From the last to the first: what is at work ends before what it works with.
             for part in (self.votes, self.question_sets, self.history, self.library):
                 closing.callback(part.close)
-            for at_work in (self.tasks, self.downloads, self.writings, self.answerings):
+            for at_work in (self.tasks, self.downloads, self.writings, self.answerings, self.health):
                 closing.callback(at_work.close)
 
 
@@ -101,7 +102,8 @@ def open_app(settings: Settings) -> App:
         app.library.start()
         app.tasks.start()
         pipeline.make_ready()
-        keep_reserve(settings.data_dir)
+        app.health.start()
+        app.health.notices()
         undoing.pop_all()
     if settings.llm_configured:
         threading.Thread(target=import_client, daemon=True, name="import-client").start()
@@ -135,4 +137,5 @@ def assemble(pipeline: Pipeline, library: Library, lock: DataFolderLock) -> App:
         votes=Votes(settings.data_dir),
         writings=Writings(),
         answerings=Answerings(),
+        health=Health(library),
     )

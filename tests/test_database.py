@@ -154,7 +154,7 @@ def test_closing_waits_for_a_write_that_has_begun(database: Database) -> None:
     threads[1].start()
     for thread in threads:
         thread.join()
-    assert sorted(path.name for path in database.path.parent.iterdir()) == ["notes.sqlite"]
+    assert [path.name for path in database.path.parent.glob("*.sqlite*")] == ["notes.sqlite"]
     with Database(database.path, [NOTES]).read() as db:
         assert texts(db) == ["one"]
 

@@ -98,7 +98,7 @@ def test_a_killed_upload_can_be_finished_from_what_was_staged(store: EdgeStore, 
 
 
 def test_a_half_made_collection_is_not_listed_and_is_made_anew(store: EdgeStore, folder: Path) -> None:
-    add(store.create_collection(SPEC), "apple")
+    store.create_collection(SPEC)
     store.close()
     store = EdgeStore(folder.parent)
     (folder / MANIFEST).unlink()
@@ -142,7 +142,7 @@ def test_a_damaged_collection_is_refused_and_can_be_dropped(store: EdgeStore, fo
     store.close()
     store = EdgeStore(folder.parent)
     DAMAGES[damage](folder)
-    sentence = f"The files of the collection 'garden' are damaged: move the folder {folder} away"
+    sentence = "The index of the collection 'garden' is damaged: re-index it on the Library page"
     for opened in (lambda: store.open_collection(SPEC.name), lambda: store.create_collection(SPEC)):
         with pytest.raises(CollectionError, match=sentence):
             opened().search_dense(east(), 5)

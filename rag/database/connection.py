@@ -11,10 +11,17 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rag.database.contents import compare, forget, lost, remember
 from rag.database.folder import keep_private, make_data_folder
 from rag.database.migrations import Migration, migrate
+from rag.database.notices import set_aside_and_tell
 from rag.disk import LEAST_FREE, require_space, use_reserve
 from rag.errors import UnavailableError
+
+CHECKED_BYTES = 32 * 2**20
+"""Up to this size, a file is looked through when it is opened; a larger one when something in it was found damaged."""
+
+DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 BUSY_SECONDS = 10.0
 """How long a write waits for one of another process."""
@@ -54,21 +61,41 @@ class Database:
         # What is dropped without being closed leaves no open file. Not at exit, where a thread may still be at work.
         weakref.finalize(self, _close_all, self._idle_readers, self._idle_writer).atexit = False
         make_data_folder(path.parent)
-        keep_private(path)
-        with _failures_told(self.path):
+        with _failures_told(path):
             use_reserve(path.parent)
+            if _is_unusable(path):
+                set_aside_and_tell(path.parent, path, lost(path))
+                forget(path)
+            made = not path.exists()
+            keep_private(path)
             try:
-                self._open(migrations)
-            except sqlite3.OperationalError:
-                if not use_reserve(path.parent) or os.name == "nt":
+                reached = self._open(migrations)
+            except sqlite3.DatabaseError as error:
+                if _is_damage(error):
+                    self._begin_anew()
+                elif isinstance(error, sqlite3.OperationalError) and use_reserve(path.parent) and os.name != "nt":
+                    self._alone_in_file = True
+                else:
                     raise
-                self._alone_in_file = True
-                self._open(migrations)
+                reached = self._open(migrations)
+        compare(path, reached, made=made)
 
-    def _open(self, migrations: Sequence[Migration]) -> None:
+    def _begin_anew(self) -> None:
+        """Set the damaged file aside."""
+        _close_all(self._idle_readers, self._idle_writer)
+        set_aside_and_tell(self.path.parent, self.path, lost(self.path))
+        forget(self.path)
+        _suspected(self.path).unlink(missing_ok=True)
+        keep_private(self.path)
+
+    def _open(self, migrations: Sequence[Migration]) -> dict[str, int]:
+        """Take the file to the newest layout, look whether it is whole, and return how far its tables are."""
         with self._taken(self._idle_writer, 1) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
+            if self.path.stat().st_size <= CHECKED_BYTES or _suspected(self.path).exists():
+                _check(connection)
             migrate(connection, self.path, migrations)
+            return _reached(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -102,6 +129,9 @@ class Database:
     def close(self) -> None:
         """Close the file once a write that has begun is done; from then on every use raises UnavailableError."""
         with self._alone(), self._keeping:
+            with suppress(sqlite3.DatabaseError):  # then it is as it was when it was opened
+                for connection in self._idle_writer:
+                    remember(self.path, _reached(connection))
             self._closed = True
             _close_all(self._idle_readers, self._idle_writer)
 
@@ -168,12 +198,50 @@ def _failures_told(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, OSError) as error:
+        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            with suppress(OSError):
+                _suspected(path).touch()
+            raise UnavailableError(
+                "The file {path} is damaged: start Resift again, which sets it aside and goes on without it.", path=path
+            ) from error
         raise UnavailableError(
             "The file {path} cannot be read or written ({reason}): check the disk's free space and its "
             "permissions; if the file is damaged, move it away and start again.",
             path=path,
             reason=error,
         ) from error
+
+
+def _is_unusable(path: Path) -> bool:
+    """Tell whether there is something in a file's place that cannot be its database, without opening it."""
+    if path.is_dir():
+        return True
+    return path.exists() and (not path.stat().st_size or not os.access(path, os.R_OK | os.W_OK))
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGES
+
+
+def _suspected(path: Path) -> Path:
+    """Return the file whose presence has a database looked through when it is opened next."""
+    return path.with_name(f"{path.name}.suspected")
+
+
+def _check(connection: Connection) -> None:
+    """Raise what SQLite raises for a damaged file if a file is one."""
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _reached(connection: Connection) -> dict[str, int]:
+    """Return the last id that each table has given that never gives one twice."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone():
+        return {}
+    return {row["name"]: row["seq"] for row in connection.execute("SELECT * FROM sqlite_sequence")}
 
 
 def closed(path: Path) -> UnavailableError:

@@ -90,6 +90,15 @@ class VectorStore(Protocol):
     def drop_collection(self, name: str) -> None:
         """Delete a collection with all it holds; dropping what is not there is no error."""
 
+    def damaged(self) -> list[str]:
+        """Return the names of the collections whose files are seen to be damaged without being read through."""
+
+    def verify(self, name: str) -> bool:
+        """Read a collection's files through and tell whether they are what was written, as far as that is known."""
+
+    def set_aside(self, name: str) -> None:
+        """Give the files of a damaged collection another name, so that it can be made anew."""
+
     def close(self) -> None:
         """Write what is pending and release files and connections."""
 

@@ -14,12 +14,14 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from rag.config import COLLECTION_NAME, check_collection_name
+from rag.database.notices import set_aside
 from rag.disk import KEPT_FREE, require_space, use_reserve
 from rag.errors import CollectionError
 from rag.store import payload as stored
 from rag.store.backing import back, require_readable
 from rag.store.base import DenseVectors, Found
 from rag.store.folder import MANIFEST, damaged, read_manifest, translate_failures, write_manifest
+from rag.store.seal import Seal
 from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 SHARD = "shard"
 BATCH = 256
+DROPPED = ".dropped-"
+"""Begins the name of a collection's folder that is being deleted."""
 FORGOTTEN_SHARE = 0.1
 """The share of deleted chunks that BM25's document frequencies may still count."""
 
@@ -51,10 +55,11 @@ class EdgeStore:
         self._kept_free = kept_free
         self._lock = threading.Lock()
         self._opened: dict[str, EdgeIndex] = {}
+        self._seals: dict[str, Seal] = {}
         self._closed = False
 
     def names(self) -> list[str]:
-        """Return the names of the collections, sorted; the manifest, written last, is what makes a collection."""
+        """Return the names of the collections, sorted: those with a manifest, and those that have lost theirs."""
         if self._closed:
             raise stored.closed_store()
         if not self._folder.exists():
@@ -62,7 +67,7 @@ class EdgeStore:
         with translate_failures(self._folder):
             # Not glob: it takes a folder that cannot be read for an empty one.
             found = [path for path in self._folder.iterdir() if COLLECTION_NAME.fullmatch(path.name)]
-            return sorted(path.name for path in found if (path / MANIFEST).exists())
+            return sorted(path.name for path in found if (path / MANIFEST).exists() or _has_vectors(path))
 
     def create_collection(self, spec: CollectionSpec) -> EdgeIndex:
         """Create a collection, or open the one that is there with the same spec."""
@@ -73,6 +78,7 @@ class EdgeStore:
                 stored.require_same_spec(index.spec, spec)
                 return index
             if folder.exists():
+                _require_empty(folder)
                 shutil.rmtree(folder)
             folder.mkdir(0o700, parents=True)
             require_space(folder, self._kept_free)
@@ -93,10 +99,38 @@ class EdgeStore:
             # Opening is what tells whether another process has it; missing or damaged, it may go.
             with suppress(CollectionError):
                 self._open(folder).close()
-            self._opened.pop(name, None)
-            (folder / MANIFEST).unlink(missing_ok=True)
+            self._forget(name)
             if folder.exists():
-                shutil.rmtree(folder)
+                # In one step: what is left of it after a crash is no damaged collection.
+                going = folder.with_name(f"{DROPPED}{name}")
+                shutil.rmtree(going, ignore_errors=True)
+                folder.rename(going)
+                shutil.rmtree(going)
+
+    def damaged(self) -> list[str]:
+        """Return the collections whose manifest cannot be read, or whose files are not those that were sealed."""
+        if not self._folder.is_dir():
+            return []
+        found = sorted(path for path in self._folder.iterdir() if COLLECTION_NAME.fullmatch(path.name))
+        return [folder.name for folder in found if not self._looks_whole(folder)]
+
+    def verify(self, name: str) -> bool:
+        """Read a collection's files through and tell whether they are what was written, as far as that is known."""
+        if index := self._opened.get(name):
+            return index.verify()
+        # Files that no engine has open are compared only: loading them may change what it was cut off from.
+        sealed = self._seal_of(self._path(name))
+        return sealed.verify() if sealed.is_on else True
+
+    def set_aside(self, name: str) -> None:
+        """Give the folder of a damaged collection another name."""
+        folder = self._path(name)
+        with self._using(folder):
+            with suppress(CollectionError):
+                self._open(folder).close()
+            self._forget(name)
+            if folder.exists():
+                set_aside(folder)
 
     def close(self) -> None:
         """Write what is pending and close every collection, for good: no thread that comes later opens one again."""
@@ -105,6 +139,17 @@ class EdgeStore:
             while self._opened:
                 self._opened.popitem()[1].close()
 
+    @staticmethod
+    def _looks_whole(folder: Path) -> bool:
+        if not (folder / MANIFEST).exists():
+            return not _has_vectors(folder)
+        try:
+            read_manifest(folder)
+            Seal(folder, SHARD).require_sizes()
+        except CollectionError:
+            return False
+        return True
+
     @contextmanager
     def _using(self, folder: Path) -> Iterator[None]:
         with self._lock, translate_failures(folder):
@@ -112,14 +157,22 @@ class EdgeStore:
                 raise stored.closed_store()
             yield
 
+    def _seal_of(self, folder: Path) -> Seal:
+        return self._seals.setdefault(folder.name, Seal(folder, SHARD))
+
+    def _forget(self, name: str) -> None:
+        self._opened.pop(name, None)
+        self._seals.pop(name, None)
+
     def _path(self, name: str) -> Path:
         return self._folder / check_collection_name(name)
 
     def _open(self, folder: Path) -> EdgeIndex:
         if folder.name not in self._opened:
             if not (folder / MANIFEST).exists():
+                _require_empty(folder)
                 raise stored.missing_collection(folder.name, self.names())
-            self._opened[folder.name] = EdgeIndex(folder, self._kept_free)
+            self._opened[folder.name] = EdgeIndex(folder, self._seal_of(folder), self._kept_free)
         return self._opened[folder.name]
 
 
@@ -130,18 +183,28 @@ class EdgeIndex:
     search never sees half of a document that is being published.
     """
 
-    def __init__(self, folder: Path, kept_free: int) -> None:
+    def __init__(self, folder: Path, seal: Seal, kept_free: int) -> None:
         self._folder = folder
         self._kept_free = kept_free
         self._lock = threading.Lock()
         self._forgotten = 0
+        self._damaged = False
         self.spec, least = read_manifest(folder)
+        self._seal = seal
+        self._seal.require_sizes()
         with translate_failures(folder):
             self._shard = _load(folder)
             # The engine opens a shard that has lost its files as an empty one.
             if self._count() < least:
                 self._shard.close()
                 raise damaged(folder)
+
+    def verify(self) -> bool:
+        """Read all files and tell whether they are what was written; others may work meanwhile."""
+        with self._working():
+            self._shard.flush()
+        self._damaged = not self._seal.verify()
+        return not self._damaged
 
     def stage(self, chunks: Sequence[Chunk], dense: DenseVectors, bm25: Sequence[SparseVector]) -> None:
         """Write chunks out of view, in batches, so that searches find their turn in between."""
@@ -153,6 +216,7 @@ class EdgeIndex:
         """Bring a staged document into view and remove its older versions; doing it again finishes what was cut off."""
         document = _is(stored.DOCUMENT_ID, entry.id)
         with self._working():
+            self._seal.break_open()
             found = self._count(must=[document])
             if found != entry.chunks or not found:
                 raise stored.miscounted(entry, found)
@@ -219,12 +283,14 @@ class EdgeIndex:
 
     def close(self) -> None:
         """Write what is pending and let go of the files."""
-        with self._working():
+        with self._lock, translate_failures(self._folder):
             self._shard.close()
 
     @contextmanager
     def _working(self) -> Iterator[None]:
         with self._lock, translate_failures(self._folder):
+            if self._damaged:
+                raise damaged(self._folder)
             yield
 
     def _stage_batch(self, chunks: Sequence[Chunk], dense: DenseVectors, bm25: Sequence[SparseVector]) -> None:
@@ -233,6 +299,7 @@ class EdgeIndex:
         points = [_point(chunk, vector, terms) for chunk, vector, terms in vectors]
         with self._working():
             require_space(self._folder, self._kept_free)
+            self._seal.break_open()
             self._forgotten += self._count(must=[edge.HasIdCondition({chunk.id for chunk in chunks})])
             back(self._folder / SHARD)
             self._shard.update(edge.UpdateOperation.upsert_points(points))
@@ -262,6 +329,7 @@ class EdgeIndex:
         The manifest is written in between: whenever a crash comes, it asks for no more chunks than the shard holds.
         """
         low = use_reserve(self._folder)
+        self._seal.break_open()
         back(self._folder / SHARD)
         self._shard.flush()
         doomed = self._count(must, must_not)
@@ -280,6 +348,16 @@ class EdgeIndex:
         self._shard.close()
         self._shard = _load(self._folder)
         self._forgotten = 0
+
+
+def _require_empty(folder: Path) -> None:
+    """Refuse a folder without a manifest that documents are in; one that was half made has none."""
+    if _has_vectors(folder):
+        raise damaged(folder)
+
+
+def _has_vectors(folder: Path) -> bool:
+    return any(folder.glob(f"{SHARD}/segments/*/*/vectors/chunk_*"))
 
 
 def _create_shard(spec: CollectionSpec, folder: Path) -> None:

@@ -55,10 +55,9 @@ def read_manifest(folder: Path) -> tuple[CollectionSpec, int]:
 def damaged(folder: Path) -> CollectionError:
     """Return the error for a collection whose files cannot be what was written."""
     return CollectionError(
-        "The files of the collection {name!r} are damaged: move the folder {folder} away, then create "
-        "the collection again and upload its documents.",
+        "The index of the collection {name!r} is damaged: re-index it on the Library page, which makes it anew from "
+        "its stored files.",
         name=folder.name,
-        folder=folder,
     )
 
 
