@@ -368,8 +368,14 @@ def test_only_folders_with_models_may_be_named_and_of_others_nothing_is_told(
         found = find_model(kind, str(folder / "mine"), allowed)
         assert found is not None
         assert found.folder == folder / "mine"
+    by_name = find_model(kind, "mine", allowed)
+    assert by_name is not None
+    assert by_name.folder == settings.models_folder / "mine"
     configured = replace(settings, embed_model=str(embedder_folder), rerank_model=f"funnel:{embedder_folder}")
-    assert find_model(kind, str(embedder_folder), configured) is not None
+    for choice in (str(embedder_folder), embedder_folder.name):  # as it is set, and as a link has it
+        found = find_model(kind, choice, configured)
+        assert found is not None
+        assert found.folder == embedder_folder
 
 
 def test_a_login_that_is_kept_on_this_machine_is_sent_to_no_mirror(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
@@ -109,25 +109,23 @@ def find_model(kind: ModelKind, choice: str, settings: Settings) -> ModelFiles |
 
 
 def named_folder(kind: ModelKind, choice: str, settings: Settings) -> Path | None:
-    """Return the folder that a choice names, None for what is a name.
+    """Return the folder that a choice names, None for what is the name of a model elsewhere.
 
-    The settings may name any folder, and whoever uses the page those in the model folders. All others are not even
-    looked for, so that nobody learns from the page what there is on this machine; raises ModelError for them.
+    The settings may name any folder, and whoever uses the page those in the model folders, by their path or their name.
+    All others are not even looked for, so that nobody learns from the page what there is on this machine; raises
+    ModelError for them.
     """
     configured = settings.embed_model if kind == "embedder" else split_funnel(settings.rerank_model)[1]
     if choice == configured:
         return Path(choice).expanduser() if looks_like_folder(choice) else None
-    # By its name alone: a link in a model folder was put there by whoever set the folder up.
-    folder = Path(os.path.abspath(choice))  # noqa: PTH100 - resolve() would follow links
-    inside = any(
-        folder.is_relative_to(Path(os.path.abspath(one)))  # noqa: PTH100
-        for one in (settings.models_folder, *settings.model_folders)
-    )
-    if inside and folder.is_dir():
-        return folder
+    for folder in _places(choice, [_absolute(one) for one in (settings.models_folder, *settings.model_folders)]):
+        if folder.is_dir():
+            return folder
     if not _written_as_path(choice):
         return None
-    near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ()
+    if choice == Path(configured).name and looks_like_folder(configured):
+        return Path(configured).expanduser()
+    near = catalogue.did_you_mean(Path(choice).name) if kind == "reranker" else ()
     raise ModelError(
         joined(
             message("There is no model {choice!r} that can be used here.", choice=choice),
@@ -139,6 +137,17 @@ def named_folder(kind: ModelKind, choice: str, settings: Settings) -> Path | Non
             ),
         )
     )
+
+
+def _places(choice: str, roots: Sequence[Path]) -> list[Path]:
+    """Return where in some folders a choice may be, as a path or as a name; what leads out of them is in none."""
+    named = [root / choice for root in roots if choice not in ("", ".", "..") and Path(choice).name == choice]
+    return [*(place for place in [_absolute(Path(choice))] if any(map(place.is_relative_to, roots))), *named]
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path without "..", by its names alone: links in a model folder were put there by who set it up."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow them
 
 
 def looks_like_folder(choice: str) -> bool:

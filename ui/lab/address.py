@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from rag.rerank.choice import short
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.lab.options import CANDIDATES, COLLECTION, QUESTION, RERANKERS, TOP, LabOptions
 
@@ -42,7 +43,8 @@ def write_address(question: str, options: LabOptions) -> None:
         "candidates": [str(options.search.candidates)],
         "collection": [options.search.collection],
         "question": [question],
-        "reranker": list(options.rerankers),
+        # A model's folder by its name: a link is for others, who need not know where it is.
+        "reranker": [short(one) for one in options.rerankers],
         "top": [str(options.search.top)],
     }
     st.session_state[TAKEN] = parameters
