@@ -12,6 +12,7 @@ from rag.errors import UnavailableError
 from rag.llm.base import ChatMessage, ContextLengthError, Piece
 from rag.llm.client import OpenAiChat
 from rag.types import Answer, Retrieval, Turn
+from tests.llm_providers import TOO_LONG
 from tests.llm_server import LlmServer, Reply
 from tests.retrievals import make_retrieval
 
@@ -424,6 +425,17 @@ def test_what_is_too_long_twice_is_answered_by_sentences_and_says_which_setting_
     assert [str(one) for one in record.warnings] == [
         "Too long: read fewer passages (RERANK_TOP). The best sentences of the passages stand in."
     ]
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai, in an event"])
+def test_a_real_server_is_asked_once_more_with_fewer_passages(provider: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with LlmServer(TOO_LONG[provider], Reply(pieces=("Bread [1].",))) as server:
+        record = answer(FOUR, OpenAiChat(server.base_url, "written", "", 10), share_of_words).whole()
+    assert [str(request.body).count("It is") for request in server.requests] == [4, 2]
+    assert record.text == "Bread [1]."
+    assert record.complete
+    assert str(record.warnings[0]).startswith(HALF)
 
 
 def test_one_passage_that_is_too_long_is_not_tried_again():

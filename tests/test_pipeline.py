@@ -322,6 +322,16 @@ def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
     assert "test took longer than 0.5 s" in caplog.text
 
 
+def test_a_follow_up_stays_as_it_is_when_the_language_model_does_not_stop(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = b'data: {"choices": [{"delta": {"reasoning": "' + b"Hm. " * 500 + b'"}}]}\n\n'
+    with LlmServer(Reply(raw=(event,), ending="repeat")) as server:
+        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
+        assert server.client_left.wait(5)
+    assert "test wrote more than 20,000 characters" in caplog.text
+
+
 def test_the_language_model_is_given_the_kept_passages_and_its_marks_are_checked(pipeline: Pipeline) -> None:
     with LlmServer(Reply(("Take it out ", "of the sun [1]. ", "See also [9]."))) as server:
         asking = with_chat(pipeline, server)

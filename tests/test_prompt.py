@@ -8,6 +8,7 @@ from rag.answer.prompt import (
     NOT_FOUND,
     NOT_FOUND_SENTENCE_CHINESE,
     build_messages,
+    exchanges,
     not_found_sentence,
 )
 from rag.retrieval.rewrite import rewriting_messages
@@ -132,3 +133,11 @@ def test_a_follow_up_is_rewritten_from_the_conversation_as_data():
 def test_the_script_tells_chinese(text: str, chinese: bool):
     assert is_chinese(text) is chinese
     assert not_found_sentence(text) == (NOT_FOUND_SENTENCE_CHINESE if chinese else NOT_FOUND.id)
+
+
+def test_what_an_earlier_release_kept_of_thinking_in_an_answer_is_told_to_nobody():
+    kept_so = [
+        turn("What may I eat?", Answer("<think>Source [2]?</think>Rice [1].", "llm")),
+        turn("And drink?", Answer("<think>Water, or", "llm")),
+    ]
+    assert exchanges(kept_so) == [("What may I eat?", "Rice.")]

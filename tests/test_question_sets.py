@@ -310,7 +310,13 @@ def draft(tmp_path: Path, *replies: Reply, documents: dict[str, str], number: in
 
 
 def test_drafts_that_the_passage_answers_wait_for_approval(tmp_path: Path) -> None:
-    good = Reply(('{"question": "How do I cool a hot phone in the sun?", "answer": "Switch it off."}',))
+    thought = '<think>{"question": "How do I cool a pump?", "answer": "No."}</think>'
+    good = Reply(
+        (
+            thought,
+            '{"question": "How do I cool a hot phone in the sun?", "answer": "Switch it off."}',
+        )
+    )
     task, drafted = draft(tmp_path, good, documents={"care.md": BOTH})
     assert (task.state, task.result) == ("done", {"kept": 1, "dropped": 0, "unusable": 0})
     (question,) = drafted.questions
