@@ -131,11 +131,7 @@ class Files:
         while block := source.read(BLOCK):
             size += len(block)
             if size > self._max_mb * 1_000_000:
-                raise FileRefusedError(
-                    "{name} is larger than {most} MB: split it, or raise MAX_FILE_MB if you have the memory.",
-                    name=name,
-                    most=self._max_mb,
-                )
+                raise too_large(name, self._max_mb)
             require_space(self._folder)
             digest.update(block)
             target.write(block)
@@ -148,6 +144,13 @@ def content_digest(path: Path) -> str:
     """Return the id of the document that a file's content is."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def too_large(name: str, most: int) -> FileRefusedError:
+    """Return the refusal of a file of more than `most` MB."""
+    return FileRefusedError(
+        "{name} is larger than {most} MB: split it, or raise MAX_FILE_MB if you have the memory.", name=name, most=most
+    )
 
 
 def safe_name(name: str) -> str:

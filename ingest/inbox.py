@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from ingest.files import Files
 from ingest.jobs import Job, Jobs
+from ingest.parse.formats import format_of
 from rag.config import Settings, check_collection_name
 from rag.database.lock import CollectionLocks
 from rag.tasks.store import TaskStore
@@ -25,10 +26,12 @@ class Inbox:
     def accept(self, collection: str, name: str, source: BinaryIO) -> Job:
         """Store a file and queue it; once this returns, the file is kept whatever happens.
 
-        A file that cannot be queued is taken away again, unless it was there before. Raises
-        FileRefusedError, UnavailableError, or SettingError for a name that no collection can have.
+        A file that cannot be queued is taken away again, unless it was there before. Raises FileRefusedError for one
+        of a kind that is not read, empty or too large, UnavailableError, or SettingError for a name that no collection
+        can have.
         """
         check_collection_name(collection)
+        format_of(name)
         with self.files.received(name, source) as received, self.locks.changing(collection):
             file = received.file
             known = self.files.path(collection, file.document_id, file.name).exists()

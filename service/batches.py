@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from ingest.parse.decoding import decode
+from ingest.parse.formats import check_suffix
 from rag.batch.questions import Table, read_table
 from rag.batch.records import KIND, BatchAnswer, BatchSpec, read_answers, read_batch, read_spec
 from rag.exports.batch import write_batch
@@ -61,8 +62,13 @@ class BatchState:
         return [answer.ms for answer in self.answers.values() if answer.ms]
 
 
+SUFFIXES = (".csv", ".tsv", ".txt")
+"""How the name of a table ends."""
+
+
 def read_upload(name: str, content: bytes) -> Table:
     """Read a file as a table of questions; raises InputError for one that is none."""
+    check_suffix(name, SUFFIXES)
     return read_table(decode(content, name), name)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ingest.parse.decoding import decode
-from rag.errors import InputError
+from ingest.parse.formats import check_suffix
+from rag.errors import FileRefusedError, InputError
 from rag.evaluation.sets.files import MOST_QUESTIONS, SetFile, locate, read_set
 from rag.evaluation.sets.targets import Fault, Target, stale_targets
 from rag.evaluation.sets.types import QuestionSet
@@ -17,6 +18,8 @@ from rag.evaluation.sets.upload import keep_staged, stage_beir
 from rag.language.message import Message
 from service.app import App
 
+SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".json", ".ndjson", ".zip")
+"""How the names of the files of a set end."""
 MOST_TABLE_BYTES = 20_000_000
 """A table is read in this process, which holds it several times over meanwhile."""
 
@@ -61,6 +64,17 @@ def read_set_files(app: App, files: Mapping[str, bytes]) -> SetUpload:
             questions=MOST_QUESTIONS,
         )
     return SetUpload(stem, read_set(decode(files[first], first), first))
+
+
+def not_read(names: Iterable[str]) -> dict[str, Message]:
+    """Return why files are not read whose names are none of a set's, by their names."""
+    refused: dict[str, Message] = {}
+    for name in names:
+        try:
+            check_suffix(name, SUFFIXES)
+        except FileRefusedError as error:
+            refused[name] = error.message
+    return refused
 
 
 def about_collection(app: App, upload: SetUpload, collection: str) -> SetUpload:

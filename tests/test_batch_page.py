@@ -58,6 +58,12 @@ def upload(page: AppTest, content: bytes) -> AppTest:
     return page
 
 
+def test_a_spreadsheet_is_refused_with_what_to_do(page: AppTest) -> None:
+    page.file_uploader[0].set_value([("questions.xlsx", b"PK", "")]).run()
+    assert not page.exception
+    assert page.error[0].value.replace("\\", "").endswith("Convert it to CSV and upload that.")
+
+
 def begin(page: AppTest, content: str) -> AppTest:
     upload(page, content.encode())
     page.button[0].click().run()

@@ -25,7 +25,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def app(chromium: Browser, data: Path) -> Iterator[Running]:
     """The app on embedded defaults, without key, hub and server."""
-    with serve(REPOSITORY / "app.py", data.parent, {"DATA_DIR": str(data), "HF_HUB_OFFLINE": "1"}) as address:
+    variables = {"DATA_DIR": str(data), "HF_HUB_OFFLINE": "1", "MAX_FILE_MB": "5"}
+    with serve(REPOSITORY / "app.py", data.parent, variables) as address:
         yield Running(chromium, address)
 
 
@@ -101,6 +102,34 @@ def test_a_bad_file_is_said_with_its_reason_and_can_be_taken_off(app: Running) -
         expect(page.get_by_role("button", name="Retry")).to_be_visible()
         page.get_by_role("button", name="Take off the list").click()
         expect(page.get_by_text("scan.pdf")).to_have_count(0)
+
+
+def test_what_is_not_taken_stays_with_its_reason_beside_what_is(app: Running, tmp_path: Path) -> None:
+    large = tmp_path / "large.txt"
+    with large.open("wb") as file:
+        file.truncate(6 * 2**20)
+    files = {"notes.txt": "A note about water.", "sales.xlsx": "PK", "setup.exe": "MZ", "README": "x", "none.txt": ""}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with visit(app.browser, f"{app.address}/library") as page:
+        open_collection(page, "mixed")
+        page.locator("input[type=file]").set_input_files([large, *(tmp_path / name for name in files)])
+        expect(page.get_by_text("1 document, 1 passage")).to_be_visible(timeout=WORK_MS)
+        refused = page.locator(".st-key-refusals")
+        expect(refused).to_contain_text("5 files were not taken")
+        for sentence in (
+            "large.txt is larger than 5 MB: split it",
+            "sales.xlsx cannot be read: .xlsx files are not supported. Convert it to CSV and upload that.",
+            "setup.exe cannot be read: its name must end in one of .pdf, .docx",
+            "README cannot be read: its name must end in one of",
+            "none.txt is empty (0 bytes)",
+        ):
+            expect(refused).to_contain_text(sentence)
+        page.get_by_role("link", name="Chat").click()
+        page.get_by_role("link", name="Library").click()
+        expect(refused).to_contain_text("sales.xlsx")
+        page.get_by_role("button", name="Dismiss").click()
+        expect(refused).to_have_count(0)
 
 
 def test_uploads_are_the_same_in_two_tabs_and_after_a_reload(app: Running) -> None:

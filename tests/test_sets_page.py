@@ -122,6 +122,18 @@ def test_a_file_that_is_no_set_is_refused_and_the_rest_stays(app: App, name: str
     assert "No questions are in this set yet." in said(page)
 
 
+def test_a_file_that_no_set_is_read_from_stays_with_its_reason_beside_one_that_is(app: App) -> None:
+    page = drawn(app)
+    files = [("mine.csv", b"question\nHow?\n", ""), ("mine.xlsx", b"PK", ""), ("photo.png", b"x", "")]
+    page.file_uploader[0].set_value(files).run()
+    checked(page)
+    assert "1 question, 0 labelled answers" in said(page)
+    assert "2 files were not taken" in said(page)
+    reasons = said(page).replace("\u200b", "")
+    assert "mine.xlsx cannot be read: .xlsx files are not supported. Convert it to CSV and upload that." in reasons
+    assert "photo.png cannot be read: its name must end in one of .csv, .tsv" in reasons
+
+
 def test_a_beir_set_is_kept_with_its_documents(app: App) -> None:
     page = drawn(app)
     page.file_uploader[0].set_value([("tiny.zip", archive(BEIR), "application/zip")]).run()

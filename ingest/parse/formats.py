@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,16 +53,23 @@ CONVERSIONS: dict[str, str | Message] = {
 
 def format_of(name: str) -> Format:
     """Return the format that a file's name stands for; raises FileRefusedError saying what is read instead."""
+    check_suffix(name, SUFFIXES)
+    return SUFFIXES[Path(name).suffix.lower()]
+
+
+def check_suffix(name: str, read: Collection[str]) -> None:
+    """Raise FileRefusedError for a file whose name ends in none of the suffixes that are read, saying what to do."""
     suffix = Path(name).suffix.lower()
-    if suffix in SUFFIXES:
-        return SUFFIXES[suffix]
-    if suffix in CONVERSIONS:
+    if suffix in read:
+        return
+    conversion = CONVERSIONS.get(suffix)
+    if conversion and (read is SUFFIXES or f".{conversion}".lower() in read):
         raise FileRefusedError(
             "{name} cannot be read: {suffix} files are not supported. Convert it to {format} and upload that.",
             name=name,
             suffix=suffix,
-            format=CONVERSIONS[suffix],
+            format=conversion,
         )
     raise FileRefusedError(
-        "{name} cannot be read: its name must end in one of {formats}.", name=name, formats=", ".join(SUFFIXES)
+        "{name} cannot be read: its name must end in one of {formats}.", name=name, formats=", ".join(read)
     )

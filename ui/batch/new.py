@@ -38,8 +38,7 @@ def show_new(app: App, collections: list[str], *, open_at_once: bool) -> int | N
         round_number = st.session_state.setdefault(ROUND, 0)
         upload = st.file_uploader(
             gettext("Questions as CSV"),
-            type=["csv", "tsv", "txt"],
-            max_upload_size=MOST_MEGABYTES,
+            max_upload_size=min(MOST_MEGABYTES, app.settings.max_file_mb),
             key=f"{PREFIX}upload-{round_number}",
             help=gettext(
                 "One question in each row, under a heading such as {names}. Other columns come back as they are. Up to "

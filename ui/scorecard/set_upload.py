@@ -11,11 +11,12 @@ import streamlit as st
 from rag.errors import InputError, ResiftError
 from rag.evaluation.sets.files import COLUMNS, Kind, Problem
 from service.app import App
-from service.question_sets import SetUpload, about_collection, leave_set, read_set_files, take_set
+from service.question_sets import SetUpload, about_collection, leave_set, not_read, read_set_files, take_set
 from ui.language import gettext, mark, ngettext
 from ui.plain import label, label_sentence, place
 from ui.scorecard.questions import stale_of
 from ui.scorecard.undo import attempt
+from ui.uploader import show_refusals
 
 ROUND = "sets_upload_round"
 READ = "sets_upload_read"
@@ -50,11 +51,15 @@ def show_set_upload(app: App, collections: Sequence[str], choose: Callable[[int]
     )
     files = st.file_uploader(
         gettext("Files of the set"),
-        type=["csv", "tsv", "txt", "jsonl", "json", "ndjson", "zip"],
         accept_multiple_files=True,
+        max_upload_size=app.settings.max_file_mb,
         key=f"sets-upload-{number}",
         label_visibility="collapsed",
     )
+    refused = not_read(file.name for file in files)
+    if refused:
+        show_refusals(list(refused.values()))
+    files = [file for file in files if file.name not in refused]
     if not files:
         _leave_staged()
         return
