@@ -22,7 +22,8 @@ from ingest.parse import SUFFIXES
 from rag.config import Settings, check_collection_name, load_settings
 from rag.database.lock import DataFolderLock
 from rag.errors import ResiftError
-from rag.log import print_in_utf8, set_up_logging
+from rag.log import print_in_utf8, print_text, set_up_logging
+from rag.printable import printable
 from rag.retrieval.pipeline import open_pipeline
 
 POLL_SECONDS = 0.2
@@ -51,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with closing(Inbox(settings)) as inbox:
             outcomes = _ingest(options.paths, collection, settings, inbox, follow_links=options.follow_links)
     except ResiftError as error:
-        print(f"resift: {error}", file=sys.stderr)
+        print_text(f"resift: {error}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps([asdict(outcome) for outcome in outcomes], ensure_ascii=False))
+        print_text(json.dumps([asdict(outcome) for outcome in outcomes], ensure_ascii=False))
     else:
         for outcome in outcomes:
-            print(_line(outcome))
+            print(printable(_line(outcome)))
     return 0 if all(outcome.state in ("done", "skipped") for outcome in outcomes) else 1
 
 
@@ -195,7 +196,7 @@ def _follow(inbox: Inbox, waiting: dict[int, Path], settings: Settings) -> list[
 def _show(bar: tqdm[Any], job: Job, *, here: bool) -> None:
     if job.state != "queued" and not job.ended:
         share = f" {job.chunks_done}/{job.chunks_total}" if job.chunks_total else ""
-        bar.set_description_str(f"{job.name}: {job.state}{share}")
+        bar.set_description_str(printable(f"{job.name}: {job.state}{share}"))
     elif not here:
         bar.set_description_str("waiting for the running app")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from rag.errors import ResiftError
-from rag.log import print_in_utf8
+from rag.log import print_in_utf8, print_text
 from rag.shell import ask, evaluate, models
 
 COMMANDS = (ask, evaluate, models)
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except ResiftError as error:
-        print(f"resift: {error}", file=sys.stderr)
+        print_text(f"resift: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,10 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 from tests.browser import REPOSITORY, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 
-HOSTILE = """<script>document.title = "owned"</script> <img src="x" onerror="document.title = 'owned'">
+HEADING = "https&colon;//a.example http://b.example www.c.example d@e.example :smile: -> &#58;red[x]"
+HOSTILE = f"""# {HEADING}
+
+<script>document.title = "owned"</script> <img src="x" onerror="document.title = 'owned'">
 
 The inlet filter of the pump is blocked when the **display** shows [E-4711](http://127.0.0.1:9/).
 
@@ -26,7 +29,7 @@ DOCUMENTS = {
         "notes.md",
         "\n\n".join(f"# Note {number}\n\nWater and heat in house number {number}." for number in range(12)),
     ),
-    "hostile": ("notice <b>bold :red[x].txt", HOSTILE),
+    "hostile": ("notice <b>bold :red[x].md", HOSTILE),
     "talk": ("sugar.txt", "Sugary drinks raise blood sugar quickly."),
 }
 """The document that each collection has."""
@@ -92,6 +95,12 @@ def test_markup_and_orders_inside_documents_stay_text(app: Running) -> None:
         ask(page, "What does E-4711 on the display of the pump mean?")
         answer = page.get_by_text("shows [E-4711]").or_(page.get_by_text("E-4711")).first
         expect(answer).to_be_visible()
+        page.get_by_role("main").get_by_role("button", name=re.compile("notice")).first.click()
+        heading = page.get_by_test_id("stPopoverBody").get_by_text("a.example").first
+        expect(heading).to_be_visible()
+        assert heading.inner_text().replace("\u200b", "") == HEADING
+        assert page.locator("a[href*='.example'], a[href^='mailto']").count() == 0
+        page.keyboard.press("Escape")
         page.get_by_role("link", name="Library").click()
         expect(page.get_by_text(DOCUMENTS["hostile"][0], exact=True)).to_be_visible()
         assert page.title() == "Resift"

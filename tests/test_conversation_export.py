@@ -19,7 +19,10 @@ from rag.language.message import verbatim
 from rag.types import Answer, Conversation, Retrieval, Turn
 from tests.retrievals import make_answer, make_retrieval
 
-HOSTILE = "<script>harm()</script> **bold** [a](javascript:harm()) `code` # $x$ &lt; http://harm.example a@harm.example"
+HOSTILE = (
+    "<script>harm()</script> **bold** [a](javascript:harm()) `code` # $x$"
+    " &lt; https&colon;//harm.example http://harm.example a@harm.example"
+)
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 RETRIEVAL = make_retrieval([3, 1, 2], kept=2, texts={3: f"Eat fruit.\n\n{HOSTILE}", 1: "Eat bread.", 2: "Do not."})
 

@@ -344,6 +344,14 @@ def test_long_text_is_cut_where_a_line_ends(read):
 # CSV
 
 
+def test_a_csv_may_have_long_cells_and_long_lines(read):
+    cell = "word " * 60_000
+    sections = read("long.csv", f'Name,Text\nTea,"{cell}"\nMilk,{",".join(["short"] * 50_000)}\n')
+    assert sections[0].text.startswith("Name: Tea; Text: word word")
+    assert sum(section.text.count("word") for section in sections) == 60_000
+    assert sum(section.text.count("short") for section in sections) == 50_000
+
+
 def test_each_row_of_a_csv_carries_its_header(read):
     assert read("cities.csv", 'City,Note\nRome,"Old, very\nold"\nParis,\n')[0].text == (
         "City: Rome; Note: Old, very old\nCity: Paris"

@@ -7,18 +7,25 @@ import re
 from rag.answer.prompt import NOT_FOUND
 from rag.errors import ResiftError
 from rag.language.message import Message
+from rag.printable import printable
 from rag.text.place import place_of
 from ui.language import ngettext, say
 
-MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}]|(?<=www)\.|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
-"""What begins or ends something in Markdown as Streamlit reads it, in a line of text."""
+MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}&]|^[-+=]|" + "|".join(rf"(?<=^\d{{{n}}})[.)]" for n in range(1, 10)))
+"""What begins or ends something in Markdown as Streamlit reads it, in a line of text, or is an entity."""
+
+JOINED = re.compile(
+    r"(?<=:) | (?<=www)(?=\.) | (?<=[\w.+-])(?=@) | (?<=(?<!\S)[<>~-])(?=[->=]{1,2}(?!\S))", re.VERBOSE | re.IGNORECASE
+)
+"""Places in what Streamlit replaces once the escapes are gone: icons and emoji, addresses, arrows, dashes and signs."""
+
+NOTHING_WIDE = "\u200b"
 
 
 def label(text: str) -> str:
     """Escape text for a place that only takes Markdown, such as a button's label, on one line."""
-    escaped = MARKUP.sub(lambda mark: "\\" + mark[0], " ".join(text.split()))
-    # Icons and emoji are replaced after the escapes are gone; a space of no width behind the colon stops that.
-    return escaped.replace("\\:", "\\:\u200b")
+    line = JOINED.sub(NOTHING_WIDE, printable(" ".join(text.split())))
+    return MARKUP.sub(lambda mark: "\\" + mark[0], line)
 
 
 def label_sentence(said: Message | ResiftError) -> str:

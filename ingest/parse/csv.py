@@ -20,11 +20,7 @@ ROWS_PER_SECTION = 20
 def read_sections(path: Path, name: str) -> Iterator[Section]:
     """Yield a section per 20 rows, a line per row, each value named by its column."""
     text = clean(decode(path.read_bytes(), name)) + "\n"
-    usual = csv.field_size_limit(2**31 - 1)
-    try:
-        text, separator = find_separator(text, among="\t" if name.lower().endswith(".tsv") else SEPARATORS)
-        lines = row_lines(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-        while batch := list(islice(lines, ROWS_PER_SECTION)):
-            yield Section("\n".join(batch))
-    finally:
-        csv.field_size_limit(usual)
+    text, separator = find_separator(text, among="\t" if name.lower().endswith(".tsv") else SEPARATORS)
+    lines = row_lines(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    while batch := list(islice(lines, ROWS_PER_SECTION)):
+        yield Section("\n".join(batch))

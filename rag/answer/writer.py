@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from rag.answer.citations import check_citations, cite
+from rag.answer.marks import rearmed
 from rag.answer.prompt import build_messages, is_not_found, not_found_sentence, says_not_found
 from rag.errors import CancelledError, ResiftError
 from rag.language.message import NOTHING, Message, joined, message
@@ -199,7 +200,7 @@ def _pieces(chat: ChatModel, messages: Sequence[ChatMessage], transcript: Transc
     with closing(chat.stream(messages)) as pieces:
         for piece in pieces:
             transcript.add(piece)
-            yield piece
+            yield replace(piece, text=rearmed(piece.text))
 
 
 def _note_times(transcript: Transcript, stopwatch: Stopwatch) -> None:

@@ -26,6 +26,7 @@ QUESTION_COLUMNS = (
 )
 """What a column of questions is called, in lower case."""
 
+LONGEST_QUESTION = 100_000
 MOST_QUESTIONS = 2_000
 MOST_COLUMNS = 100
 HEADINGS_NAMED = 12
@@ -108,6 +109,14 @@ def read_questions(table: Table, column: str) -> Questions:
         if not question:
             empty += 1
             continue
+        if len(question) > LONGEST_QUESTION:
+            raise InputError(
+                "The question in row {row:,} has {number:,} characters, and {most:,} are allowed: shorten it, and "
+                "check that every quotation mark is closed.",
+                row=number,
+                number=len(question),
+                most=LONGEST_QUESTION,
+            )
         same = " ".join(question.casefold().split())
         lines.append(Line(number, question, (*row[:place], *row[place + 1 :]), numbers.get(same)))
         numbers.setdefault(same, number)

@@ -12,6 +12,7 @@ MOST_EVENT_BYTES = 8 * 1024 * 1024
 """Far more than any event holds, also where a whole reply comes in one."""
 
 DONE = b"[DONE]"
+STATUS = re.compile("[45][0-9]{2}")
 THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 """Where servers put what the model thinks; some send the same under two of these names."""
 
@@ -104,7 +105,7 @@ def fault_of(error: Any) -> Fault:
     """Return an error as a server describes it, in whichever shape."""
     fields = error if isinstance(error, dict) else {}
     codes = [str(fields[name]) for name in ("code", "type", "status") if fields.get(name)]
-    status = next((int(code) for code in codes if re.fullmatch("[45][0-9]{2}", code)), 0)
+    status = next((int(code) for code in codes if STATUS.fullmatch(code)), 0)
     return Fault(words_of(error), " ".join(codes), status)
 
 

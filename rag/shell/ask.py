@@ -12,6 +12,7 @@ from rag.config import LIMITS, Settings, check_collection_name
 from rag.database.lock import DataFolderLock
 from rag.exports.asked import ask_record
 from rag.language.message import message
+from rag.log import print_text
 from rag.retrieval.asked import KIND, Asked, AskSpec, ask, read_asked
 from rag.retrieval.pipeline import open_pipeline
 from rag.shell.handing import follow, say
@@ -47,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
     asked = _asked(settings, spec)
     retrieval = _telling(asked.retrieval, awaited)
     if options.json:
-        print(json.dumps(ask_record(retrieval, asked.answer), ensure_ascii=False))
+        print_text(json.dumps(ask_record(retrieval, asked.answer), ensure_ascii=False))
     else:
-        print(asked.answer.text)
+        print_text(asked.answer.text)
         _print_evidence(retrieval, asked.answer)
     return 0
 
@@ -108,16 +109,16 @@ def _handed_over(settings: Settings, spec: AskSpec, lock: DataFolderLock) -> Ask
 
 def _print_evidence(retrieval: Retrieval, answer: Answer) -> None:
     for warning in (*retrieval.warnings, *answer.warnings):
-        print(f"! {warning}")
+        print_text(f"! {warning}")
     if reason := retrieval.reranker.reason:
-        print(f"! Reranking did not run: {reason}" if retrieval.reranker.state == "fallback" else f"! {reason}")
-    print(f"\nReranker: {retrieval.reranker.name} ({retrieval.reranker.state})")
+        print_text(f"! Reranking did not run: {reason}" if retrieval.reranker.state == "fallback" else f"! {reason}")
+    print_text(f"\nReranker: {retrieval.reranker.name} ({retrieval.reranker.state})")
     for ranked in retrieval.ranked:
         if not ranked.kept:
             break
-        print(_evidence_line(ranked))
+        print_text(_evidence_line(ranked))
     total = sum(timing.ms for timing in (*retrieval.timings, *answer.timings))
-    print(f"{len(retrieval.hits)} candidates, {total:.0f} ms")
+    print_text(f"{len(retrieval.hits)} candidates, {total:.0f} ms")
 
 
 def _evidence_line(ranked: RankedHit) -> str:

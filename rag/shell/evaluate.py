@@ -24,6 +24,7 @@ from rag.evaluation.runs.task import KIND, Runs
 from rag.evaluation.sets.beir import read_dataset
 from rag.evaluation.sets.store import QuestionSets
 from rag.language.message import NOTHING, Message, in_english, message, verbatim
+from rag.log import print_text
 from rag.retrieval.pipeline import open_pipeline
 from rag.shell.handing import follow, say
 from rag.shell.options import add_data_option, check_number, settings_of
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         card = _measure_set(options, settings_of(options))
         record, lines = scorecard_record(card), scorecard_lines(card)
-    print(json.dumps(in_english(record), ensure_ascii=False) if options.json else "\n".join(lines))
+    print_text(json.dumps(in_english(record), ensure_ascii=False) if options.json else "\n".join(lines))
     return 0
 
 

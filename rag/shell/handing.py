@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rag.database.lock import DataFolderLock
 from rag.errors import ResiftError, UnavailableError
+from rag.log import print_text
 from rag.tasks.store import Task, TaskStore
 
 POLL_SECONDS = 0.1
@@ -37,4 +38,4 @@ def follow(tasks: TaskStore, task_id: int, lock: DataFolderLock, tell: Callable[
 
 def say(sentence: str) -> None:
     """Print a sentence beside what the command prints."""
-    print(sentence, file=sys.stderr, flush=True)
+    print_text(sentence, file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import Any
 from rag.config import Settings
 from rag.errors import InputError, ModelError
 from rag.language.message import Message
+from rag.log import print_text
 from rag.models.download import download_model, licence_notice
 from rag.models.files import BUNDLED_NAME
 from rag.models.hub import locate_model
@@ -46,15 +47,15 @@ def _list(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     entries = list_models(settings)
     if options.json:
-        print(json.dumps(_listing_record(entries, settings), ensure_ascii=False))
+        print_text(json.dumps(_listing_record(entries, settings), ensure_ascii=False))
         return 0
     rows = [COLUMNS, *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS) - 1)]
     for row in rows:
-        print("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]))
-    print(f"\n{readable_size(free_disk_space(settings))} free in {settings.models_folder}")
+        print_text("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]))
+    print_text(f"\n{readable_size(free_disk_space(settings))} free in {settings.models_folder}")
     if any(entry.record and not entry.record.commercial for entry in entries):
-        print("* the licence forbids commercial use")
+        print_text("* the licence forbids commercial use")
     return 0
 
 
@@ -93,12 +94,12 @@ def _listing_record(entries: list[ModelEntry], settings: Settings) -> dict[str, 
 def _get(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     if options.name in ("bundled", BUNDLED_NAME):
-        print(f"{BUNDLED_NAME} ships with Resift: it is here.")
+        print_text(f"{BUNDLED_NAME} ships with Resift: it is here.")
         return 0
     model = model_named(options.name)
     entry = entry_of(model, settings.models_folder)
     if entry.presence == "here":
-        print(f"{model.name} is {entry.state}.")
+        print_text(f"{model.name} is {entry.state}.")
         return 0
     accepted = options.accept_licence
     if not accepted:
@@ -109,7 +110,7 @@ def _get(options: argparse.Namespace) -> int:
         download_model(model, settings, progress, accept_licence=accepted)
     finally:
         progress.end()
-    print(f"{model.name} is {entry_of(model, settings.models_folder).state}.")
+    print_text(f"{model.name} is {entry_of(model, settings.models_folder).state}.")
     return 0
 
 
@@ -127,7 +128,7 @@ def _accepts(name: str, notice: Message) -> bool:
 def _remove(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     freed = remove_model(options.name, settings)
-    print(f"{options.name} was removed: {readable_size(freed)} are free again.")
+    print_text(f"{options.name} was removed: {readable_size(freed)} are free again.")
     return 0
 
 

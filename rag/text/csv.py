@@ -18,6 +18,9 @@ SAMPLE_ROWS = 50
 SEPARATOR_LINE = re.compile(r"\A[ \t]*+sep=(.)[ \t]*+\r?\n", re.IGNORECASE)
 """Spreadsheet programs write and obey a first line that names the separator."""
 
+# A valid cell may be as long as its file, which has limits of its own.
+csv.field_size_limit(2**31 - 1)
+
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 """What a cell begins with that some spreadsheet computes."""
 
