@@ -222,6 +222,8 @@ def press_compare(page: AppTest) -> None:
 
 def test_two_rerankers_are_set_against_each_other(page: AppTest, word_overlap_folder: Path) -> None:
     follow_link(page, ["bundled", str(word_overlap_folder)])
+    # The address that is passed on says nothing of where the model's folder is.
+    assert page.query_params["reranker"] == ["bundled", word_overlap_folder.name]
     name = page.selectbox(key="lab-after").options[1]
     page.selectbox(key="lab-before").set_value(name).run()
     assert not page.exception

@@ -14,7 +14,7 @@ import pytest
 from streamlit import file_util
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.browser import REPOSITORY, serve
@@ -132,6 +132,14 @@ def test_the_page_itself_opens_one(server: str):
     with opened(server, f"http://{server}") as tab:
         tab.send(rerun.SerializeToString())
         assert tab.recv(timeout=60)
+
+
+def test_a_message_that_is_too_large_closes_its_tab_before_it_has_come(server: str):
+    with opened(server, f"http://{server}") as tab:
+        with pytest.raises(ConnectionClosed):
+            tab.send(bytes(51 * 10**6))
+            tab.recv(timeout=60)
+        assert tab.close_code == 1009
 
 
 def test_another_page_in_the_same_browser_sends_nothing(server: str):
