@@ -267,6 +267,29 @@ def at_rest(page: Page) -> None:
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
+WATCH = """() => {
+    const main = () => document.querySelector(".stMain");
+    window.places = [main().scrollTop];
+    const look = () => {
+        const place = main()?.scrollTop;
+        if (place !== undefined && place !== window.places.at(-1)) window.places.push(place);
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
+def watch_scrolling(page: Page) -> None:
+    """Begin to note every place, in pixels from the top, that the page is scrolled to when a frame is drawn."""
+    page.evaluate(WATCH)
+
+
+def places(page: Page) -> list[float]:
+    """Return the places that were noted since `watch_scrolling`."""
+    noted: list[float] = page.evaluate("window.places")
+    return noted
+
+
 def chat_input(page: Page) -> Locator:
     """Return the field that questions are written into."""
     return page.get_by_test_id("stChatInput").locator("textarea")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,26 @@ from playwright.sync_api import Browser, Page, expect
 
 from ingest.jobs import Jobs
 from rag.tasks.store import TaskStore
-from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, chat_input, serve, visit
+from tests.browser import (
+    REPOSITORY,
+    WORK_MS,
+    Running,
+    ask,
+    at_rest,
+    chat_input,
+    places,
+    serve,
+    visit,
+    watch_scrolling,
+)
 from tests.files import pdf
 from tests.waiting import wait_until
+
+BAR = 56
+"""The height of the bar of pages, in pixels."""
+
+STILL = 24
+"""Pixels that a page may move by when a line more or less is drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +70,16 @@ def upload(page: Page, name: str, content: bytes) -> None:
     expect(page.get_by_text(re.compile(r"\d+ documents?, [\d,]+ passages?"))).to_be_visible(timeout=WORK_MS)
 
 
+def in_view(page: Page, *texts: str) -> None:
+    """Check that texts stand between the bar of pages and the box for questions."""
+    foot = chat_input(page).bounding_box()
+    assert foot is not None
+    for text in texts:
+        box = page.get_by_test_id("stMain").get_by_text(text).first.bounding_box()
+        assert box is not None
+        assert BAR <= box["y"] < foot["y"], text
+
+
 def choose_in_chat(page: Page, collection: str) -> None:
     page.get_by_role("link", name="Chat").click()
     expect(chat_input(page)).to_be_visible()
@@ -67,12 +95,27 @@ def test_a_newcomer_loads_the_demo_and_gets_a_cited_answer_with_the_panel(app: R
         page.get_by_role("link", name="Library").click()
         expect(page.get_by_text(re.compile(r"3\d documents, 1\d\d passages"))).to_be_visible(timeout=WORK_MS)
         choose_in_chat(page, "demo")
-        page.get_by_text("How to cool down a seriously overheated phone?").click()
+        at_rest(page)
+        watch_scrolling(page)
+        question = "How to cool down a seriously overheated phone?"
+        page.get_by_text(question).click()
         expect(page.get_by_role("button", name="Timings")).to_be_visible(timeout=WORK_MS)
+        at_rest(page)
+        assert max(places(page)) <= STILL, "the first answer stays where its question is"
+        in_view(page, question, "unplug it, take it out of the sun")
         expect(page.get_by_text("unplug it, take it out of the sun").first).to_be_visible()
         expect(page.get_by_text(re.compile(r"^Reranking changed \d of the 5 passages read"))).to_be_visible()
         page.get_by_role("button", name=re.compile("soc-thermal-management")).first.click()
         expect(page.get_by_test_id("stPopoverBody")).to_contain_text("Close navigation, games and the camera")
+        page.keyboard.press("Escape")
+        watch_scrolling(page)
+        follow_up = "How long may a battery be charged?"
+        chat_input(page).fill(follow_up)
+        chat_input(page).press("Enter")
+        expect(page.get_by_text("searched for as it is written")).to_be_visible(timeout=WORK_MS)
+        at_rest(page)
+        assert all(later >= earlier - STILL for earlier, later in pairwise(places(page))), "never back again"
+        in_view(page, follow_up, "searched for as it is written")
 
 
 def test_a_hundred_page_pdf_is_uploaded_asked_cited_by_page_and_deleted(app: Running) -> None:
