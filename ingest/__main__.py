@@ -21,6 +21,7 @@ from ingest.library import Library
 from ingest.parse import SUFFIXES
 from rag.config import Settings, check_collection_name, load_settings
 from rag.database.lock import DataFolderLock
+from rag.database.notices import print_notices
 from rag.errors import ResiftError
 from rag.log import print_in_utf8, print_text, set_up_logging
 from rag.printable import printable
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(data_dir=options.data)
         set_up_logging(settings.log_level)
+        print_notices(settings.data_dir)
         collection = check_collection_name(options.collection or settings.collection)
         with closing(Inbox(settings)) as inbox:
             outcomes = _ingest(options.paths, collection, settings, inbox, follow_links=options.follow_links)

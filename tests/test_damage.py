@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from rag.database.connection import Database
 from rag.database.contents import LOST
+from rag.database.notices import Notice, notices, print_notices, tell
 from rag.errors import CollectionError, ResiftError
 from rag.evaluation.sets.types import NewQuestion
+from rag.language.message import message
 from rag.types import SearchOptions
 from service.app import RUN, App, open_app
 from tests.parts import offline_settings
@@ -188,8 +191,6 @@ def test_a_database_older_than_the_last_one_is_told(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "copy", path)
     with closing(Database(path, [notes])):
         pass
-    from rag.database.notices import notices
-
     assert [str(one.text) for one in notices(tmp_path)] == [
         "history.sqlite is older than the one that Resift had last: what was kept since then is not in it. If you have "
         "a newer copy, stop Resift and put it in its place."
@@ -240,6 +241,46 @@ def test_a_damaged_index_is_named_and_made_anew_from_the_originals(data: Path, p
     assert len(kept) == 1
 
 
+def draw_chat(app: object) -> None:
+    # Streamlit runs this as a script of its own, which knows no names from above.
+    import streamlit as st
+
+    from ui.chat.page import show_chat
+    from ui.library.page import show_library
+    from ui.notices import show_notices
+
+    show_notices(app)  # type: ignore[arg-type]
+    st.session_state["library_page"] = st.Page(show_library, title="Library", url_path="library")
+    show_chat(app)  # type: ignore[arg-type]
+
+
+def test_a_page_says_what_is_damaged_until_it_is_dismissed_and_shows_the_rest(data: Path) -> None:
+    garbage_first(data / "votes.sqlite")
+    (data / "index" / "notes" / "collection.json").unlink()
+    with closing(open_at(data)) as app:
+        page = AppTest.from_function(draw_chat, kwargs={"app": app}, default_timeout=30)
+        page.query_params["collection"] = "notes"
+        page.run()
+        assert not page.exception
+        votes, index = (warning.value for warning in page.warning[:2])
+        assert "votes.sqlite was damaged and is kept as votes.sqlite.damaged-" in votes.replace("\\", "")
+        assert "is damaged: re-index it to make it anew" in index.replace("\\", "").replace("\u200b", "")
+        assert {"first", "second"} <= {button.label for button in page.button}
+        for label in ("Dismiss", "Re-index now"):
+            next(button for button in page.button if button.label == label).click().run()
+        assert not page.exception
+        assert not app.health.notices()
+        assert not page.warning
+        wait_until(lambda: not app.library.jobs.busy("notes"))
+        assert ask(app, "notes") == NOTE
+
+
+def test_the_shell_says_what_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tell(tmp_path, Notice("votes", message("votes.sqlite is damaged.")))
+    print_notices(tmp_path)
+    assert capsys.readouterr().err == "resift: votes.sqlite is damaged.\n"
+
+
 def test_an_index_that_is_gone_is_told_and_made_anew(data: Path) -> None:
     shutil.rmtree(data / "index" / "notes")
     with closing(open_at(data)) as app:
@@ -253,7 +294,7 @@ def test_an_index_that_is_gone_is_told_and_made_anew(data: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_every_file_of_an_index_damaged_in_every_way(whole: Path, tmp_path: Path, way: Way) -> None:
-    failed: Iterator[str] | list[str] = []
+    failed: list[str] = []
     for number, file in enumerate(index_files(whole)):
         data = tmp_path / str(number)
         shutil.copytree(whole, data)

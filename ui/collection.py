@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from rag.config import COLLECTION_NAME
+from rag.errors import CollectionError
+from rag.types import DocumentEntry
 from service.app import App
 
 PARAMETER = "collection"
@@ -20,6 +22,14 @@ def current_collection(app: App, collections: list[str]) -> str:
         return str(chosen)
     preferred = app.settings.collection
     return preferred if preferred in collections or not collections else collections[0]
+
+
+def readable_documents(app: App, collection: str) -> list[DocumentEntry] | None:
+    """Return a collection's documents, None where its index is damaged, which every page says at its top."""
+    try:
+        return app.library.documents(collection)
+    except CollectionError:
+        return None
 
 
 def choose_collection(name: str) -> None:

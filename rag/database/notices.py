@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +48,12 @@ def tell(data_dir: Path, notice: Notice) -> None:
             log.warning("%s", notice.text)
             new = {"id": notice.id, "text": to_column(notice.text), "collection": notice.collection}
             _write(data_dir, [*known, new])
+
+
+def print_notices(data_dir: Path) -> None:
+    """Say in a shell what was told; it is dismissed on the page."""
+    for notice in notices(data_dir):
+        print(f"resift: {notice.text}", file=sys.stderr)
 
 
 def dismiss(data_dir: Path, *notice_ids: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rag.config import Settings, load_settings
+from rag.database.notices import print_notices
 from rag.errors import SettingError
 from rag.log import set_up_logging
 
@@ -16,10 +17,11 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Read the settings of a command and set up its log."""
+    """Read the settings of a command, set up its log, and say on stderr what is to be known of its data folder."""
     # Whoever runs a command reads what the command reads, so models may be in any folder.
     settings = load_settings(data_dir=options.data, model_folders=(Path(Path.cwd().anchor),))
     set_up_logging(settings.log_level)
+    print_notices(settings.data_dir)
     return settings
 
 

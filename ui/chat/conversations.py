@@ -12,7 +12,7 @@ from ui.chat.export import show_export
 from ui.chat.keyboard import return_to_question, show_keys
 from ui.chat.rating import open_ratings
 from ui.chat.search_options import choose_options
-from ui.collection import choose_collection, current_collection
+from ui.collection import choose_collection, current_collection, readable_documents
 from ui.fragment import fragment
 from ui.language import gettext
 from ui.plain import label
@@ -37,8 +37,7 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
         options = None
         if collections:
             collection = _choose_collection(app, collections, conversation)
-            documents = app.library.documents(collection)
-            options = choose_options(app, collection, documents)
+            options = choose_options(app, collection, readable_documents(app, collection) or [])
         if st.button(
             gettext("New chat"), icon=":material/add:", width="stretch", shortcut="Ctrl+Shift+O", key="new-chat"
         ):

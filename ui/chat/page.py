@@ -15,6 +15,7 @@ from ui.chat.keyboard import bring_into_view_by_default, listen_to_keys
 from ui.chat.next_steps import LOOK_SECONDS
 from ui.chat.turn import show_turn
 from ui.chat.welcome import show_welcome
+from ui.collection import readable_documents
 from ui.fragment import fragment
 from ui.language import gettext, language, ngettext
 from ui.plain import label
@@ -101,7 +102,7 @@ def _begin(app: App, options: SearchOptions) -> None:
             on_change=_take_suggestion,
             args=(turn,),
         )
-    elif not awaited and not app.library.documents(options.collection):
+    elif not awaited and readable_documents(app, options.collection) == []:
         st.info(gettext("There are no documents in it yet: add some first."), icon=":material/inbox:")
         st.page_link(st.session_state["library_page"])
 

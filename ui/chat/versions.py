@@ -11,6 +11,7 @@ from service.limits import Limit, read_now
 from ui.chat.asking import Asking, ask_next
 from ui.chat.next_steps import search_all
 from ui.chat.search_options import choose_reranking, default_options
+from ui.collection import readable_documents
 from ui.language import gettext
 from ui.plain import label
 
@@ -85,7 +86,8 @@ def _show_changes(app: App, turn: Turn) -> None:
         st.warning(gettext("The search was limited to {names}, which is no longer there.", names=names))
         if st.button(gettext("Search all documents"), key=f"turn-{turn.id}-again-all"):
             search_all(turn)
-    read = read_now(turn.retrieval, app.library.documents(turn.retrieval.collection)) if turn.retrieval else Limit()
+    entries = readable_documents(app, turn.retrieval.collection) if turn.retrieval else None
+    read = read_now(turn.retrieval, entries) if turn.retrieval and entries is not None else Limit()
     both = [limit, read] if limit is not None else [read]
     if replaced := dict.fromkeys(name for one in both for name in one.replaced):
         names = label(", ".join(replaced))
