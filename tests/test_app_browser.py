@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
+from rag.database.history import History
 from tests.browser import REPOSITORY, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
+from tests.waiting import wait_until
 
 HEADING = "https&colon;//a.example http://b.example www.c.example d@e.example :smile: -> &#58;red[x]"
 HOSTILE = f"""# {HEADING}
@@ -52,6 +56,12 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with open_library(offline_settings(folder / "data")) as library:
         for collection, (name, text) in DOCUMENTS.items():
             ingest(library, collection, name, text)
+    history = History(folder / "data")
+    conversation_id = history.start_conversation("Half a day ago", "talk")
+    history.close()
+    with closing(sqlite3.connect(folder / "data" / "history.sqlite")) as db, db:
+        used = datetime.now(UTC) - timedelta(hours=12)
+        db.execute("UPDATE conversations SET updated_at = ? WHERE id = ?", (used.isoformat(), conversation_id))
     with serve(REPOSITORY / "app.py", folder, {"DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1"}) as address:
         yield Running(chromium, address)
 
@@ -202,13 +212,35 @@ def test_a_language_is_kept_in_the_browser_and_another_tab_never_shows_the_wrong
             assert not other.evaluate("window.sawEnglish")
 
 
+def far_zone() -> tuple[str, str]:
+    """Return a time zone where half a day ago was another day than in UTC, and what that day is called there."""
+    hour_in_utc = datetime.now(UTC).hour
+    hour, day = (18, "Today") if hour_in_utc < 12 else (6, "Yesterday")
+    behind = (hour_in_utc - hour + 11) % 24 - 11
+    return f"Etc/GMT{behind:+d}", day
+
+
+def drawer_closes(page: Page) -> bool:
+    """Begin a new chat from the drawer; return whether it closed."""
+    sidebar = page.get_by_test_id("stSidebar")
+    if sidebar.get_attribute("data-collapsed") == "true":
+        page.get_by_test_id("stExpandSidebarButton").tap()
+    sidebar.get_by_role("button", name="New chat").tap()
+    try:
+        expect(sidebar).to_have_attribute("data-collapsed", "true", timeout=2000)
+    except AssertionError:
+        return False
+    return True
+
+
 def test_on_a_phone_the_drawer_closes_once_something_was_chosen_in_it(app: Running) -> None:
-    with visit(app.browser, app.address, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+    zone, day = far_zone()
+    with visit(app.browser, app.address, viewport=PHONE, has_touch=True, is_mobile=True, timezone_id=zone) as page:
         sidebar = page.get_by_test_id("stSidebar")
+        wait_until(lambda: drawer_closes(page))  # heard a moment later than the page is seen
         for choice, shown in (
             (sidebar.get_by_role("link", name="Library"), page.get_by_role("heading", name="Library")),
             (sidebar.get_by_role("link", name="Chat"), page.get_by_role("heading", name="What do you want")),
-            (sidebar.get_by_role("button", name="New chat"), page.get_by_role("heading", name="What do you want")),
         ):
             at_rest(page)
             page.get_by_test_id("stExpandSidebarButton").tap()
@@ -218,7 +250,15 @@ def test_on_a_phone_the_drawer_closes_once_something_was_chosen_in_it(app: Runni
             expect(sidebar).to_have_attribute("data-collapsed", "true")
         ask(page, "Which drinks raise blood sugar?")
         page.get_by_test_id("stExpandSidebarButton").tap()
-        expect(sidebar.get_by_role("button", name=re.compile("^Rename or delete")).first).to_have_css("opacity", "1")
+        sidebar.get_by_role("textbox", name="Search conversations").or_(sidebar.get_by_role("searchbox")).fill("Half")
+        expect(page.locator(".st-key-conversations [data-testid=stCaptionContainer]")).to_have_text([day])
+        menu = sidebar.get_by_role("button", name=re.compile("^Rename or delete")).first
+        expect(menu).to_have_css("opacity", "1")
+        menu.tap()
+        page.get_by_role("menuitem", name="Delete").tap()
+        # The drawer is still open: what was deleted can be taken back there.
+        sidebar.get_by_role("button", name="Undo").tap()
+        expect(menu).to_be_visible()
 
 
 def test_a_phone_shows_every_page_without_sideways_scrolling(app: Running) -> None:

@@ -7,24 +7,35 @@ const LEADS_TO_PAGE = [
   '[class*="st-key-open-"] button',
 ].join();
 
-const PATIENCE = { every: 250, times: 40 };
+const PATIENCE = { every: 500, times: 20 };
 
 let stop = () => {};
 
 export default function ({ data, setTriggerValue }) {
   stop();
+  const listening = new AbortController();
   let left = data.wanted ? 0 : PATIENCE.times;
+  let blank = 0;
   const watching = setInterval(() => {
     if (left-- <= 0 || !document.querySelector('[data-testid="stSidebar"]')) clearInterval(watching);
-    else if (isBlank()) setTriggerValue("blank", true);
+    else if ((blank = isBlank() ? blank + 1 : 0) === 2) {
+      blank = 0;
+      setTriggerValue("blank", true);
+    }
   }, PATIENCE.every);
   // On its way down: on its way up, the page's own buttons keep a click to themselves.
-  document.addEventListener("click", closeDrawer, true);
+  document.addEventListener("click", onClick, { capture: true, signal: listening.signal });
   stop = () => {
     clearInterval(watching);
-    document.removeEventListener("click", closeDrawer, true);
+    listening.abort();
   };
   return stop;
+
+  function onClick(event) {
+    // What is asked of the server from now on would be asked of the page that is left.
+    if (event.target.closest?.("a")) clearInterval(watching);
+    closeDrawer(event);
+  }
 }
 
 // Streamlit leaves out a sidebar that is empty when a run ends, but may notice only at the end of the next run.

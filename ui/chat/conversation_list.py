@@ -94,7 +94,7 @@ def _show_list(app: App, current: str | None) -> None:
 
 def _show_row(app: App, found: FoundConversation, wanted: str, *, chosen: bool) -> None:
     conversation = found.conversation
-    kind = "open-row" if chosen else "row"
+    kind = "chosen-row" if chosen else "row"
     with st.container(
         horizontal=True, gap=None, vertical_alignment="center", wrap=False, key=f"{kind}-{conversation.id}"
     ):
