@@ -139,8 +139,23 @@ def test_a_search_finds_what_an_earlier_version_says_and_opens_it(page: Page) ->
     expect(page.get_by_text("1 of 3")).to_be_visible()
 
 
+@pytest.mark.parametrize("clipboard", ["there", "missing"])
+def test_an_answer_is_copied_as_it_is_shown(page: Page, clipboard: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('earlier')")
+    if clipboard == "missing":
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })")
+    page.get_by_role("button", name="Copy").last.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    page.evaluate("delete navigator.clipboard")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.endswith("[1].")
+    expect(page.get_by_test_id("stText").filter(has_text=copied).first).to_be_visible()
+
+
 def test_the_conversation_is_exported_as_it_is_shown(page: Page, tmp_path: Path) -> None:
-    page.get_by_role("button", name="Export").click()
+    page.locator(".st-key-conversation-menu").get_by_role("button", name="Export").click()
     texts = {}
     for name, ending in (("HTML", "html"), ("Markdown", "md")):
         with page.expect_download() as download:

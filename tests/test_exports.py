@@ -47,7 +47,7 @@ from rag.models.names import hub_model
 from rag.text.csv import write_csv
 from rag.types import Answer, Citation, SearchOptions, StageTiming
 from service.app import assemble
-from service.takeaway import BLIND, WrittenAnswers, written_answers
+from service.comparison_export import BLIND, WrittenAnswers, written_answers
 from tests.models import HubServer
 from tests.parts import ingest, offline_settings, open_library
 from tests.retrievals import make_answer, make_retrieval

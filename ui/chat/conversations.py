@@ -8,7 +8,7 @@ from rag.types import Conversation, SearchOptions
 from service.app import App
 from ui.chat.address import PARAMETER, open_conversation
 from ui.chat.conversation_list import show_conversations
-from ui.chat.export import show_export
+from ui.chat.export import show_conversation_export
 from ui.chat.keyboard import return_to_question, show_keys
 from ui.chat.rating import open_ratings
 from ui.chat.search_options import choose_options
@@ -59,7 +59,7 @@ def show_sidebar(app: App, conversation: Conversation | None) -> SearchOptions |
 def show_conversation_menu(app: App, conversation: Conversation) -> None:
     """Draw what can be done with the whole conversation, at the end of the bar, where it is seen from all of it."""
     with st.container(key="conversation-menu"):
-        show_export(app, conversation)
+        show_conversation_export(app, conversation)
 
 
 def _choose_collection(app: App, collections: list[str], conversation: Conversation | None) -> str:

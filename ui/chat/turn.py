@@ -12,11 +12,12 @@ from rag.types import Answer, Citation, Retrieval, Turn
 from service.answering import Answering
 from service.app import App
 from ui.chat.asking import Asking, ask_next, show_answering, turn_key
-from ui.chat.export import show_question_takeaway
+from ui.chat.export import show_question_export
 from ui.chat.next_steps import outcome_text, show_awaited, show_next_steps
 from ui.chat.panel import show_panel
 from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
+from ui.copy import copy_button
 from ui.fragment import fragment
 from ui.language import gettext, say
 from ui.plain import label, label_sentence, place
@@ -139,12 +140,13 @@ def _show_actions(app: App, turn: Turn, ratings: Ratings, key: str, *, askable: 
     """Draw what can be done about an answer; a fragment, so that it runs nothing else again."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if turn.answer is not None and turn.answer.text:
+            copy_button(outcome_text(turn), f"{key}-copy")
             show_rating(app, ratings, (turn.id, ANSWER), key)
         show_versions(app, turn, key)
         if askable and turn.answer is not None:
             show_again(app, turn, key)
         if turn.retrieval is not None and turn.retrieval.hits:
-            show_question_takeaway(app, turn.retrieval, turn.answer, f"{key}-takeaway")
+            show_question_export(app, turn.retrieval, turn.answer, f"{key}-export")
 
 
 def _show_evidence(retrieval: Retrieval, turn: Turn, *, latest: bool, key: str) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from rag.database.votes import Answered, Pair, Side
 from rag.lab.comparison import read_the_same, rerank_ms
 from rag.types import Answer, Citation, Retrieval, Stage
+from ui.copy import copy_button
 from ui.lab.orders import order_name
 from ui.language import gettext, mark
 from ui.plain import answer_text, label, label_sentence, place
@@ -45,6 +46,7 @@ def show_pane(pair: Pair, side: Side, text: str) -> None:
     show_thought(answer, f"answer-{side}")
     if answer.text:
         st.text(answer_text(answer.text))
+        copy_button(answer_text(answer.text), f"answer-{side}-copy")
     for warning in answer.warnings:
         st.warning(label_sentence(warning), icon=":material/warning:")
     if not answer.complete and not answer.warnings:

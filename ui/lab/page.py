@@ -19,12 +19,12 @@ from ui.lab.answers import show_answers
 from ui.lab.candidates import open_passage, show_chart, show_passage, show_table, suggest_passage
 from ui.lab.curve import show_curve
 from ui.lab.duel import duel_verdict, show_duel
+from ui.lab.export import show_comparison_export
 from ui.lab.options import PREFIX, QUESTION, TOP, LabOptions, choose_lab_options, choose_top, predict
 from ui.lab.orders import order_name
 from ui.lab.parts import Part
 from ui.lab.presenter import present_button, scenes_button, show_presenter
 from ui.lab.scores import show_scores
-from ui.lab.takeaway import show_comparison_takeaway
 from ui.language import clause, gettext, language, mark, ngettext
 from ui.plain import label, label_sentence
 
@@ -210,7 +210,7 @@ def _show_verdict(app: App, comparison: Comparison, before: Retrieval, after: Re
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
         st.header(label(duel_verdict(before, after)), anchor=False)
         present_button(app, before, after)
-        show_comparison_takeaway(app, comparison, before, after)
+        show_comparison_export(app, comparison, before, after)
 
 
 def _show_chart(_: App, comparison: Comparison, before: Retrieval, after: Retrieval) -> None:

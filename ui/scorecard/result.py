@@ -15,6 +15,7 @@ from rag.exports.run import run_csv, run_record
 from rag.exports.run_report import run_report
 from rag.tasks.store import Task
 from service.app import App
+from ui.export import show_record_export
 from ui.language import gettext, mark, ngettext, sentences
 from ui.plain import label
 from ui.scorecard.charts import show_measure, show_outcomes
@@ -24,7 +25,6 @@ from ui.scorecard.overtime import show_overtime
 from ui.scorecard.provenance import show_provenance, show_warnings
 from ui.scorecard.questions_changed import show_changes
 from ui.scorecard.trade_chart import show_trade
-from ui.takeaway import show_takeaway
 
 FEW = 30
 """Under so many questions, only large differences can be told from chance."""
@@ -68,7 +68,7 @@ def show_result(
         said = verdict(card, names)
         with st.container(horizontal=True, vertical_alignment="top", key="verdict"):
             st.header(label(said), anchor=False)
-            _show_takeaway(app, task, card, said)
+            _show_export(app, task, card, said)
         _say_how_many(card)
         show_warnings(app, card, names)
     left, right = st.columns([3, 2], gap="large")
@@ -81,11 +81,11 @@ def show_result(
     _show_view(app, task, card, names, rows, measure=measure)
 
 
-def _show_takeaway(app: App, task: Task, card: Scorecard, sentence: str) -> None:
+def _show_export(app: App, task: Task, card: Scorecard, sentence: str) -> None:
     def record() -> Record:
         return run_record(app.pipeline, scorecard_record(card), sentence)
 
-    show_takeaway(f"run-takeaway-{task.id}", card.about.set_name, record, run_report, run_csv)
+    show_record_export(f"run-export-{task.id}", card.about.set_name, record, run_report, run_csv)
 
 
 def _say_how_many(card: Scorecard) -> None:

@@ -1,4 +1,4 @@
-"""Take a comparison away, with the answers that were written from it."""
+"""Export a comparison, with the answers that were written from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WrittenAnswers:
     notes: tuple[Message, ...] = ()
 
 
-def comparison_takeaway(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, verdict: str) -> Record:
+def exported_comparison(app: App, comparison: Comparison, before: Retrieval, after: Retrieval, verdict: str) -> Record:
     """Return a comparison as the object that files are written from; `verdict` is the sentence that stands above it."""
     written = written_answers(app, before, after)
     return comparison_record(

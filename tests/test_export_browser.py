@@ -56,7 +56,7 @@ def taken(chromium: Browser, word_overlap_folder: Path, tmp_path_factory: pytest
         question = page.get_by_role("textbox", name="Question")
         question.fill(QUESTION, timeout=WORK_MS)
         question.press("Enter")
-        page.get_by_role("button", name="Take away").click(timeout=WORK_MS)
+        page.get_by_role("button", name="Export").click(timeout=WORK_MS)
         for ending, name in (("html", "Report (HTML)"), ("json", "Data (JSON)"), ("csv", "Table (CSV)")):
             with page.expect_download() as download:
                 page.get_by_role("button", name=name).click()
@@ -64,13 +64,13 @@ def taken(chromium: Browser, word_overlap_folder: Path, tmp_path_factory: pytest
             download.value.save_as(files[ending])
         page.goto(address)
         ask(page, "Which pump cools down?")
-        page.get_by_role("button", name="Take away").click(timeout=WORK_MS)
+        page.locator("[class*=st-key-turn-]").get_by_role("button", name="Export").click(timeout=WORK_MS)
         with page.expect_download() as download:
             page.get_by_role("button", name="Data (JSON)").click()
         files["chat"] = folder / "chat.json"
         download.value.save_as(files["chat"])
         page.goto(f"{address}/scorecard")
-        page.get_by_role("button", name="Take away").click(timeout=WORK_MS)
+        page.get_by_role("button", name="Export").click(timeout=WORK_MS)
         for ending, name in (("html", "Report (HTML)"), ("csv", "Table (CSV)")):
             with page.expect_download() as download:
                 page.get_by_role("button", name=name).click()
