@@ -282,7 +282,8 @@ def test_an_uploaded_set_whose_questions_were_all_removed_has_nothing_to_measure
 
 def test_answers_are_judged_and_what_the_model_fails_at_is_left_out(app: App, tmp_path: Path) -> None:
     replies = [
-        *(Reply((text,)) for text in ("Take it out of the sun [1].", "YES", "no", "4.5\nAlmost the same.")),
+        Reply(("Take it out of the sun [1].",)),
+        *(Reply(("<think>It may be no, or YES.</think>", text)) for text in ("YES", "no", "4.5\nAlmost the same.")),
         *(Reply((text,)) for text in ("Sugary drinks [1].", "YES", "YES", "a fine answer")),
         Reply(("Twenty minutes [1].",)),
         Reply(status=400, body="{}"),
