@@ -75,7 +75,7 @@ def main() -> None:
         keep_conversation(page.url_path)
         with bar:
             watch_sidebar(page.url_path == "")
-        show_notices(app)
+        show_notices(app, models=None if page.url_path == "models" else pages[-1])
         page.run()
     except ResiftError as error:
         st.error(label_sentence(error), icon=":material/error:")

@@ -87,6 +87,11 @@ class RerankerIdentity:
         return self._label(HASH.sub("", str(self.last)))
 
     @property
+    def plain_label(self) -> Message:
+        """The name for people who need not know the kinds of rerankers: "built-in reranker" for late interaction."""
+        return self._label(HASH.sub("", str(self.last)), plain=True)
+
+    @property
     def exact_label(self) -> Message:
         """The name for people with the hash of a folder's model, which is like no other's."""
         return self._label(str(self.last))
@@ -96,12 +101,18 @@ class RerankerIdentity:
         alike = any(one != self and one.label == self.label for one in others)
         return self.exact_label if alike else self.label
 
-    def _label(self, model: str) -> Message:
+    def _label(self, model: str, *, plain: bool = False) -> Message:
         if self.first_pass:
-            return message("{first}, then {second}", first=self.first_pass.label, second=self.last._label(model))
-        if self.kind == "none":
-            return message("fused")
-        return message("late interaction") if self.kind == "late interaction" else verbatim(model)
+            first = self.first_pass.plain_label if plain else self.first_pass.label
+            return message("{first}, then {second}", first=first, second=self.last._label(model, plain=plain))
+        match self.kind:
+            case "none":
+                return message("without reranking") if plain else message("fused")
+            case "late interaction":
+                return message("built-in reranker") if plain else message("late interaction")
+            case "language model" if plain:
+                return message("language model")
+        return verbatim(model)
 
 
 def split_funnel(text: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Literal
 
 from rag.identity import RerankerIdentity
-from rag.language.message import NOTHING, Message
+from rag.language.message import NOTHING, Message, joined
 
 CHUNK_NAMESPACE = uuid.UUID("6f1c8a52-3c3c-5d0e-9a57-0d2f4d1f7f10")
 
@@ -152,11 +152,20 @@ class RankedHit:
 
 @dataclass(frozen=True, slots=True)
 class RerankReport:
-    """Which reranker ran, or what was asked for where none did; if not (or not on all candidates), why."""
+    """Which reranker ran, or what was asked for where none did; if not (or not on all candidates), why.
+
+    `about` is what is to be known of it whatever it is asked: that it stands in for another and why, its licence.
+    """
 
     identity: RerankerIdentity
     state: RerankState
     reason: Message = NOTHING
+    about: Message = NOTHING
+
+    @property
+    def notes(self) -> Message:
+        """All that is to be known of the order it made."""
+        return joined(self.about, self.reason)
 
     @property
     def name(self) -> str:

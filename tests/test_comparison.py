@@ -196,7 +196,7 @@ def test_what_is_known_of_the_same_candidates_is_not_made_again(pipeline: Pipeli
 def test_choices_that_come_to_one_reranker_run_once(pipeline: Pipeline) -> None:
     comparison = run(pipeline, "bundled", "auto", "late-interaction")
     assert names(comparison) == ["none", "late interaction"]
-    assert str(comparison.notes[0]).endswith("Until it is there, late interaction with the bundled model runs.")
+    assert str(comparison.notes[0]).endswith("Until it is there, the built-in reranker is used.")
     assert str(comparison.notes[1]) == "late-interaction is late interaction here, so it ran once."
 
 

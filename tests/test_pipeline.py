@@ -130,7 +130,7 @@ def test_a_cross_encoder_from_a_folder_reranks(pipeline: Pipeline, word_overlap_
 def test_a_wanted_model_that_is_not_here_is_said_and_stood_in_for(pipeline: Pipeline) -> None:
     retrieval = pipeline.retrieve("sugar", SearchOptions("notes", reranker="BAAI/bge-reranker-base"))
     assert retrieval.reranker.name == "late interaction"
-    assert str(retrieval.reranker.reason).startswith("BAAI/bge-reranker-base is not on this machine.")
+    assert str(retrieval.reranker.about).startswith("BAAI/bge-reranker-base is not on this machine.")
 
 
 def test_an_unknown_reranker_leaves_the_fused_order_and_near_names(pipeline: Pipeline) -> None:

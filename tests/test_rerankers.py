@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from rag.embed.sparse import Bm25Encoder
 from rag.errors import ModelError, SettingError
 from rag.language.message import named
 from rag.llm.client import make_chat
-from rag.models.files import DEFAULTS, cached_model
+from rag.models.files import BUNDLED_NAME, DEFAULTS, cached_model
 from rag.models.names import hub_model
 from rag.models.preparation import Preparation, Preparations, Reporter
 from rag.rerank.blend import BlendReranker
@@ -26,9 +27,11 @@ from rag.rerank.late_interaction import LateInteractionReranker
 from rag.rerank.readiness import Readiness, Samples
 from rag.rerank.shelf import Rerankers
 from rag.tokens.store import TOKENS_FILE, TokenStore
+from rag.types import SearchOptions
 from service.app import assemble
-from tests.models import HubServer
-from tests.parts import offline_settings, open_library
+from tests.models import API, HubServer
+from tests.parts import ingest, offline_settings, open_library
+from tests.rerank_server import Reply, RerankServer
 from tests.waiting import wait_until
 from tools.random_model import PRESETS, build_random_model
 
@@ -52,9 +55,9 @@ def rerankers(settings: Settings) -> Rerankers:
     return readiness(settings).rerankers
 
 
-def made_ready(ready: Readiness, samples: Samples = tuple) -> Preparation:
+def made_ready(ready: Readiness, samples: Samples = tuple, *, again: bool = False) -> Preparation:
     """Make the reranker ready and return how that ended."""
-    ready.make_ready(samples)
+    ready.make_ready(samples, again=again)
     wait_until(lambda: ready.preparation is not None and not ready.preparation.moving)
     assert ready.preparation is not None
     return ready.preparation
@@ -75,7 +78,7 @@ def test_a_name_that_no_model_can_have_is_refused_with_the_variable_and_near_nam
 def test_a_name_that_the_catalogue_lacks_is_stood_in_for_with_near_names(tmp_path: Path) -> None:
     _, report = rerankers(offline_settings(tmp_path)).reranker("BAAI/bge-reranker-bas")
     assert report.name == "late interaction"
-    assert str(report.reason).startswith(
+    assert str(report.about).startswith(
         "BAAI/bge-reranker-bas is not on this machine. Did you mean BAAI/bge-reranker-base"
     )
 
@@ -202,14 +205,14 @@ def test_a_model_on_its_way_is_stood_in_for_with_how_much_of_it_is_here(tmp_path
     preparations.start(BGE_RERANKER, work)
     assert told.wait(30)
     _, report = models.reranker("auto")
-    assert (report.name, str(report.reason)) == (
+    assert (report.name, str(report.about)) == (
         "late interaction",
-        f"{BGE_RERANKER} is being fetched (25%). Until it is there, late interaction with the bundled model runs.",
+        f"{BGE_RERANKER} is being fetched (25%). Until it is there, the built-in reranker is used.",
     )
     preparations.cancel(BGE_RERANKER)
     wanted.set()
     wait_until(lambda: (now := preparations.get(BGE_RERANKER)) is not None and now.state == "cancelled")
-    assert str(models.reranker("auto")[1].reason).startswith(f"{BGE_RERANKER} could not be fetched. Until")
+    assert str(models.reranker("auto")[1].about).startswith(f"{BGE_RERANKER} could not be fetched. Until")
 
 
 def test_the_reranker_is_fetched_and_then_used(tmp_path: Path, bge_hub: HubServer) -> None:
@@ -232,10 +235,10 @@ def test_a_damaged_reranker_is_stood_in_for_and_replaced_when_fetched_again(tmp_
     )
     _, report = ready.rerankers.reranker()
     assert report.name == "late interaction"
-    assert str(report.reason).startswith(f"{BGE_RERANKER} cannot be loaded.")
+    assert str(report.about).startswith(f"{BGE_RERANKER} cannot be loaded.")
     assert made_ready(ready).state == "ready"
     reranker, report = ready.rerankers.reranker()
-    assert (report.name, str(report.reason)) == (BGE_RERANKER, "")
+    assert (report.name, str(report.about)) == (BGE_RERANKER, "")
     assert reranker is not None
     assert reranker.relevance("heat", ["heat", "water"])[0] > 0.9
 
@@ -263,7 +266,7 @@ def test_a_reranker_from_a_folder_is_found_again_by_the_name_it_gave(tmp_path: P
 @pytest.mark.parametrize(
     ("choice", "caption", "error"),
     [
-        ("bundled", "Reranker: late interaction", ""),
+        ("bundled", "Reranker: built-in reranker", ""),
         ("none", "Reranking is off", ""),
         ("FOLDER", "Reranker: word-overlap", ""),
         ("typo", "", "There is no folder typo"),
@@ -282,6 +285,66 @@ def test_the_page_says_which_reranker_is_in_use_or_what_is_wrong(
     assert bool(page.caption) != bool(page.error)
 
 
+def test_after_one_failed_try_nothing_is_asked_at_a_start_until_a_person_tries_again(
+    tmp_path: Path, bge_hub: HubServer
+) -> None:
+    settings = online(tmp_path, bge_hub.endpoint)
+    bge_hub.refuse(API, status=503, times=1)
+    first = made_ready(readiness(settings))
+    assert (first.state, bool(bge_hub.requests)) == ("failed", True)
+    asked = list(bge_hub.requests)
+    started_again = readiness(settings)
+    assert made_ready(started_again) == first
+    assert bge_hub.requests == asked
+    failed = started_again.failed_download
+    assert failed is not None
+    assert failed.reason == first.reason
+    assert made_ready(started_again, again=True).state == "ready"
+    assert started_again.failed_download is None
+    assert made_ready(readiness(settings)).state == "ready"
+
+
+def test_another_hub_is_asked_although_the_first_failed(tmp_path: Path, bge_hub: HubServer) -> None:
+    assert made_ready(readiness(online(tmp_path, UNREACHABLE))).state == "failed"
+    assert made_ready(readiness(online(tmp_path, bge_hub.endpoint))).state == "ready"
+
+
+def test_offline_asks_nothing_and_is_no_failed_try(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online(tmp_path, bge_hub.endpoint)
+    offline = readiness(replace(settings, hf_hub_offline=True))
+    assert "HF_HUB_OFFLINE is set" in str(made_ready(offline).reason)
+    assert (bge_hub.requests, offline.failed_download) == ([], None)
+    assert made_ready(readiness(settings)).state == "ready"
+
+
+def test_the_embedder_that_auto_fetches_is_asked_for_once(tmp_path: Path, bge_hub: HubServer) -> None:
+    settings = online(tmp_path, bge_hub.endpoint)
+    for _ in range(2):
+        assert ModelShelf(settings).embedder_for_new_collection().name == BUNDLED_NAME
+    assert len(bge_hub.requests) == 1
+
+
+def test_a_service_is_ticked_only_after_it_answered(tmp_path: Path) -> None:
+    with (
+        RerankServer("vllm", Reply(), Reply(status=500)) as server,
+        open_library(
+            offline_settings(tmp_path, rerank_model="vllm:some/model", rerank_url=server.url, rerank_timeout=5)
+        ) as library,
+    ):
+        ingest(library, "notes", "water.txt", "Water and heat.")
+        app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
+        page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
+        said = [page.caption[0].value]
+        for question in ("water", "heat"):
+            library.pipeline.retrieve(question, SearchOptions("notes"))
+            said.append(page.run(timeout=30).caption[0].value)
+    before, answered, failed = said
+    assert before == ":material/radio_button_unchecked: Reranker: vllm:some/model · set up, not asked yet"
+    assert re.fullmatch(r":material/check: Reranker: vllm:some/model · answered at \d\d:\d\d", answered)
+    assert re.fullmatch(r":material/warning: Reranker: vllm:some/model · did not rerank at \d\d:\d\d", failed)
+    assert "failed (500)" in page.caption[0].proto.help
+
+
 def test_the_page_says_why_another_reranker_stands_in(tmp_path: Path) -> None:
     settings = offline_settings(tmp_path, rerank_model="BAAI/typo")
     with open_library(settings) as library:
@@ -295,4 +358,4 @@ def draw_reranker(app: object) -> None:
     # Streamlit runs this as a script of its own, which knows no names from above.
     from ui.reranker_state import show_reranker_state
 
-    show_reranker_state(app)  # type: ignore[arg-type]
+    show_reranker_state(app, whole=True)  # type: ignore[arg-type]

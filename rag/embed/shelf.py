@@ -13,6 +13,7 @@ from rag.embed.providers import Connect, find_provider
 from rag.errors import CollectionError, ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.download import DownloadProgress, download_model
+from rag.models.failed import fetch_once
 from rag.models.files import BUNDLED_NAME, DEFAULTS, ModelFiles, bundled_model, cached_model, find_model
 from rag.models.names import HubModel, hub_model
 from rag.types import CollectionSpec
@@ -64,7 +65,9 @@ class ModelShelf:
         files = find_model("embedder", name, self._settings)
         if files is None:
             try:
-                files = download_model(hub_model("embedder", name), self._settings, progress)
+                model = hub_model("embedder", name)
+                fetch = fetch_once if choice == "auto" else download_model
+                files = fetch(model, self._settings, progress)
             except ModelError as error:
                 if choice != "auto":
                     raise

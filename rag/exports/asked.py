@@ -30,7 +30,7 @@ def ask_record(retrieval: Retrieval, answer: Answer) -> dict[str, Any]:
 
 
 def _report(report: RerankReport) -> dict[str, str]:
-    return {"name": report.name, "state": report.state, "reason": str(report.reason), "first_pass": report.first_pass}
+    return {"name": report.name, "state": report.state, "reason": str(report.notes), "first_pass": report.first_pass}
 
 
 def _recalled(hit: Hit) -> dict[str, Any]:

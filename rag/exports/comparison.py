@@ -117,7 +117,7 @@ def _order(pipeline: Pipeline, order: Retrieval, privacy: Privacy) -> Record:
         "name": order.reranker.name,
         "first_pass": order.reranker.first_pass or None,
         "models": reranker_models(pipeline, order.reranker.identity),
-        "note": privacy(order.reranker.reason) if order.reranker.state == "on" else "",
+        "note": privacy(order.reranker.notes) if order.reranker.state == "on" else "",
         "supported": order.supported,
         "rerank_ms": _rounded(rerank_ms(order)),
         "ranking": [ranked_record(ranked) for ranked in order.ranked],

@@ -124,7 +124,7 @@ def compare(
             notes.append(FUSED_IS_SHOWN)
         elif report.name in reranked:
             once = message("{choice} is {name} here, so it ran once.", choice=choice, name=report.name)
-            notes.append(report.reason or once)
+            notes.append(report.notes or once)
         elif report.name in earlier:
             reranked[report.name] = _cut(earlier[report.name], top)
         else:

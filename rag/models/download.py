@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rag.config import Settings
+from rag.config import Settings, without_secrets
 from rag.environment import hub_environment
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
@@ -18,7 +19,10 @@ from rag.models.files import ModelFiles, cached_model
 from rag.models.hub import locate_model, ways_out
 from rag.models.names import HubModel, model_named
 from rag.models.preparation import Preparations, Reporter
-from rag.serialization import from_record, to_json
+from rag.serialization import from_record, to_json, to_record
+
+LISTING_SECONDS = 15.0
+"""How long the hub may take to list a model's files, after it has answered that it has it."""
 
 DownloadProgress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; may raise CancelledError to stop."""
@@ -110,14 +114,18 @@ def _run_child(model: HubModel, settings: Settings, progress: DownloadProgress, 
     environment = hub_environment(HF_ENDPOINT=settings.hf_endpoint, HF_HUB_DISABLE_PROGRESS_BARS="1")
     command = [sys.executable, "-m", "rag.models.download_child", to_json(model), str(settings.models_folder)]
     command += ["--afresh"] if afresh else []
-    total, outcome = 0, {}
+    total, outcome = 0, dict[str, Any]()
     with subprocess.Popen(  # noqa: S603 - the command is this program
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
     ) as child:
         assert child.stdout is not None
+        silence = threading.Timer(LISTING_SECONDS, child.kill)
+        silence.start()
         try:
             for line in child.stdout:
                 told = json.loads(line)
+                if "total" in told:
+                    silence.cancel()
                 total = told.get("total", total)
                 if "done" in told:
                     progress(told["done"], total)
@@ -126,4 +134,8 @@ def _run_child(model: HubModel, settings: Settings, progress: DownloadProgress, 
         except BaseException:
             child.kill()
             raise
+        finally:
+            silence.cancel()
+    if not outcome and not total:
+        return {"error": to_record(message("{host} does not answer", host=without_secrets(settings.hf_endpoint)))}
     return outcome

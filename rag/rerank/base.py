@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from rag.errors import RerankError
@@ -25,6 +26,14 @@ class Scored:
     scores: tuple[RerankScore | None, ...]
     first_pass: tuple[int, ...] = ()
     note: Message = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """When something outside of this process was last asked to rerank, and why it did not where it did not."""
+
+    at: datetime
+    failure: Message = NOTHING
 
 
 class Reranker(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from rag.answer.prompt import json_line
 from rag.errors import RerankError, SettingError, UnavailableError
@@ -15,7 +16,7 @@ from rag.identity import RerankerIdentity
 from rag.language.message import NOTHING, Message, joined, message
 from rag.llm.base import ChatMessage, ChatModel, ContextLengthError, Limits
 from rag.llm.reply import ask, json_objects
-from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time, reaches
+from rag.rerank.base import Contact, Deadline, Scored, left_out_empty, left_out_for_time, reaches
 from rag.rerank.cache import RecentCache, text_key
 from rag.rerank.pace import Pace
 from rag.types import Hit, RankedHit, RerankScore
@@ -60,6 +61,8 @@ class ListwiseReranker:
     identity = RerankerIdentity("language model")
     weak_below = 0.6
     keeps_scores = False
+    contact: Contact | None = None
+    """The last time it was asked; None before that."""
 
     def __init__(self, chat: ChatModel) -> None:
         self._chat = chat
@@ -125,14 +128,24 @@ class ListwiseReranker:
         graded = None if deadline.anew else self._cache.get_many([key])[0]
         if graded is None:
             started = time.monotonic()
-            graded = _grades(self._reply(_messages(question, texts), deadline), len(texts))
-            if not graded:
-                raise RerankError(
-                    "{name} did not reply with a list of the passages: ask again, or set another LLM_MODEL",
-                    name=self._chat.name,
-                )
+            try:
+                graded = self._asked(question, texts, deadline)
+            except RerankError as error:
+                self.contact = Contact(datetime.now(UTC), error.message)
+                raise
+            self.contact = Contact(datetime.now(UTC))
             self._pace.observe(len(texts), _work(len(texts)), time.monotonic() - started)
             self._cache.put_many({key: graded})
+        return graded
+
+    def _asked(self, question: str, texts: Sequence[str], deadline: Deadline) -> Grades:
+        """Return the grades that the model replies with; raises RerankError where it gives none."""
+        graded = _grades(self._reply(_messages(question, texts), deadline), len(texts))
+        if not graded:
+            raise RerankError(
+                "{name} did not reply with a list of the passages: ask again, or set another LLM_MODEL",
+                name=self._chat.name,
+            )
         return graded
 
     def _reply(self, messages: Sequence[ChatMessage], deadline: Deadline) -> str:

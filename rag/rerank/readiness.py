@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from rag.config import Settings
 from rag.errors import DamagedModelError, ResiftError
 from rag.language.message import message
-from rag.models.download import download_model
+from rag.models.failed import FailedDownload, failed_download, fetch_once
 from rag.models.files import ModelFiles, find_model
 from rag.models.int8 import discard, fits_this_processor, int8_files, make_int8
 from rag.models.names import hub_model
@@ -55,18 +55,25 @@ class Readiness:
         preparation = self.preparation if self._lacks_samples else None
         return preparation is not None and not preparation.moving
 
-    def make_ready(self, samples: Samples = tuple) -> None:
+    @property
+    def failed_download(self) -> FailedDownload | None:
+        """How fetching the wanted model failed, in this run or an earlier one, where it has not come since."""
+        name = self.wanted_model
+        failed = failed_download(name, self._settings) if name else None
+        return failed if failed is not None and find_model("reranker", name, self._settings) is None else None
+
+    def make_ready(self, samples: Samples = tuple, *, again: bool = False) -> None:
         """Make the wanted reranker ready in the background, unless that is under way or nothing has to be done.
 
-        A missing model is downloaded, one that could not be loaded is tried again and then fetched anew; int8 is made
-        and compared with fp32 on `samples`.
+        A missing model is downloaded, but after one try that failed only `again`, when a person asks for it; one that
+        could not be loaded is tried again and then fetched anew; int8 is made and compared with fp32 on `samples`.
         """
         name = self.wanted_model
 
         def work(report: Reporter) -> None:
             self.rerankers.late_interaction.warm_up()
             if name:
-                self._choose_precision(self._load(name, report), samples, report)
+                self._choose_precision(self._load(name, report, again=again), samples, report)
 
         self._preparations.start(name, work)
 
@@ -90,9 +97,9 @@ class Readiness:
         if held is not None and not report.identity.int8 and not why_not_int8(held.files, self._settings):
             make_int8(held.files, self._settings)
 
-    def _load(self, name: str, report: Reporter) -> ModelFiles:
+    def _load(self, name: str, report: Reporter, *, again: bool) -> ModelFiles:
         """Return the files of a reranker that has been loaded and timed, downloaded if need be."""
-        files = find_model("reranker", name, self._settings) or self._download(name, report)
+        files = find_model("reranker", name, self._settings) or self._download(name, report, again=again)
         report.enter("loading")
         try:
             self.rerankers.warm_up(files)
@@ -100,14 +107,15 @@ class Readiness:
             failed_before = self.rerankers.set_aside(files.name, name)
             if not failed_before or files.source == "folder":
                 raise
-            files = self._download(name, report, afresh=True)
+            files = self._download(name, report, again=again, afresh=True)
             self.rerankers.warm_up(files)
         self.rerankers.take_back(files.name, name)
         return files
 
-    def _download(self, name: str, report: Reporter, *, afresh: bool = False) -> ModelFiles:
+    def _download(self, name: str, report: Reporter, *, again: bool, afresh: bool = False) -> ModelFiles:
         report.enter("downloading")
-        return download_model(hub_model("reranker", name), self._settings, report.progress, afresh=afresh)
+        model = hub_model("reranker", name)
+        return fetch_once(model, self._settings, report.progress, again=again, afresh=afresh)
 
     def _choose_precision(self, files: ModelFiles, samples: Samples, report: Reporter) -> None:
         """Make int8 if it is wanted and not there, and compare it; what fails leaves fp32 in use."""

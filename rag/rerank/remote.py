@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from queue import Empty, Queue
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from rag.config import Settings
 from rag.errors import RerankError, SettingError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined
-from rag.rerank.base import Deadline, Scored, left_out_empty, left_out_for_time, reaches
+from rag.rerank.base import Contact, Deadline, Scored, left_out_empty, left_out_for_time, reaches
 from rag.rerank.cache import ScoreCache
 from rag.rerank.choice import RerankerChoice
 from rag.rerank.client import ServiceClient, seconds_left
@@ -42,6 +43,8 @@ class RemoteReranker:
 
     weak_below = 0.3
     keeps_scores = True
+    contact: Contact | None = None
+    """The last time it was asked; None before that."""
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class RemoteReranker:
         missing = [text for text, score in zip(passages, known, strict=True) if score is None and text.strip()]
         wanted = list(dict.fromkeys(missing))
         fitting = self._fitting(len(wanted), len(passages) - known.count(None), deadline)
-        fresh = self._ask(question, wanted[:fitting], deadline)
+        fresh = self._asked(question, wanted[:fitting], deadline) if fitting else {}
         scores = [fresh.get(text) if score is None else score for text, score in zip(passages, known, strict=True)]
         if self._service.scale == "model" and any(score is not None and not 0 <= score <= 1 for score in scores):
             self._logits = True
@@ -116,6 +119,16 @@ class RemoteReranker:
             budget=deadline.budget * 1000,
             predicted=self.predicted_ms(2),
         )
+
+    def _asked(self, question: str, passages: Sequence[str], deadline: Deadline) -> dict[str, float]:
+        """Return the scores by passage, and keep whether the service gave them."""
+        try:
+            scores = self._ask(question, passages, deadline)
+        except RerankError as error:
+            self.contact = Contact(datetime.now(UTC), error.message)
+            raise
+        self.contact = Contact(datetime.now(UTC))
+        return scores
 
     def _ask(self, question: str, passages: Sequence[str], deadline: Deadline) -> dict[str, float]:
         """Return the scores by passage, asked for in as many requests as it takes, and keep them."""

@@ -17,7 +17,7 @@ from rag.models import catalogue
 from rag.models.files import ModelFiles, bundled_model, find_model
 from rag.models.int8 import discard, int8_files
 from rag.models.preparation import Preparations
-from rag.rerank.base import Judge, Reranker
+from rag.rerank.base import Contact, Judge, Reranker
 from rag.rerank.blend import BlendReranker
 from rag.rerank.choice import RerankerChoice
 from rag.rerank.cross_encoder import CrossEncoderReranker
@@ -99,6 +99,12 @@ class Rerankers:
         """Return the cross-encoder of a model in the precision that runs now; None for one that nobody asked for."""
         with self._lock:
             return self._cross_encoders.get(identity.model) if identity.kind == "model" else None
+
+    def contact(self, identity: RerankerIdentity) -> Contact | None:
+        """Return how the last call of a service or of the language model ended; None where none was made."""
+        with self._lock:
+            asked = (held.contact for held in self._others.values() if held.identity == identity.last)
+            return next((one for one in asked if one is not None), None)
 
     def files_of(self, report: RerankReport) -> list[ModelFiles]:
         """Return the models on this machine that made an order, a funnel's first pass first; none for a service."""
@@ -194,18 +200,16 @@ class Rerankers:
     def _model(self, choice: RerankerChoice) -> tuple[Reranker, RerankReport]:
         held = self._cross_encoders.get(choice.name)
         if held is not None and "@" in choice.name:
-            return held, RerankReport(held.identity, "on", _licence(held.files))
+            return held, RerankReport(held.identity, "on", about=_licence(held.files))
         name = choice.model
         files = find_model("reranker", name, self._settings)
         if files is not None and files.name not in self._unloadable:
             reranker = self._colbert(files) if files.colbert else self.cross_encoder(files)
-            return reranker, RerankReport(
-                reranker.identity, "on", joined(_licence(files), self._why_fp32(files, reranker.identity))
-            )
-        until = message("Until it is there, late interaction with the bundled model runs.")
-        return self.late_interaction, RerankReport(
-            self.late_interaction.identity, "on", joined(self._why_absent(name), until)
-        )
+            about = joined(_licence(files), self._why_fp32(files, reranker.identity))
+            return reranker, RerankReport(reranker.identity, "on", about=about)
+        until = message("Until it is there, the built-in reranker is used.")
+        about = joined(self._why_absent(name), until)
+        return self.late_interaction, RerankReport(self.late_interaction.identity, "on", about=about)
 
     def _why_fp32(self, files: ModelFiles, identity: RerankerIdentity) -> Message:
         """Say that fp32 runs although int8 is wanted; nothing where what runs is what is wanted."""

@@ -13,7 +13,7 @@ from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
 from rag.errors import CancelledError, InputError, ModelError, ResiftError, SettingError
 from rag.identity import NO_RERANKER, RerankerIdentity
-from rag.language.message import Message, joined, message
+from rag.language.message import Message, message
 from rag.llm.base import ChatModel
 from rag.llm.client import make_chat
 from rag.models.download import DownloadProgress
@@ -146,9 +146,9 @@ class Pipeline:
         judge = self.rerankers.judge(retrieval.reranker)
         return answer(retrieval, None if quote else self.chat, judge.relevance, self._recent(history))
 
-    def make_ready(self) -> None:
+    def make_ready(self, *, again: bool = False) -> None:
         """Make the wanted reranker ready in the background: fetched, loaded, timed, and in the best precision."""
-        self.readiness.make_ready(self._samples)
+        self.readiness.make_ready(self._samples, again=again)
 
     def _samples(self) -> list[tuple[str, tuple[Hit, ...]]]:
         """Return sentences out of a collection's documents as questions, with what is recalled for them."""
@@ -214,7 +214,7 @@ class Pipeline:
             return rank(hits, None, top), report
         outcome = attempt(reranker, retrieval.question, hits, deadline, top)
         if outcome.scored is not None:
-            return outcome.ranked, replace(report, reason=joined(report.reason, outcome.scored.note))
+            return outcome.ranked, replace(report, reason=outcome.scored.note)
         log.warning("Reranking with %s did not run: %s", reranker.identity, outcome.failure)
         return outcome.ranked, replace(report, state="fallback", reason=outcome.failure)
 

@@ -110,7 +110,7 @@ def _handed_over(settings: Settings, spec: AskSpec, lock: DataFolderLock) -> Ask
 def _print_evidence(retrieval: Retrieval, answer: Answer) -> None:
     for warning in (*retrieval.warnings, *answer.warnings):
         print_text(f"! {warning}")
-    if reason := retrieval.reranker.reason:
+    if reason := retrieval.reranker.notes:
         print_text(f"! Reranking did not run: {reason}" if retrieval.reranker.state == "fallback" else f"! {reason}")
     print_text(f"\nReranker: {retrieval.reranker.name} ({retrieval.reranker.state})")
     for ranked in retrieval.ranked:

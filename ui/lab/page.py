@@ -256,9 +256,9 @@ def _show_notes(comparison: Comparison) -> None:
     for note in (*comparison.fused.warnings, *comparison.notes):
         st.caption(f":material/info: {label_sentence(note)}")
     for one in comparison.orders[1:]:
-        if one.reranker.reason:
+        if one.reranker.notes:
             st.caption(
-                f":material/info: {label(order_name(one, comparison.orders))}: {label_sentence(one.reranker.reason)}"
+                f":material/info: {label(order_name(one, comparison.orders))}: {label_sentence(one.reranker.notes)}"
             )
 
 

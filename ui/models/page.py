@@ -60,7 +60,7 @@ HELP = mark("""
 def show_models(app: App) -> None:
     """Draw the models page."""
     st.title(gettext("Models"), anchor=False)
-    show_reranker_state(app)
+    show_reranker_state(app, whole=True)
     busy = bool(running_downloads(app))
     st.fragment(_show_all, run_every=BUSY_REFRESH_SECONDS if busy else IDLE_REFRESH_SECONDS)(app, busy)
     _show_other(app)

@@ -117,7 +117,7 @@ def curve_runner(pipeline: Pipeline, sets: QuestionSets) -> Runner:
                 evaluator.warm_up(question, ways[-1:])
             work.keep_row(question.id, _row(evaluator, question, ways))
         work.progress(total, total)
-        return {"reranker": ways[-1].report.name, "reason": ways[-1].report.reason}
+        return {"reranker": ways[-1].report.name, "reason": ways[-1].report.notes}
 
     return run
 

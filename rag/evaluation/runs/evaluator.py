@@ -176,7 +176,7 @@ def _ran(way: Way, corpus: Corpus) -> Ran:
     return Ran(
         configuration=way.configuration,
         reranker=way.report.name,
-        reason=way.report.reason if way.reranker else NOTHING,
+        reason=way.report.notes if way.reranker else NOTHING,
         embedder=way.searcher.embedder.name,
         chunk_tokens=spec.chunk_tokens,
         chunk_overlap=spec.chunk_overlap,

@@ -64,9 +64,9 @@ def _distinct(
             continue
         if report.name in chosen:
             again = message("{name} is measured once.", name=report.name)
-            skipped.append((choice, joined(report.reason, again)))
+            skipped.append((choice, joined(report.notes, again)))
             continue
         chosen[report.name] = choice
-        if report.reason:
-            say(str(report.reason))
+        if report.notes:
+            say(str(report.notes))
     return list(chosen.values()), tuple(skipped)
