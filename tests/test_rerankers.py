@@ -331,7 +331,7 @@ def test_a_service_is_ticked_only_after_it_answered(tmp_path: Path) -> None:
             offline_settings(tmp_path, rerank_model="vllm:some/model", rerank_url=server.url, rerank_timeout=5)
         ) as library,
     ):
-        ingest(library, "notes", "water.txt", "Water and heat.")
+        ingest(library, "notes", "water.txt", "0.9 is the share of water.")
         app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
         page = AppTest.from_function(draw_reranker, kwargs={"app": app}).run(timeout=30)
         said = [page.caption[0].value]
