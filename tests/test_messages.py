@@ -186,7 +186,7 @@ def test_a_report_taken_from_the_page_says_its_notes_in_chinese(app: App) -> Non
     comparison = compare(app.pipeline, QUESTION, SearchOptions("notes", candidates=10, top=1), ["nothing/here"])
     record = comparison_record(app.pipeline, comparison, *comparison.orders[:2], verdict="")
     report = comparison_report(record, "zh").decode()
-    assert "nothing/here 不在本机。在此之前，使用内置模型的延迟交互。" in report
+    assert "nothing/here 不在本机。在此之前，使用自带重排器。" in report
     assert "is not on this machine" not in report
 
 
