@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from bench import ask, embed, funnel, page, rerank, store, write
+from bench import ask, embed, funnel, page, people, rerank, store, write
 from bench.harness import ROOT, machine, run
 
-MODULES = (embed, rerank, funnel, store, write, ask, page)
+MODULES = (embed, rerank, funnel, store, write, ask, page, people)
 INTRODUCTION = """\
 # Benchmarks
 
@@ -19,9 +19,7 @@ compare the ratios, which carry over to other machines better than the times do.
 
 def main() -> None:
     started = time.perf_counter()
-    sections = [
-        run(module.BENCHMARK, module.BENCHMARK.size) for module in (embed, rerank, funnel, store, write, ask, page)
-    ]
+    sections = [run(module.BENCHMARK, module.BENCHMARK.size) for module in MODULES]
     minutes = (time.perf_counter() - started) / 60
     measured = f"Measured on {machine()}, in {minutes:.0f} minutes.\n\n"
     document = ROOT / "docs" / "benchmarks.md"

@@ -58,7 +58,7 @@ def measure(rounds: int) -> Figures:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
         times = _plain(browser, FOLDER / "plain", rounds)
-        with _app(FOLDER / "app") as address:
+        with served_demo(FOLDER / "app") as address:
             times |= _lab(browser, address, rounds) | _chat(browser, address, rounds)
         browser.close()
     shutil.rmtree(FOLDER)
@@ -66,7 +66,7 @@ def measure(rounds: int) -> Figures:
 
 
 @contextmanager
-def _app(folder: Path) -> Iterator[str]:
+def served_demo(folder: Path) -> Iterator[str]:
     """Serve the app with the demo knowledge base, on all cores as people have it."""
     with open_library(offline_settings(folder / "data", model_threads=0)) as library:
         for path in sorted((DEMO / "documents").iterdir()):
