@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,10 @@ BLOCK = 1 << 20
 NAME_BYTES = 200
 """File systems allow 255 bytes, which are only 85 Chinese characters."""
 START_BYTES = 60
+INCOMING = ".incoming-"
+"""What the name of a file begins with while it is copied in."""
+ABANDONED_SECONDS = 24 * 60 * 60.0
+"""Nobody writes any more to what was last written to longer ago, however slow the way that it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Files:
         require_space(self._folder)
         with _disk_errors(name, self._folder):
             self._folder.mkdir(0o700, parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".incoming-")
+            handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=INCOMING)
         try:
             with _disk_errors(name, self._folder), os.fdopen(handle, "wb") as target:
                 digest, size = self._copy(name, source, target)
@@ -80,6 +85,13 @@ class Files:
             for folder in (target.parent, *([] if known else target.parents[1:3])):
                 _write_through(folder)
         return file
+
+    def remove_abandoned(self) -> None:
+        """Delete what a killed process left half copied in; what another process may still be copying in stays."""
+        for scratch in self._folder.glob(f"{INCOMING}*"):
+            with suppress(OSError):  # it is gone by now, or not ours to delete: it will be tried again
+                if time.time() - scratch.stat().st_mtime > ABANDONED_SECONDS:
+                    scratch.unlink()
 
     def path(self, collection: str, document_id: str, name: str) -> Path:
         """Return where a stored file is, or would be."""

@@ -53,7 +53,8 @@ class Library:
         self._changing = threading.Lock()
 
     def start(self) -> None:
-        """Mark what an earlier process left unfinished, then ingest in a thread of this one."""
+        """Tidy up after an earlier process and mark what it left unfinished, then ingest in a thread of this one."""
+        self.files.remove_abandoned()
         self.tasks.start()
 
     def close(self) -> None:

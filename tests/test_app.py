@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +111,17 @@ def test_what_is_being_read_when_the_app_closes_is_read_by_the_next(tmp_path: Pa
     (entry,) = second.library.documents("notes")
     assert entry.chunks == 400
     second.close()
+
+
+def test_half_an_upload_of_a_killed_process_goes_a_day_later_and_one_still_on_its_way_stays(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    yesterday = time.time() - 25 * 60 * 60
+    for name, last_written in ((".incoming-old", yesterday), (".incoming-new", time.time()), ("old.txt", yesterday)):
+        (files / name).write_bytes(b"half of a file")
+        os.utime(files / name, (last_written, last_written))
+    open_app(offline_settings(tmp_path)).close()
+    assert sorted(path.name for path in files.iterdir()) == [".incoming-new", "old.txt"]
 
 
 @pytest.mark.parametrize(
