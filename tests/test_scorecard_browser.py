@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target
@@ -48,6 +48,20 @@ def address(tmp_path_factory: pytest.TempPathFactory, word_overlap_folder: Path)
         yield served
 
 
+def offers_no_unguarded_file(page: Page) -> None:
+    """Expect that no table offers to be saved as it is drawn, formulas included, nor one that a chart turns into."""
+    tables = page.get_by_test_id("stDataFrame")
+    save = page.locator("[aria-label^='Download as CSV']")
+    tables.first.hover()
+    expect(page.get_by_role("button", name=re.compile("^Search")).first).to_be_visible()
+    page.get_by_test_id("stVegaLiteChart").first.hover()
+    drawn = tables.count()
+    page.get_by_role("button", name=re.compile("^Show data")).first.click()
+    expect(tables).to_have_count(drawn + 1)
+    expect(save).to_have_count(drawn + 1)  # Streamlit calls them so still, which the style goes by
+    expect(save.filter(visible=True)).to_have_count(0)
+
+
 def test_a_run_is_left_found_again_compared_and_its_regressions_open_in_the_lab(
     chromium: Browser, address: str
 ) -> None:
@@ -73,6 +87,7 @@ def test_a_run_is_left_found_again_compared_and_its_regressions_open_in_the_lab(
         with page.context.expect_page() as opened:
             page.get_by_role("link", name="Open in the lab").click()
         lab = opened.value
+        lab.get_by_role("button", name="Compare", exact=True).click(timeout=WORK_MS)
         expect(lab.get_by_text("All read the same 3 candidates")).to_be_visible(timeout=WORK_MS)
         expect(lab.get_by_role("textbox", name="Question")).to_have_value(REGRESSION)
         assert lab.evaluate("window.harmed") is None
@@ -89,3 +104,4 @@ def test_a_run_is_left_found_again_compared_and_its_regressions_open_in_the_lab(
             "aria-label", re.compile("nDCG@10 from run to run: no reranking, .*: 1.000; no")
         )
         expect(trend.locator("text", has_text="word-overlap")).to_be_visible()
+        offers_no_unguarded_file(page)
