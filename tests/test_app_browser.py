@@ -175,7 +175,7 @@ def test_search_options_outlive_a_visit_to_the_library(app: Running) -> None:
         expect(page.get_by_text("1 document, 1 passage")).to_be_visible()
         page.get_by_role("link", name="Chat").click()
         ask(page, "Which drinks raise blood sugar?")
-        expect(page.get_by_text("Reranking is off: passages are in fused order.")).to_be_visible()
+        expect(page.get_by_text("Reranking is off: passages are in the order of the search.")).to_be_visible()
 
 
 def test_a_question_that_nothing_supports_is_not_answered(app: Running) -> None:

@@ -110,7 +110,7 @@ def test_an_answer_is_made_again_stopped_by_a_key_and_the_earlier_one_is_a_press
     page.keyboard.press("Escape")
     expect(page.get_by_text("The answer was stopped before it was complete.")).to_be_visible(timeout=WORK_MS)
     expect(page.get_by_text("2 of 2")).to_be_visible()
-    expect(page.get_by_text("Reranking is off: passages are in fused order.")).to_be_visible()
+    expect(page.get_by_text("Reranking is off: passages are in the order of the search.")).to_be_visible()
     page.get_by_role("button", name="Earlier").click()
     expect(page.get_by_text("1 of 2")).to_be_visible()
     expect(page.get_by_text("Sugary drinks [1].").first).to_be_visible()

@@ -96,7 +96,7 @@ def test_the_curve_is_told_in_sentences_that_say_how_sure_they_are() -> None:
     growing = curve({0: 0.5, 5: 0.8, 10: 0.8}, {0: 0.5, 5: 0.5, 10: 0.4})
     assert describe_curve(growing) == [
         "nDCG@10 is best with 5 candidates (0.650), and falls with more.",
-        "Against no reranking (0.500): better on 1 questions, worse on 0, the same on 1 (p = 1.00).",
+        "Against no reranking (0.500), by question: better 1, worse 0, same 1 (p = 1.00).",
         "From there to 10 candidates (0.600): better on 0, worse on 1, the same on 1.",
         "These are 2 questions, so take it as a hint: a single one can move the mean by 0.50.",
     ]

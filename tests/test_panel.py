@@ -10,7 +10,7 @@ import pytest
 from rag.types import Retrieval
 from tests.retrievals import make_answer, make_retrieval
 from ui.chat.panel import panel_data
-from ui.verdict import format_duration, verdict
+from ui.verdict import format_duration, steady_range, verdict
 
 RESCUED = [17, 1, 12, 4, 3, 5, 2, *range(6, 12), 13, 14, 15, 16, 18]
 """18 candidates: ranks 17 and 12 enter the first five, 2 and 5 leave it."""
@@ -83,17 +83,20 @@ def test_passages_that_no_answer_was_written_from_are_not_called_read() -> None:
 
 
 def test_reranking_that_is_off_is_said() -> None:
-    assert verdict(make_retrieval([1, 2], kept=1, state="off")) == "Reranking is off: passages are in fused order."
+    assert (
+        verdict(make_retrieval([1, 2], kept=1, state="off"))
+        == "Reranking is off: passages are in the order of the search."
+    )
 
 
 def test_reranking_that_failed_is_said_with_its_reason() -> None:
     retrieval = make_retrieval([1, 2], kept=1, state="fallback", reason="it took longer than 20 s.")
-    assert verdict(retrieval) == "Reranking did not run: it took longer than 20 s. The fused order stands."
+    assert verdict(retrieval) == "Reranking did not run: it took longer than 20 s. The order of the search stands."
 
 
 def test_nothing_recalled_is_said() -> None:
     empty = make_retrieval([], kept=0)
-    assert verdict(empty) == "Nothing was recalled for this question."
+    assert verdict(empty) == "Nothing was found for this question."
     assert panel_data(empty)["rows"] == []
 
 
@@ -150,9 +153,9 @@ def test_every_score_stands_under_its_own_name() -> None:
     scores = row_of(make_retrieval([2, 1, 3], kept=2), before=2)["scores"]
     assert [(score["label"], score["value"], score["note"]) for score in scores] == [
         ("Relevance", "0.90", ""),
-        ("Cosine", "0.78", "(rank 2)"),
-        ("BM25", "0", "(not recalled by it)"),
-        ("Fused", "0.0320", ""),  # 1/62 + 1/63
+        ("By meaning", "0.78", "(rank 2)"),
+        ("By words", "0", "(not found by it)"),
+        ("Both together", "0.0320", ""),  # 1/62 + 1/63
         ("Rerank score (raw)", "2.00", ""),
     ]
 
@@ -160,7 +163,7 @@ def test_every_score_stands_under_its_own_name() -> None:
 def test_without_reranking_there_are_no_rerank_scores() -> None:
     data = panel_data(make_retrieval([1, 2, 3], kept=2, state="off"))
     assert not data["reranked"]
-    assert [score["label"] for score in data["rows"][0]["scores"]] == ["Cosine", "BM25", "Fused"]
+    assert [score["label"] for score in data["rows"][0]["scores"]] == ["By meaning", "By words", "Both together"]
 
 
 def test_a_funnel_shows_all_three_orders() -> None:
@@ -171,7 +174,7 @@ def test_a_funnel_shows_all_three_orders() -> None:
     assert data["rows"][1]["moved"]["spoken"] == (
         "Down 1 place: rank 1 before reranking, 2 after the first pass, 2 after"
     )
-    assert data["captions"]["after"] == "As reranked by late interaction, then BAAI/bge-reranker-base"
+    assert data["captions"]["after"] == "As reranked by built-in reranker, then BAAI/bge-reranker-base"
     assert data["cuts"]["shortlist"] == "With the first pass alone this one would have been read"
 
 
@@ -183,7 +186,7 @@ def test_a_passage_that_the_reranker_did_not_score_says_so_and_has_no_rerank_sco
     scored, unscored = panel_data(make_retrieval([2, 1], kept=1, scored=1))["rows"]
     assert "not scored" not in [tag["text"] for tag in scored["tags"]]
     assert "not scored" in [tag["text"] for tag in unscored["tags"]]
-    assert [score["label"] for score in unscored["scores"]] == ["Cosine", "BM25", "Fused"]
+    assert [score["label"] for score in unscored["scores"]] == ["By meaning", "By words", "Both together"]
 
 
 def test_the_line_says_what_lies_above_it_in_either_order() -> None:
@@ -201,3 +204,12 @@ def test_the_line_says_what_lies_above_it_in_either_order() -> None:
         "before": "Without reranking this one would have been the nearest",
         "after": "1 nearest passage above this line, none of them near enough to answer from",
     }
+
+
+@pytest.mark.parametrize(("ms", "expected"), [(0.2, (1, 3)), (5, (3, 10)), (205, (100, 300)), (398, (300, 1000))])
+def test_a_time_is_foreseen_as_a_range_of_steady_steps(ms: float, expected: tuple[float, float]) -> None:
+    assert steady_range(ms) == expected
+
+
+def test_a_time_that_goes_up_and_down_is_foreseen_as_the_same() -> None:
+    assert {steady_range(ms) for ms in (110, 150, 205, 280)} == {(100, 300)}

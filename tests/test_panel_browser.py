@@ -227,6 +227,8 @@ def test_all_text_is_readable(chromium: Browser, site: str, scheme: str) -> None
 def test_a_rerank_that_did_not_run_has_no_toggle(chromium: Browser, site: str) -> None:
     with visit(chromium, f"{site}/?state=fallback") as page:
         expect(rows(page).first).to_be_visible(timeout=WORK_MS)
-        expect(page.locator(".summary")).to_have_text("Reranking did not run: it failed. The fused order stands.")
+        expect(page.locator(".summary")).to_have_text(
+            "Reranking did not run: it failed. The order of the search stands."
+        )
         expect(page.get_by_role("radio")).to_have_count(0)
         assert ranks(page) == ["1", "2", "3", "4", "5", "6", "7", "8"]

@@ -11,13 +11,13 @@ from ui.language import clause, gettext, ngettext
 def verdict(retrieval: Retrieval, answer: Answer | None = None) -> str:
     """Return the sentence above the panel; losses are said as plainly as gains."""
     if not retrieval.ranked:
-        return gettext("Nothing was recalled for this question.")
+        return gettext("Nothing was found for this question.")
     report = retrieval.reranker
     if report.state == "off":
-        return gettext("Reranking is off: passages are in fused order.")
+        return gettext("Reranking is off: passages are in the order of the search.")
     if report.state == "fallback":
         reason = clause(report.reason)
-        return gettext("Reranking did not run: {reason}. The fused order stands.", reason=reason)
+        return gettext("Reranking did not run: {reason}. The order of the search stands.", reason=reason)
     parts = (_change(retrieval, answer), _loss(retrieval), _citations(retrieval, answer), _cost(retrieval))
     return gettext("{sentence}.", sentence=gettext("; ").join(part for part in parts if part))
 
@@ -45,6 +45,13 @@ def format_duration(ms: float) -> str:
     if ms < 120_000:
         return f"{ms / 1000:.1f} s"
     return f"{ms / 60_000:.0f} min" if ms < 7_200_000 else f"{ms / 3_600_000:.1f} h"
+
+
+def steady_range(ms: float) -> tuple[float, float]:
+    """Return the steps of 1, 3, 10, 30 … ms around a time, which stay while what was measured goes up and down."""
+    steps = [factor * 10**power for power in range(8) for factor in (1, 3)]
+    above = next((place for place, step in enumerate(steps) if step > ms), len(steps) - 1)
+    return steps[max(above - 1, 0)], steps[max(above, 1)]
 
 
 def _change(retrieval: Retrieval, answer: Answer | None) -> str:

@@ -115,8 +115,8 @@ def _warnings(question: str, embedder: Embedder) -> Iterator[Message]:
         )
     if is_chinese(question) and _english_only(embedder.name):
         yield message(
-            "The embedder {name} knows English only: for this question, passages were found mostly by their words. A "
-            "multilingual EMBED_MODEL would also find them by meaning.",
+            "The model that searches by meaning, {name}, knows English only: for this question, passages were found "
+            "mostly by their words. A multilingual one, which the Models page has, would also find them by meaning.",
             name=embedder.name,
         )
 

@@ -10,6 +10,7 @@ from rag.batch.records import BatchSpec
 from rag.batch.run import predict
 from rag.errors import ResiftError
 from rag.identity import NONE
+from rag.rerank.choice import BUNDLED
 from rag.types import SearchOptions
 from service.app import App
 from service.batches import batches, read_upload, start_batch
@@ -132,7 +133,7 @@ def _choose_options(app: App, collections: list[str], file: str, heading: str, q
     if state.get(f"{PREFIX}collection") not in collections:
         current = current_collection(app, collections)
         state[f"{PREFIX}collection"] = current if current in collections else collections[0]
-    named = {**choice_names(app), NONE: gettext("No reranking")}
+    named = {**choice_names(app), BUNDLED: gettext("Built-in"), NONE: gettext("No reranking")}
     state.setdefault(f"{PREFIX}reranker", app.settings.rerank_model)
     state.setdefault(f"{PREFIX}candidates", min(app.settings.rerank_candidates, MOST_CANDIDATES))
     state.setdefault(f"{PREFIX}top", app.settings.rerank_top)
@@ -146,7 +147,7 @@ def _choose_options(app: App, collections: list[str], file: str, heading: str, q
         persist_state="session",
     )
     candidates = third.slider(
-        gettext("Candidates"), 1, MOST_CANDIDATES, key=f"{PREFIX}candidates", persist_state="session"
+        gettext("Passages to rerank"), 1, MOST_CANDIDATES, key=f"{PREFIX}candidates", persist_state="session"
     )
     top = fourth.slider(
         gettext("Passages to read"),

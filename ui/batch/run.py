@@ -28,6 +28,16 @@ STATES: dict[TaskState, str] = {
     "interrupted": mark("Interrupted"),
 }
 
+SUPPORTED_HELP = mark(
+    "Ticked where at least one passage is near enough to the question to answer from. It does not say that the answer "
+    "is right: read its sources."
+)
+RELEVANCE_HELP = mark("How well the best passage answers the question, from 0 to 1, as the reranker sees it.")
+SCORES_HELP = mark(
+    "Its rank before and after reranking, then how near it is in meaning (cosine) and in words (BM25), as the first "
+    "search saw it."
+)
+
 
 def show_run(app: App, task_id: int, was_busy: bool) -> None:
     """Draw a batch; a fragment."""
@@ -111,7 +121,7 @@ def _show_summary(state: BatchState) -> None:
         parts.append(gettext("{number} failed", number=f"{state.failed:,}"))
     if state.fallen_back:
         number = f"{state.fallen_back:,}"
-        parts.append(gettext("{number} in fused order, because the reranker did not run", number=number))
+        parts.append(gettext("{number} not reranked, because the reranker did not run", number=number))
     if state.median_ms is not None:
         parts.append(gettext("{duration} a question (median)", duration=format_duration(state.median_ms)))
     st.caption(" · ".join(parts))
@@ -140,8 +150,8 @@ def _show_table(task_id: int, answers: Mapping[int, BatchAnswer]) -> int | None:
             gettext("No."): st.column_config.NumberColumn(width=50),
             gettext("Question"): st.column_config.TextColumn(width=280),
             gettext("Answer"): st.column_config.TextColumn(width="large"),
-            gettext("Supported"): st.column_config.CheckboxColumn(width=90),
-            relevance: st.column_config.NumberColumn(format="%.2f", width=110),
+            gettext("Supported"): st.column_config.CheckboxColumn(width=90, help=gettext(SUPPORTED_HELP)),
+            relevance: st.column_config.NumberColumn(format="%.2f", width=110, help=gettext(RELEVANCE_HELP)),
         },
         key=f"batch-table-{task_id}",
         on_select="rerun",
@@ -169,14 +179,17 @@ def _show_answer(answer: BatchAnswer, sources: Sequence[BatchSource]) -> None:
                 if source.heading:
                     st.caption(label(source.heading))
                 st.text(source.text)
-                st.caption(_scores(source))
+                st.caption(_scores(source), help=gettext(SCORES_HELP))
 
 
 def _scores(source: BatchSource) -> str:
     parts = [f"{source.rank_before} → {source.rank_after}"]
     if source.relevance is not None:
         parts.append(gettext("relevance {relevance}", relevance=f"{source.relevance:z.2f}"))
-    parts += [f"cosine {source.cosine:z.2f}", f"BM25 {source.bm25:.1f}"]
+    parts += [
+        gettext("by meaning {score}", score=f"{source.cosine:z.2f}"),
+        gettext("by words {score}", score=f"{source.bm25:.1f}"),
+    ]
     if source.cited:
         parts.append(gettext("cited"))
     return " · ".join(parts)

@@ -16,10 +16,10 @@ DROPPED_IN_PREVIEW = 3
 
 RELEVANCE_HELP = mark("How well the passage answers the question, from 0 to 1, as the reranker sees it.")
 ORDER_HELP = mark("What the reranker sorts by: a logit or a blend, with no meaning outside this question.")
-COSINE_HELP = mark("Nearness in meaning, first stage: the cosine between the vectors of question and passage.")
-BM25_HELP = mark("Words in common, first stage: the BM25 score, rare words counting more.")
-RECALLED = mark("As recalled: meaning and keyword search, fused")
-FUSED_HELP = mark("The order before reranking: reciprocal rank fusion of the two first-stage ranks.")
+COSINE_HELP = mark("Nearness in meaning, from the search: the cosine between the vectors of question and passage.")
+BM25_HELP = mark("Words in common, from the search: the BM25 score, in which rare words count more.")
+RECALLED = mark("As found: by meaning and by words together")
+FUSED_HELP = mark("What the order before reranking rests on: the two ranks fused (reciprocal rank fusion).")
 
 IN_PROMPT = mark("in the prompt as [{number}]")
 USES = {"extractive": mark("read as [{number}]"), "none": mark("kept as [{number}]")}
@@ -44,14 +44,14 @@ def panel_data(retrieval: Retrieval, answer: Answer | None = None) -> dict[str, 
     reranked = report.state == "on"
     top = {hit.chunk.id for hit in retrieval.kept_unreranked}
     rows = [_row(ranked, retrieval, answer, top) for ranked in retrieval.ranked]
-    after = gettext("As reranked by {name}", name=say(identity.label)) if reranked else gettext(RECALLED)
+    after = gettext("As reranked by {name}", name=say(identity.plain_label)) if reranked else gettext(RECALLED)
     orders, captions = {"before": gettext("Before")}, {"before": gettext(RECALLED), "after": after}
     if reranked and identity.first_pass:
         orders["shortlist"] = gettext("Shortlist")
         captions["shortlist"] = gettext(
             "As the first pass left them: {first} chose what {second} reads",
-            first=say(identity.first_pass.label),
-            second=say(identity.last.label),
+            first=say(identity.first_pass.plain_label),
+            second=say(identity.last.plain_label),
         )
     orders["after"] = gettext("After")
     return {
@@ -148,9 +148,9 @@ def _tags(
 def _scores(ranked: RankedHit) -> list[dict[str, Any]]:
     hit, score = ranked.hit, ranked.score
     first_stage = [
-        _score(gettext("Cosine"), f"{hit.dense:z.2f}", COSINE_HELP, note=_recalled(hit.dense_rank)),
-        _score("BM25", f"{hit.bm25:.1f}" if hit.bm25 else "0", BM25_HELP, note=_recalled(hit.bm25_rank)),
-        _score(gettext("Fused"), f"{hit.fused:.4f}", FUSED_HELP),
+        _score(gettext("By meaning"), f"{hit.dense:z.2f}", COSINE_HELP, note=_recalled(hit.dense_rank)),
+        _score(gettext("By words"), f"{hit.bm25:.1f}" if hit.bm25 else "0", BM25_HELP, note=_recalled(hit.bm25_rank)),
+        _score(gettext("Both together"), f"{hit.fused:.4f}", FUSED_HELP),
     ]
     if score is None:
         return first_stage
@@ -182,7 +182,7 @@ def _score(
 
 
 def _recalled(rank: int | None) -> str:
-    return gettext("(not recalled by it)") if rank is None else gettext("(rank {rank})", rank=rank)
+    return gettext("(not found by it)") if rank is None else gettext("(rank {rank})", rank=rank)
 
 
 def _cuts(retrieval: Retrieval, answer: Answer | None) -> dict[str, str]:
@@ -220,7 +220,7 @@ def _describe_movement(ranked: tuple[RankedHit, ...]) -> str:
     up = sum(hit.moved > 0 for hit in ranked)
     down = sum(hit.moved < 0 for hit in ranked)
     return gettext(
-        "{up} passages moved up, {down} moved down, {same} kept their rank",
+        "Moved up: {up}; moved down: {down}; same rank: {same}",
         up=up,
         down=down,
         same=len(ranked) - up - down,

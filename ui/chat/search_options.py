@@ -15,12 +15,12 @@ from service.reranking import foresee
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
 from ui.plain import label
-from ui.verdict import format_duration
+from ui.verdict import format_duration, steady_range
 
 PREFIX = "search-"
 """What the keys of the controls begin with."""
 
-RERANKERS = {mark("Automatic"): None, mark("Late interaction"): BUNDLED, mark("Off"): NONE}
+RERANKERS = {mark("Automatic"): None, mark("Built-in"): BUNDLED, mark("Off"): NONE}
 
 
 def keep_options() -> None:
@@ -84,7 +84,10 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> SearchOptio
         required=True,
         format_func=gettext,
         key=f"{prefix}reranker",
-        help=gettext("Off keeps the fused order of both searches. Automatic takes what RERANK_MODEL names."),
+        help=gettext(
+            "Automatic takes the reranker that is set up. Built-in is Resift's own (late interaction): quick, always "
+            "there. Off keeps the order of the search (by meaning and by words, fused)."
+        ),
     )
     assert reranker is not None  # one is required
     candidates = st.slider(
@@ -93,8 +96,8 @@ def choose_reranking(app: App, first: SearchOptions, prefix: str) -> SearchOptio
         max(MOST_CANDIDATES, app.settings.rerank_candidates),
         key=f"{prefix}candidates",
         help=gettext(
-            "More candidates find more and take longer. Past the size of the shortlist, Automatic lets late "
-            "interaction choose those that the reranker reads."
+            "More passages find more and take longer. Where they are very many, Automatic lets the built-in reranker "
+            "choose those that the other one reads."
         ),
     )
     if prediction := _prediction(app, RERANKERS[reranker], candidates):
@@ -122,4 +125,7 @@ def _prediction(app: App, choice: str | None, candidates: int) -> str:
             duration=format_duration(ms),
             budget=format_duration(budget),
         )
-    return gettext("Reranking takes about {duration} on this machine.", duration=format_duration(ms))
+    low, high = steady_range(ms)
+    return gettext(
+        "Reranking takes {low} to {high} on this machine.", low=format_duration(low), high=format_duration(high)
+    )

@@ -40,8 +40,7 @@ def describe_curve(curve: Curve) -> list[str]:
         versus = curve.compare(none, enough)
         told.append(
             gettext(
-                "Against no reranking ({value}): better on {wins} questions, worse on {losses}, the same on {ties} "
-                "(p = {p}).",
+                "Against no reranking ({value}), by question: better {wins}, worse {losses}, same {ties} (p = {p}).",
                 value=f"{none.ndcg:.3f}",
                 wins=versus.wins,
                 losses=versus.losses,

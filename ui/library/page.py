@@ -106,13 +106,16 @@ def _show_documents(app: App, collection: str) -> None:
     )
     st.caption(
         gettext(
-            "Embedder {embedder} · {dimension} dimensions · passages of up to {tokens} tokens, "
-            "overlapping by {overlap}",
+            "Searched by meaning with {embedder} · passages of up to {tokens} tokens, overlapping by {overlap}",
             embedder=label(spec.embedder),
-            dimension=spec.dimension,
             tokens=spec.chunk_tokens,
             overlap=spec.chunk_overlap,
-        )
+        ),
+        help=gettext(
+            "The embedder, a model, turns each passage into a vector of {dimension} numbers, by which it is found. "
+            "Tokens are words and parts of words.",
+            dimension=spec.dimension,
+        ),
     )
     for entry in _found(documents):
         _show_document(app, collection, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import streamlit as st
 
@@ -140,15 +141,21 @@ def _show_entry(app: App, entry: ModelEntry, use: Use, running: Preparation | No
 
 def _show_badges(entry: ModelEntry, used: str, running: Preparation | None) -> None:
     if running is not None:
-        st.badge(gettext("On its way"), icon=":material/downloading:", color="blue")
+        _badge(gettext("On its way"), "downloading", "blue", gettext("It can be used when all of it is here."))
     elif used:
-        st.badge(gettext("In use: {used}", used=used), icon=":material/check:", color="green")
+        why = gettext("It reranks just now, or collections are searched with it.")
+        _badge(gettext("In use: {used}", used=used), "check", "green", why)
     elif entry.presence in ("here", "bundled"):
-        st.badge(gettext("Here"), icon=":material/check:", color="gray")
+        _badge(gettext("Here"), "check", "gray", gettext("It is on this machine, and nothing uses it."))
     elif entry.presence == "unfinished":
-        st.badge(gettext("Unfinished"), icon=":material/pause:", color="orange")
+        why = gettext("A download broke off: the next one goes on from there.")
+        _badge(gettext("Unfinished"), "pause", "orange", why)
     if entry.record is not None and not entry.record.commercial:
-        st.badge(gettext("Non-commercial"), icon=":material/gavel:", color="orange")
+        _badge(gettext("Non-commercial"), "gavel", "orange", gettext("Its licence forbids commercial use."))
+
+
+def _badge(text: str, icon: str, color: Literal["blue", "green", "gray", "orange"], why: str) -> None:
+    st.badge(text, icon=f":material/{icon}:", color=color, help=why)
 
 
 def _words(use: ModelUse) -> str:
