@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
 import pytest
 
 from rag.embed.chunk import HEADING_TOKENS, chunk_document, split_pieces
 from rag.embed.local import LocalEmbedder
 from rag.errors import CancelledError
 from rag.models.files import bundled_model
+from rag.text.cutting import LONGEST_SECTION
 from rag.types import CollectionSpec, Document, Section, chunk_id
 
 SPEC = CollectionSpec("documents", "all-MiniLM-L6-v2-int8", 384, chunk_tokens=200, chunk_overlap=30)
@@ -88,7 +96,7 @@ def test_chunking_is_stopped_within_a_section(embedder: LocalEmbedder, text: str
             raise CancelledError("Stopped.")
 
     with pytest.raises(CancelledError):
-        chunk_document(document(Section(text), Section("More.")), SPEC, embedder, check)
+        chunk_document(document(Section(text)), SPEC, embedder, check)
     assert checks == 3
 
 
@@ -104,6 +112,64 @@ def test_a_section_of_any_length_is_counted_in_parts(embedder: LocalEmbedder) ->
     chunks = chunk_document(document(Section("A long sentence that says little. " * 3_000)), SPEC, Counter())
     assert sum(chunk.text.count("sentence") for chunk in chunks) >= 3_000
     assert longest <= 20_000
+
+
+@pytest.mark.parametrize("run", ["!", "中", "한", "0", "a.", "\n\nx", "The lazy dog sleeps, it seems. "])
+def test_no_step_of_chunking_keeps_the_other_threads_waiting(embedder: LocalEmbedder, run: str) -> None:
+    text = run * (LONGEST_SECTION // len(run))
+    chunk_document(document(Section("What is loaded first.")), SPEC, embedder)
+    longest = longest_calls(lambda: chunk_document(document(Section(text, heading=text)), SPEC, embedder))
+    # It gives way, which the next test shows.
+    longest.pop("Tokenizer.encode_batch_fast")
+    assert max(longest.values()) < 0.05, longest
+
+
+def longest_calls(run: Callable[[], object]) -> dict[str, float]:
+    """Return the longest call of each function that is not Python's, in seconds of this thread.
+
+    Between two steps of Python, another thread gets its turn; within such a call, none does unless it says so.
+    """
+    longest: dict[str, float] = {}
+    began: tuple[object, float] | None = None
+
+    def note(_: FrameType, event: str, function: Any) -> None:
+        nonlocal began
+        if event == "c_return" and began and began[0] is function:
+            name = getattr(function, "__qualname__", str(function))
+            longest[name] = max(longest.get(name, 0), time.thread_time() - began[1])
+        began = (function, time.thread_time()) if event == "c_call" else None
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return longest
+
+
+def test_other_threads_go_on_while_a_long_text_is_counted(embedder: LocalEmbedder) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def count_long() -> None:
+        began.set()
+        embedder.count_tokens("中" * 300_000)
+        ended.set()
+
+    embedder.count_tokens("What is loaded first.")
+    worker = threading.Thread(target=count_long)
+    worker.start()
+    turns = 0
+    while not ended.wait(0.001):
+        turns += began.is_set()
+    worker.join()
+    # Where it holds them up, as `Tokenizer.encode` does, there is one before it and one after.
+    assert turns > 5
+
+
+def test_a_heading_without_an_end_is_cut(embedder: LocalEmbedder) -> None:
+    (chunk,) = chunk_document(document(Section("Text.", heading="a" * 100_000)), SPEC, embedder)
+    assert 0 < len(chunk.heading) <= 1_000
 
 
 def test_the_same_document_gives_the_same_chunks(embedder: LocalEmbedder) -> None:

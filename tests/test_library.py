@@ -240,6 +240,19 @@ def test_cancelling_in_the_middle_of_embedding_removes_what_was_staged(library: 
     assert library.documents("documents") == []
 
 
+def test_cancelling_stops_in_the_midst_of_a_section_that_would_be_cut_for_minutes(library: Library) -> None:
+    job = library.add_file("documents", "loud.txt", io.BytesIO(b"!" * 2_000_000))
+    worker = threading.Thread(target=library.run_next, daemon=True)
+    worker.start()
+    wait_until(lambda: (now := library.jobs.job(job.id)) is not None and now.state == "chunking")
+    library.jobs.cancel_job(job.id)
+    wait_until(lambda: has_ended(library.jobs, job))
+    worker.join()
+    ended = library.jobs.job(job.id)
+    assert ended is not None
+    assert (ended.state, ended.chunks_total) == ("cancelled", 0)
+
+
 def test_deleting_a_document_does_not_wait_for_another_that_is_being_read(library: Library) -> None:
     ingest(library, "documents", "heat.md", HEAT)
     (entry,) = library.documents("documents")

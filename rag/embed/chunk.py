@@ -23,6 +23,9 @@ COUNTS_BETWEEN_CHECKS = 50
 HEADING_TOKENS = 40
 """Tokens of a chunk's heading path that are embedded with it; a chunk and its heading fit the embedder together."""
 
+HEADING_CHARACTERS = 1_000
+"""Characters of it at most: some tokenizers make one token of a word of any length."""
+
 PIECE_END = re.compile(r"(?:(?<![.!?…])[.!?…]++[\"')\]”’]*+(?=\s)|[。！？；]++[”’」』）]*+|\n)\s*+")
 """The end of a sentence of a Latin or Chinese text, or of a line, with the white space after it."""
 
@@ -116,6 +119,7 @@ def _splitter(spec: CollectionSpec, count: Callable[[str], int]) -> SentenceSpli
 
 def _shortened(heading: str, count: Callable[[str], int]) -> str:
     """Keep the end of a heading path, which is nearest to the text."""
+    heading = heading[-HEADING_CHARACTERS:]
     starts = [0, *(word.start() for word in WORD.finditer(heading)), len(heading)]
     fits = bisect_left(starts, True, key=lambda start: count(heading[start:]) <= HEADING_TOKENS)
     return heading[starts[fits] :]
