@@ -349,3 +349,11 @@ def test_an_excerpt_of_a_long_answer_is_cut_around_the_word(tmp_path: Path) -> N
     assert found.excerpt.endswith("…")
     assert "the needle after" in found.excerpt
     assert len(found.excerpt) < 100
+
+
+def test_an_excerpt_is_around_the_word_behind_letters_that_become_two_when_cases_are_compared(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    turn_id = history.keep_question(history.start_conversation("long", "documents"), "what?")
+    history.keep_answer(turn_id, Answer("ß " * 300 + "die STRASSE dahin" + " ß" * 300, "llm"))
+    (found,) = history.search_conversations("Straße")
+    assert "die STRASSE dahin" in found.excerpt

@@ -8,6 +8,7 @@ import pkgutil
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,16 @@ from ingest.parse.emphasis import without_emphasis
 from ingest.parse.pdf import unwrap
 from rag.answer.citations import check_citations
 from rag.answer.marks import disarmed
+from rag.database.history import History
 from rag.embed.chunk import split_pieces
 from rag.lab.reasons import identifiers
+from rag.llm.reply import json_objects
+from rag.printable import printable
 from rag.text.code import code_spans
 from rag.text.csv import find_separator
 from rag.text.cutting import split_long
 from rag.text.sentences import split_sentences
+from rag.types import Answer
 from tests.retrievals import make_retrieval
 from ui.chat.conversation_list import highlight
 from ui.plain import label
@@ -151,6 +156,7 @@ KEPT = make_retrieval([1, 2, 3], kept=3, texts={1: "One [2].", 2: "row[3]", 3: "
         find_separator,
         identifiers,
         label,
+        printable,
         split_pieces,
         split_sentences,
         unwrap,
@@ -158,9 +164,18 @@ KEPT = make_retrieval([1, 2, 3], kept=3, texts={1: "One [2].", 2: "row[3]", 3: "
         lambda text: check_citations(text, KEPT),
         lambda text: disarmed(text, 3),
         lambda text: highlight(text, "a b"),
+        lambda text: list(json_objects(text, "question")),
         lambda text: split_long(text, 20_000),
     ],
 )
 def test_what_reads_text_from_outside_does_so_too(read: Callable[[str], object]) -> None:
-    for run in ("!", " ", "\n", "[", "`", "*", "**a", "中", "a[9] ", "```\n", '"', "&", "<"):
+    for run in ("!", " ", "\n", "[", "`", "*", "**a", "中", "a[9] ", "```\n", '"', "&", "<", "{", '{"a" ', '{"a":[{},'):
         assert seconds(read, hostile(run)) < 5 * SECONDS, run
+
+
+def test_conversations_are_searched_so_too(tmp_path: Path) -> None:
+    with closing(History(tmp_path)) as history:
+        turn = history.keep_question(history.start_conversation("Long", "documents"), "What?")
+        history.keep_answer(turn, Answer("a" * LENGTH + "ß needle", "llm"))
+        for wanted in ("a" * (LENGTH // 2) + "ss", " ".join(["a"] * LENGTH), " ".join(map(str, range(LENGTH)))):
+            assert seconds(history.search_conversations, wanted) < 5 * SECONDS

@@ -13,7 +13,7 @@ from rag.database.connection import Database
 from rag.errors import InputError
 from rag.evaluation.figures.threshold import FEWEST_QUESTIONS, suggest_threshold
 from rag.evaluation.runs.metrics import Measurer
-from rag.evaluation.sets.drafting import KIND, draft_messages, drafter, read_draft
+from rag.evaluation.sets.drafting import KIND, Draft, draft_messages, drafter, read_draft
 from rag.evaluation.sets.scores import SCORES, ScoredPassage, ScoreLog, labelled_scores
 from rag.evaluation.sets.store import QuestionSets
 from rag.evaluation.sets.targets import Target, answers, judgments, same_passage, stale_targets, target_of, units
@@ -273,6 +273,19 @@ def test_a_draft_is_read_whatever_stands_around_it() -> None:
     draft = read_draft(reply)
     assert draft is not None
     assert (draft.question, draft.answer) == ("How long ?", "An hour.")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        'In {braces} "and quotes {": {"question": "How long?"} }',
+        '{"drafts": [{"question": "How long?", "from": {"page": 3}}, {"question": "Cut o',
+        '{"a": {"b": {"c": {"question": "How long?", "about": "a } and a {"}}}}',
+        '{"a" ' * 1_000 + '{"question": "How long?"}',
+    ],
+)
+def test_a_draft_is_found_within_and_behind_what_is_no_draft(reply: str) -> None:
+    assert read_draft(reply) == Draft("How long?", "")
 
 
 @pytest.mark.parametrize(

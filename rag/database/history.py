@@ -6,7 +6,7 @@ keeps all that followed it. One branch is shown, the one that ends at the conver
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -294,20 +294,23 @@ def _branch(head: int | None, parents: dict[int, int | None]) -> Iterator[int]:
 
 def _found(row: Row, words: Sequence[str]) -> FoundConversation | None:
     texts = [row["question"] or "", row["answer_text"] or ""]
-    everything = "\n".join([row["title"], *texts]).casefold()
+    folded = [text.casefold() for text in texts]
+    everything = "\n".join([row["title"].casefold(), *folded])
     if not all(word in everything for word in words):
         return None
-    for text in texts:
-        if held := next((word for word in words if word in text.casefold()), None):
+    for text, compared in zip(texts, folded, strict=True):
+        if held := next((word for word in words if word in compared), None):
             return FoundConversation(_conversation(row), row["turn_id"], _excerpt(text, held))
     return FoundConversation(_conversation(row))
 
 
 def _excerpt(text: str, word: str) -> str:
-    """Return the stretch of a text around a word, on one line."""
+    """Return the stretch of a text around a word, which is casefolded, on one line."""
     line = " ".join(text.split())
-    place = re.search(re.escape(word), line, re.IGNORECASE)
-    begin = max(0, (place.start() if place else 0) - EXCERPT_CHARACTERS // 3)
+    place = line.casefold().find(word)
+    # Some letters become two when they are folded: what lies before the word is counted as it is written.
+    written = bisect_left(range(len(line)), place, key=lambda end: len(line[:end].casefold()))
+    begin = max(0, written - EXCERPT_CHARACTERS // 3)
     end = begin + EXCERPT_CHARACTERS
     return f"{'…' if begin else ''}{line[begin:end].strip()}{'…' if end < len(line) else ''}"
 

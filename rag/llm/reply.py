@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,12 @@ from rag.errors import UnavailableError
 from rag.llm.base import ChatMessage, ChatModel, Limits, Piece, Transcript
 
 POLL_SECONDS = 0.2
+
+STRING = r'"(?:[^"\\]++|\\.)*+"'
+FLAT = rf'(?:[^{{}}"\\]++|{STRING})*+'
+OBJECT = re.compile(rf"\{{(?:{FLAT}\{{{FLAT}\}})*+{FLAT}\}}")
+"""What may be a JSON object, which holds objects but none in those: however a reply nests, it is read a few times only.
+"""
 
 
 def ask(
@@ -45,19 +52,25 @@ def ask(
 
 
 def json_objects(reply: str, key: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects that have a key, whatever else stands in a reply."""
-    decoder = json.JSONDecoder()
-    at = reply.find("{")
-    while at >= 0:
-        end = at + 1
-        try:
-            record, after = decoder.raw_decode(reply, at)
-        except (ValueError, RecursionError):
-            record = {}
+    """Yield the JSON objects that have a key, whatever stands around them in a reply.
+
+    They may hold objects, which hold none.
+    """
+    at = 0
+    while found := OBJECT.search(reply, at):
+        record = _object(found[0])
         if key in record:
             yield record
-            end = after
-        at = reply.find("{", end)
+        at = found.end() if key in record else found.start() + 1
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Return a JSON object, empty where it is none."""
+    try:
+        record: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return record
 
 
 def _collected(

@@ -30,6 +30,8 @@ TITLE = "conversation-title"
 STEP = 30
 """How many conversations are listed, and how many more each time that more are asked for."""
 
+LONGEST_SEARCH = 200
+
 ACTIONS = {
     "rename": (":material/edit:", mark("Rename")),
     "delete": (":material/delete:", mark("Delete")),
@@ -64,6 +66,7 @@ def _show_list(app: App, current: str | None) -> None:
     wanted = st.text_input(
         gettext("Search conversations"),
         type="search",
+        max_chars=LONGEST_SEARCH,
         placeholder=gettext("Search conversations"),
         label_visibility="collapsed",
         live=True,
