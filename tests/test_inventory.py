@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -314,23 +316,43 @@ def test_the_command_wants_a_non_commercial_licence_accepted(hub: HubServer, mod
     assert accepted.returncode == 0
 
 
+@contextmanager
+def keyboard(typed: str) -> Iterator[TextIO]:
+    """Yield a terminal on which a line was typed."""
+    leader, terminal = os.openpty()
+    try:
+        os.write(leader, f"{typed}\n".encode())
+        with os.fdopen(terminal) as stdin:
+            yield stdin
+    finally:
+        os.close(leader)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize(("typed", "code"), [("n", 2), ("", 2), ("y", 0)])
 def test_on_a_terminal_the_command_asks_whether_a_licence_is_accepted(
     models: Command, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
 ) -> None:
-    leader, terminal = os.openpty()
-    try:
-        os.write(leader, f"{typed}\n".encode())
-        with os.fdopen(terminal) as keyboard:
-            monkeypatch.setattr(sys, "stdin", keyboard)
-            done = models("get", JINA)
-    finally:
-        os.close(leader)
+    with keyboard(typed) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        done = models("get", JINA)
     assert "forbids commercial use" in done.stderr
     assert "Accept it now? [y/N]" in done.stderr
     assert done.returncode == code
     assert ("its licence was not accepted" in done.stderr) is bool(code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_licence_that_the_hub_names_commands_no_terminal(
+    repositories: dict[str, Path], models: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "someone/a-reranker"
+    with HubServer(repositories, {own: "cc-by-nc-4.0\x1b[2J"}) as hub, keyboard("n") as stdin:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        monkeypatch.setattr(sys, "stdin", stdin)
+        refused = models("get", own)
+    assert r"licensed under cc-by-nc-4.0\u001b[2J, which" in refused.stderr
+    assert "\x1b" not in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,12 @@ def test_what_is_wrong_with_rows_is_told_and_the_others_are_taken() -> None:
     }
 
 
+def test_a_table_may_have_long_cells() -> None:
+    found = read_set(f'question,document,note\nHow long?,a.md,"{"word " * 60_000}"\nWhy?,b.md,short\n', "set.csv")
+    assert [one.question for one in found.questions] == ["How long?", "Why?"]
+    assert found.problems == ()
+
+
 def test_a_first_line_that_names_the_separator_is_obeyed() -> None:
     found = read_set("sep=|\nquestion|document\nHow, then?|a.md\n", "set.csv")
     assert found.questions == (NewQuestion("How, then?", (Target("a.md", ""),)),)

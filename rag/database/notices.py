@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.language.message import Message, message
+from rag.log import print_text
 from rag.serialization import from_column, to_column
 
 FILE = "notices.json"
@@ -53,7 +54,7 @@ def tell(data_dir: Path, notice: Notice) -> None:
 def print_notices(data_dir: Path) -> None:
     """Say in a shell what was told; it is dismissed on the page."""
     for notice in notices(data_dir):
-        print(f"resift: {notice.text}", file=sys.stderr)
+        print_text(f"resift: {notice.text}", file=sys.stderr)
 
 
 def dismiss(data_dir: Path, *notice_ids: str) -> None:

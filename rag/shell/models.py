@@ -16,6 +16,7 @@ from rag.models.files import BUNDLED_NAME
 from rag.models.hub import locate_model
 from rag.models.inventory import ModelEntry, entry_of, free_disk_space, list_models, readable_size, remove_model
 from rag.models.names import model_named
+from rag.printable import printable
 from rag.shell.options import add_data_option, settings_of
 
 COLUMNS = ("NAME", "KIND", "SIZE", "LANGUAGES", "LICENCE", "TOKENS", "WHERE")
@@ -118,7 +119,7 @@ def _accepts(name: str, notice: Message) -> bool:
     """Ask whether a licence is accepted; raises ModelError where nobody can be asked, InputError for a no."""
     if not sys.stdin.isatty():
         raise ModelError(notice)
-    print(notice, file=sys.stderr)
+    print_text(str(notice), file=sys.stderr)
     print("Accept it now? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise InputError("{name} was not downloaded: its licence was not accepted.", name=name)
@@ -143,7 +144,8 @@ class _Progress:
     def __call__(self, done: int, total: int) -> None:
         """Show how far it is."""
         share = done / total if total else 0.0
-        line = f"{self._name}: {readable_size(done)} of {readable_size(total)} ({share:.0%})" if total else self._name
+        amount = f": {readable_size(done)} of {readable_size(total)} ({share:.0%})" if total else ""
+        line = printable(f"{self._name}{amount}")
         if self._live:
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
         elif total and int(share * 10) > self._tenth:
