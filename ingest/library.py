@@ -17,6 +17,7 @@ from ingest.jobs import INTERRUPTED, KIND, RUNNING, Job, job_of
 from rag.errors import CollectionError, UnavailableError
 from rag.language.message import message
 from rag.retrieval.pipeline import Pipeline
+from rag.store.damage import forget_damage
 from rag.tasks.workers import Tasks
 from rag.types import DocumentEntry
 
@@ -105,8 +106,7 @@ class Library:
     def drop_collection(self, collection: str) -> None:
         """Delete a collection with all its documents, files and jobs."""
         with self._held(collection):
-            self._store.drop_collection(collection)
-            self._tokens.remove_collection(collection)
+            self._drop_index(collection)
             with self.inbox.locks.changing(collection):
                 self.jobs.forget(collection)
                 self.files.remove_collection(collection)
@@ -147,10 +147,14 @@ class Library:
                     self.inbox.tidy(collection, file.document_id, [file.name])
             if collection in self._store.damaged():
                 self._store.set_aside(collection)
-            self._store.drop_collection(collection)
-            self._tokens.remove_collection(collection)
+            self._drop_index(collection)
             self.jobs.retry(*(job.id for job in jobs))
         return len(versions)
+
+    def _drop_index(self, collection: str) -> None:
+        self._store.drop_collection(collection)
+        self._tokens.remove_collection(collection)
+        forget_damage(self.pipeline.settings.data_dir, collection)
 
     def _versions_of(self, collection: str) -> list[tuple[StoredFile, datetime]]:
         """Return the files that the documents of a collection were made from, with the times at which they came in."""

@@ -29,6 +29,10 @@ class CollectionError(ResiftError):
     """A collection is missing, damaged, or made with other models than those asked for."""
 
 
+class DamagedCollectionError(CollectionError):
+    """A collection's files are there and are not what was written."""
+
+
 class ModelError(ResiftError):
     """A model's files are missing, incomplete or unusable."""
 

@@ -6,10 +6,11 @@ import logging
 import threading
 
 from ingest.library import Library
-from rag.database.notices import Notice, dismiss, notices, tell
+from rag.database.notices import Notice, dismiss, notices
 from rag.disk import KEPT_FREE, LEAST_FREE, free_bytes, keep_reserve
 from rag.errors import ResiftError
 from rag.language.message import joined, message
+from rag.store.damage import tell_damaged
 
 DISK = "disk"
 """The id of what is said of a full disk, which goes by itself when there is room."""
@@ -47,13 +48,12 @@ class Health:
     def reindex(self, notice: Notice) -> None:
         """Make the collection of a notice anew from its stored files; raises what `Library.reindex` does."""
         self._library.reindex(notice.collection)
-        self.dismiss(notice)
 
     def look(self) -> None:
         """Tell of each collection whose files are seen to be damaged without being read."""
         try:
             for name in self._library.damaged():
-                self._tell_damaged(name)
+                tell_damaged(self._data_dir, name)
         except (ResiftError, OSError) as error:
             log.warning("The collections could not be looked at: %s", error)
 
@@ -63,7 +63,7 @@ class Health:
         try:
             for name in store.names():
                 if not store.verify(name):
-                    self._tell_damaged(name)
+                    tell_damaged(self._data_dir, name)
         except (ResiftError, OSError) as error:
             log.warning("The collections could not be read through: %s", error)
 
@@ -75,13 +75,6 @@ class Health:
         while not self._closing.is_set():
             self.read_through()
             self._closing.wait(REST_SECONDS)
-
-    def _tell_damaged(self, name: str) -> None:
-        text = message(
-            "The index of the collection {name!r} is damaged: re-index it to make it anew from its stored files.",
-            name=name,
-        )
-        tell(self._data_dir, Notice(f"index-{name}", text, name))
 
     def _of_the_disk(self) -> tuple[Notice, ...]:
         free = free_bytes(self._data_dir)

@@ -10,16 +10,19 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from rag.database.connection import Database
 from rag.database.contents import LOST
 from rag.database.notices import Notice, notices, print_notices, tell
-from rag.errors import CollectionError, ResiftError
+from rag.disk import RESERVE
+from rag.errors import CollectionError, DamagedCollectionError, ResiftError
 from rag.evaluation.sets.types import NewQuestion
 from rag.language.message import message
-from rag.types import SearchOptions
+from rag.store.edge import EdgeStore
+from rag.types import SearchOptions, SparseVector
 from service.app import RUN, App, open_app
 from tests.parts import offline_settings
 from tests.retrievals import make_answer, make_retrieval
@@ -71,8 +74,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(whole: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "data"
-    shutil.copytree(whole, copy)
+    shutil.copytree(whole, copy, copy_function=copy_without_zeros)
     return copy
+
+
+def copy_without_zeros(source: str, copy: str) -> None:
+    """Copy a file, with holes for what nothing has been written into."""
+    with Path(source).open("rb") as read, Path(copy).open("wb") as written:
+        while block := read.read(2**20):
+            if block.count(0) == len(block):
+                written.seek(len(block), os.SEEK_CUR)
+            else:
+                written.write(block)
+        written.truncate()
 
 
 def ask(app: App, collection: str) -> str:
@@ -142,42 +156,45 @@ WHOLE = {
 }
 
 
-def check_database(data: Path, name: str, way: Way) -> None:
-    way(data / name)
+def check_databases(data: Path, ways: dict[str, Way]) -> None:
+    """Damage databases: each is named and kept, what was in the others is there, and all can be used."""
+    for name, way in ways.items():
+        way(data / name)
     with closing(open_at(data)) as app:
-        assert ask(app, "notes") == NOTE
         seen, told = everything(app), said(app)
-        others = {part: WHOLE[part] for part in WHOLE if part != name}
+        others = {part: WHOLE[part] for part in WHOLE if part not in ways}
         assert {part: seen[part] for part in others} == others
-        if seen.get(name) != WHOLE.get(name) or way is not garbage_appended:
-            assert name in told, told
-        assert [entry.name for entry in app.library.documents("other")] == ["pump.md", "valve.md"]
-        app.library.delete_document("notes", app.library.documents("notes")[0].id)
-        app.drop_collection("other")
+        for name, way in ways.items():
+            if seen.get(name) != WHOLE.get(name) or way is not garbage_appended:
+                assert name in told, told
         conversation = app.history.start_conversation("third", "notes")
         app.history.delete_conversation(conversation)
         for notice in app.health.notices():
             app.health.dismiss(notice)
         assert said(app) == ""
-    kept = [path.name for path in data.iterdir() if path.name.startswith(f"{name}.damaged-")]
-    assert bool(kept) == (way not in (missing, garbage_appended)), kept
+    for name, way in ways.items():
+        kept = [path.name for path in data.iterdir() if path.name.startswith(f"{name}.damaged-")]
+        assert bool(kept) == (way not in (missing, garbage_appended)), kept
     with closing(open_at(data)) as app:
         assert said(app) == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "way"),
-    [("votes.sqlite", garbage_first), ("history.sqlite", missing), ("tasks.sqlite", a_folder)],
-)
-def test_a_damaged_database_is_named_and_kept_and_the_rest_goes_on(data: Path, name: str, way: Way) -> None:
-    check_database(data, name, way)
+def test_damaged_databases_are_named_and_kept_and_the_rest_goes_on(data: Path) -> None:
+    check_databases(data, {"votes.sqlite": garbage_first, "history.sqlite": missing, "tasks.sqlite": a_folder})
+    with closing(open_at(data)) as app:
+        assert ask(app, "notes") == NOTE
+        assert [entry.name for entry in app.library.documents("other")] == ["pump.md", "valve.md"]
+        app.library.delete_document("notes", app.library.documents("notes")[0].id)
+        app.drop_collection("other")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", DATABASES)
-def test_every_database_damaged_in_every_way(data: Path, name: str, way: Way) -> None:
-    check_database(data, name, way)
+def test_every_database_damaged_in_every_way(whole: Path, tmp_path: Path, name: str, way: Way) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(whole, data, ignore=shutil.ignore_patterns("index", "files", RESERVE))
+    check_databases(data, {name: way})
 
 
 def test_a_database_older_than_the_last_one_is_told(tmp_path: Path) -> None:
@@ -197,48 +214,77 @@ def test_a_database_older_than_the_last_one_is_told(tmp_path: Path) -> None:
     ]
 
 
-def index_files(data: Path) -> list[str]:
-    folder = data / "index" / "notes"
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def check_index(data: Path, file: Path, way: Way) -> None:
-    """Damage one file of an index: either it is as good as before, or it is named and made anew from the originals."""
-    way(file)
+def test_a_damaged_index_and_one_that_is_gone_are_named_and_made_anew_from_the_originals(data: Path) -> None:
+    (vectors,) = (data / "index" / "notes").glob("shard/segments/*/vector_storage-dense/vectors/chunk_0.mmap")
+    garbage_first(vectors)
+    shutil.rmtree(data / "index" / "other")
     with closing(open_at(data)) as app:
         app.health.read_through()
-        told = said(app)
         assert everything(app) == WHOLE
-        assert ask(app, "other") == NOTE
-        if "'notes'" in told:
-            with pytest.raises(CollectionError, match=r"'notes'"):
-                app.library.documents("notes")
-            (notice,) = app.health.notices()
+        assert {notice.collection for notice in app.health.notices()} == {"notes", "other"}
+        with pytest.raises(CollectionError, match=r"'notes'"):
+            app.library.documents("notes")
+        for notice in app.health.notices():
             app.health.reindex(notice)
-            wait_until(lambda: not app.library.jobs.busy("notes"))
-            assert said(app) == ""
-        assert [entry.name for entry in app.library.documents("notes")] == ["pump.md", "valve.md"]
+        wait_until(lambda: not app.library.jobs.busy("notes") and not app.library.jobs.busy("other"))
+        assert said(app) == ""
+        for name in ("notes", "other"):
+            assert [entry.name for entry in app.library.documents(name)] == ["pump.md", "valve.md"]
         assert ask(app, "notes") == NOTE
         app.library.delete_document("notes", app.library.documents("notes")[0].id)
+    assert len(list((data / "index").glob("notes.damaged-*"))) == 1
 
 
-def found(data: Path, pattern: str) -> Path:
-    (path,) = (data / "index" / "notes").glob(pattern)
-    return path
+def use_index(store: EdgeStore) -> object:
+    """Return what a person is shown of an index; raises CollectionError."""
+    index = store.open_collection("notes")
+    dense = np.ones(index.spec.dimension, np.float32)
+    terms = SparseVector(list(range(1, 5000)), [1.0] * 4999)
+    found = [*index.search_dense(dense, 9), *index.search_bm25(terms, 9)]
+    return index.documents(), [(one.chunk, round(one.score, 5)) for one in found]
+
+
+def check_index(data: Path, file: str, way: Way, before: object) -> str:
+    """Damage a file of an index: either it is as good as before, or it is named; return which."""
+    way(data / "index" / "notes" / file)
+    for _ in range(2):  # before and after a restart
+        with closing(EdgeStore(data / "index")) as store:
+            try:
+                assert use_index(store) == before
+                assert store.verify("notes")
+            except DamagedCollectionError:
+                assert store.damaged() == ["notes"]
+                assert [one.collection for one in notices(data)] == ["notes"]
+                return "named"
+    return "as good as before"
+
+
+def index_of(whole: Path, data: Path) -> None:
+    """Make a data folder that has a copy of one index, and nothing else."""
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(whole / "index" / "notes", data / "index" / "notes", copy_function=copy_without_zeros)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "way"),
+    ("file", "way", "outcome"),
     [
-        ("shard/segments/*/vector_storage-dense/vectors/chunk_0.mmap", garbage_first),
-        ("collection.json", missing),
-        ("shard/segments/*/payload_storage/page_0.dat", garbage_first),
+        ("collection.json", a_folder, "named"),
+        ("seal.json", a_folder, "as good as before"),
+        ("shard/wal/open-1", garbage_first, "named"),
+        ("shard/wal/first-index", emptied, "named"),
     ],
 )
-def test_a_damaged_index_is_named_and_made_anew_from_the_originals(data: Path, pattern: str, way: Way) -> None:
-    check_index(data, found(data, pattern), way)
-    kept = [path.name for path in (data / "index").iterdir() if ".damaged-" in path.name]
-    assert len(kept) == 1
+def test_what_the_checksums_leave_out_is_named_when_it_is_found(
+    whole: Path, tmp_path: Path, file: str, way: Way, outcome: str
+) -> None:
+    index_of(whole, tmp_path)
+    with closing(EdgeStore(tmp_path / "index")) as store:
+        before = use_index(store)
+    assert check_index(tmp_path, file, way, before) == outcome
+    assert [one.collection for one in notices(tmp_path)] == ["notes"]
+    if file == "seal.json":
+        (kept,) = (tmp_path / "index" / "notes").glob("seal.json.damaged-*")
+        assert (kept / "in it").read_text() == "mine"
 
 
 def draw_chat(app: object) -> None:
@@ -281,26 +327,18 @@ def test_the_shell_says_what_is_damaged(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "resift: votes.sqlite is damaged.\n"
 
 
-def test_an_index_that_is_gone_is_told_and_made_anew(data: Path) -> None:
-    shutil.rmtree(data / "index" / "notes")
-    with closing(open_at(data)) as app:
-        (notice,) = app.health.notices()
-        assert notice.collection == "notes"
-        app.health.reindex(notice)
-        wait_until(lambda: not app.library.jobs.busy("notes"))
-        assert ask(app, "notes") == NOTE
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-def test_every_file_of_an_index_damaged_in_every_way(whole: Path, tmp_path: Path, way: Way) -> None:
+def test_every_file_of_an_index_damaged_in_every_way(whole: Path, tmp_path: Path) -> None:
+    index_of(whole, tmp_path)
+    with closing(EdgeStore(tmp_path / "index")) as store:
+        before = use_index(store)
+    folder = whole / "index" / "notes"
     failed: list[str] = []
-    for number, file in enumerate(index_files(whole)):
-        data = tmp_path / str(number)
-        shutil.copytree(whole, data)
-        try:
-            check_index(data, data / "index" / "notes" / file, way)
-        except (AssertionError, ResiftError, OSError) as error:
-            failed.append(f"{file}: {error!r}"[:300])
-        shutil.rmtree(data)
+    for file in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+        for way in WAYS:
+            index_of(whole, tmp_path)
+            try:
+                check_index(tmp_path, file, way, before)
+            except (AssertionError, ResiftError, OSError) as error:
+                failed.append(f"{file} {way.__name__}: {error!r}"[:300])
     assert failed == []

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from rag.config import COLLECTION_NAME, check_collection_name
 from rag.database.notices import set_aside
 from rag.disk import KEPT_FREE, require_space, use_reserve
-from rag.errors import CollectionError
+from rag.errors import CollectionError, DamagedCollectionError
 from rag.store import payload as stored
 from rag.store.backing import back, require_readable
 from rag.store.base import DenseVectors, Found
-from rag.store.folder import MANIFEST, damaged, read_manifest, translate_failures, write_manifest
+from rag.store.damage import damaged, telling_damage
+from rag.store.folder import MANIFEST, read_manifest, translate_failures, write_manifest
 from rag.store.seal import Seal
 from rag.types import EVERYTHING, Chunk, CollectionSpec, DocumentEntry, Filter, SparseVector
 
@@ -108,11 +109,12 @@ class EdgeStore:
                 shutil.rmtree(going)
 
     def damaged(self) -> list[str]:
-        """Return the collections whose manifest cannot be read, or whose files are not those that were sealed."""
+        """Return the collections that the engine failed in, or whose files are seen not to be what was written."""
         if not self._folder.is_dir():
             return []
         found = sorted(path for path in self._folder.iterdir() if COLLECTION_NAME.fullmatch(path.name))
-        return [folder.name for folder in found if not self._looks_whole(folder)]
+        failed = {name for name, index in self._opened.items() if index.failed}
+        return [folder.name for folder in found if folder.name in failed or not self._looks_whole(folder)]
 
     def verify(self, name: str) -> bool:
         """Read a collection's files through and tell whether they are what was written, as far as that is known."""
@@ -172,7 +174,8 @@ class EdgeStore:
             if not (folder / MANIFEST).exists():
                 _require_empty(folder)
                 raise stored.missing_collection(folder.name, self.names())
-            self._opened[folder.name] = EdgeIndex(folder, self._seal_of(folder), self._kept_free)
+            with telling_damage(folder):
+                self._opened[folder.name] = EdgeIndex(folder, self._seal_of(folder), self._kept_free)
         return self._opened[folder.name]
 
 
@@ -189,10 +192,12 @@ class EdgeIndex:
         self._lock = threading.Lock()
         self._forgotten = 0
         self._damaged = False
+        self.failed = False
+        """Whether the engine could not work with a file."""
         self.spec, least = read_manifest(folder)
         self._seal = seal
-        self._seal.require_sizes()
-        with translate_failures(folder):
+        self._seal.require_whole()
+        with seal.marking_damage(), translate_failures(folder):
             self._shard = _load(folder)
             # The engine opens a shard that has lost its files as an empty one.
             if self._count() < least:
@@ -288,10 +293,14 @@ class EdgeIndex:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        with self._lock, translate_failures(self._folder):
-            if self._damaged:
-                raise damaged(self._folder)
-            yield
+        try:
+            with self._lock, telling_damage(self._folder), translate_failures(self._folder):
+                if self._damaged:
+                    raise damaged(self._folder)
+                yield
+        except DamagedCollectionError:
+            self.failed = True
+            raise
 
     def _stage_batch(self, chunks: Sequence[Chunk], dense: DenseVectors, bm25: Sequence[SparseVector]) -> None:
         stored.require_dimension(self.spec, dense.shape[1])

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rag.errors import CollectionError, UnavailableError
+from rag.store.damage import damaged
 from rag.store.payload import spec_from_payload
 from rag.types import CollectionSpec
 
@@ -44,21 +45,15 @@ def write_manifest(folder: Path, spec: CollectionSpec, chunks: int) -> None:
 
 
 def read_manifest(folder: Path) -> tuple[CollectionSpec, int]:
-    """Return the spec and the least number of chunks; raises CollectionError when the file is damaged."""
+    """Return the spec and the least number of chunks; raises DamagedCollectionError."""
+    path = folder / MANIFEST
+    if path.is_dir():
+        raise damaged(folder)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         return spec_from_payload(manifest["spec"]), int(manifest["chunks"])
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder) from error
-
-
-def damaged(folder: Path) -> CollectionError:
-    """Return the error for a collection whose files cannot be what was written."""
-    return CollectionError(
-        "The index of the collection {name!r} is damaged: re-index it on the Library page, which makes it anew from "
-        "its stored files.",
-        name=folder.name,
-    )
 
 
 @contextmanager

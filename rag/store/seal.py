@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rag.store.folder import damaged
+from rag.database.notices import Notice, set_aside, tell
+from rag.errors import DamagedCollectionError
+from rag.language.message import message
+from rag.store.damage import damaged
 
 FILE = "seal.json"
 """Lies beside the files as long as nothing was written since their checksums were taken."""
@@ -24,6 +29,9 @@ LOG = "wal"
 
 BLOCK = 1 << 20
 
+READ_BYTES = 256 * 2**20
+"""Up to this size, files are read through before they are used; larger ones meanwhile."""
+
 Sums = dict[str, list[int]]
 """The size and the checksum of each file, by its path."""
 
@@ -37,8 +45,14 @@ class Seal:
         self._changes = 0
         self._verified: int | None = None
 
+    def require_whole(self) -> None:
+        """Make sure that files are what was sealed, few enough of them by reading; raises DamagedCollectionError."""
+        self.require_sizes()
+        if self.is_on and sum(self._sizes().values()) <= READ_BYTES and not self.verify():
+            raise damaged(self._folder)
+
     def require_sizes(self) -> None:
-        """Compare the sizes of the files, and read none of them; raises CollectionError where one is another."""
+        """Compare the sizes of the files, and read none of them; raises DamagedCollectionError where one is another."""
         known = self._read()
         if (self._folder / DAMAGED).exists():
             raise damaged(self._folder)
@@ -49,7 +63,16 @@ class Seal:
         """Take the seal off, before anything is written."""
         with self._changing:
             self._changes += 1
-            (self._folder / FILE).unlink(missing_ok=True)
+            self._file.unlink(missing_ok=True)
+
+    @contextmanager
+    def marking_damage(self) -> Iterator[None]:
+        """Mark the collection when it is found damaged in the block."""
+        try:
+            yield
+        except DamagedCollectionError:
+            self._mark()
+            raise
 
     def verify(self) -> bool:
         """Read the files through and tell whether they are what was sealed; where there is no seal, put one on.
@@ -69,7 +92,7 @@ class Seal:
             if known is None:
                 self._write(found)
             elif known != found:
-                (self._folder / DAMAGED).touch()
+                self._mark()
                 return False
             self._verified = begun
             return True
@@ -82,20 +105,45 @@ class Seal:
     @property
     def is_on(self) -> bool:
         """Whether nothing was written since the checksums were taken."""
-        return (self._folder / FILE).exists()
+        return self._file.exists()
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / FILE
+
+    def _mark(self) -> None:
+        (self._folder / DAMAGED).touch()
 
     def _read(self) -> Sums | None:
+        """Return what was sealed, None where there is no seal; one that cannot be read is set aside and told."""
+        if not self.is_on:
+            return None
         try:
-            found = json.loads((self._folder / FILE).read_text(encoding="utf-8"))
+            found = json.loads(self._file.read_text(encoding="utf-8"))
             return {name: [int(size), int(checksum)] for name, (size, checksum) in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
+            self._tell_unreadable()
             return None
+
+    def _tell_unreadable(self) -> None:
+        with suppress(OSError):
+            aside = set_aside(self._file)
+            text = message(
+                "The checksums of the index of {name!r} were damaged and are kept as {aside}: Resift cannot tell "
+                "whether the index is what was written. If something seems to be missing, re-index the collection.",
+                name=self._folder.name,
+                aside=aside.name,
+            )
+            tell(self._folder.parent.parent, Notice(f"seal-{self._folder.name}", text, self._folder.name))
 
     def _write(self, sums: Sums) -> None:
         new = self._folder / f"{FILE}.new"
         with suppress(OSError):  # without a seal, nothing is compared
-            new.write_text(json.dumps(sums), encoding="utf-8")
-            new.replace(self._folder / FILE)
+            with new.open("w", encoding="utf-8") as file:
+                json.dump(sums, file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._file)
 
 
 def _checksum(path: Path) -> int:
