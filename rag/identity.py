@@ -88,7 +88,7 @@ class RerankerIdentity:
 
     @property
     def plain_label(self) -> Message:
-        """The name for people who need not know the kinds of rerankers: "built-in reranker" for late interaction."""
+        """The name for people who need not know the kinds of rerankers: "the built-in one" for late interaction."""
         return self._label(HASH.sub("", str(self.last)), plain=True)
 
     @property
@@ -109,7 +109,7 @@ class RerankerIdentity:
             case "none":
                 return message("without reranking") if plain else message("fused")
             case "late interaction":
-                return message("built-in reranker") if plain else message("late interaction")
+                return message("the built-in one") if plain else message("late interaction")
             case "language model" if plain:
                 return message("language model")
         return verbatim(model)

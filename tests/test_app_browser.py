@@ -268,3 +268,22 @@ def test_a_phone_shows_every_page_without_sideways_scrolling(app: Running) -> No
             expect(page.get_by_role("main").get_by_role("heading").first).to_be_visible()
             widest = page.evaluate("document.documentElement.scrollWidth")
             assert widest <= PHONE["width"], path
+
+
+def test_a_reranker_that_could_not_be_had_is_said_in_one_line_until_it_is_dismissed(app: Running) -> None:
+    with visit(app.browser, f"{app.address}/library") as page:
+        line = page.locator(".st-key-notice-reranker")
+        expect(line).to_contain_text("could not be fetched. Until it is there, the built-in reranker is used.")
+        line.get_by_role("link", name="What to do").click()
+        expect(page.get_by_text("HF_HUB_OFFLINE is set")).to_be_visible()
+        expect(line).to_have_count(0)
+        page.get_by_role("link", name="Library").click()
+        line.get_by_role("button", name="Dismiss").click()
+        expect(line).to_have_count(0)
+        page.get_by_role("button", name="New collection").click()
+        page.get_by_role("textbox", name="Name").fill("new")
+        expect(page.get_by_role("button", name="Create")).to_be_visible()
+        expect(page.get_by_text(re.compile("submit form")).locator("visible=true")).to_have_count(0)
+        page.goto(f"{app.address}/?collection=toggle")
+        expect(page.get_by_text("“toggle”")).to_be_visible()
+        expect(line).to_have_count(0)

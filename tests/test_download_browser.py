@@ -27,7 +27,7 @@ def test_the_download_is_shown_cancelled_fetched_again_and_used(
         )
         expect(page.get_by_text("1 document, 1 passage")).to_be_visible(timeout=WORK_MS)
         page.get_by_role("button", name="Cancel the download").click()
-        expect(page.get_by_text("Reranker: built-in reranker")).to_be_visible(timeout=WORK_MS)
+        expect(page.get_by_text("Reranker: the built-in one")).to_be_visible(timeout=WORK_MS)
         bge_hub.release()
         page.get_by_role("link", name="Models").click()
         page.get_by_role("button", name="Try again").click()

@@ -174,7 +174,7 @@ def test_a_funnel_shows_all_three_orders() -> None:
     assert data["rows"][1]["moved"]["spoken"] == (
         "Down 1 place: rank 1 before reranking, 2 after the first pass, 2 after"
     )
-    assert data["captions"]["after"] == "As reranked by built-in reranker, then BAAI/bge-reranker-base"
+    assert data["captions"]["after"] == "As reranked by the built-in one, then BAAI/bge-reranker-base"
     assert data["cuts"]["shortlist"] == "With the first pass alone this one would have been read"
 
 

@@ -266,7 +266,7 @@ def test_a_reranker_from_a_folder_is_found_again_by_the_name_it_gave(tmp_path: P
 @pytest.mark.parametrize(
     ("choice", "caption", "error"),
     [
-        ("bundled", "Reranker: built-in reranker", ""),
+        ("bundled", "Reranker: the built-in one", ""),
         ("none", "Reranking is off", ""),
         ("FOLDER", "Reranker: word-overlap", ""),
         ("typo", "", "There is no folder typo"),
