@@ -250,6 +250,8 @@ def test_on_a_phone_the_drawer_closes_once_something_was_chosen_in_it(app: Runni
             expect(sidebar).to_have_attribute("data-collapsed", "true")
         ask(page, "Which drinks raise blood sugar?")
         page.get_by_test_id("stExpandSidebarButton").tap()
+        expect(sidebar.get_by_role("button", name="New chat")).to_be_visible()
+        expect(sidebar.get_by_text("Shift")).to_be_hidden()  # keys are told of where there are keys
         sidebar.get_by_role("textbox", name="Search conversations").or_(sidebar.get_by_role("searchbox")).fill("Half")
         expect(page.locator(".st-key-conversations [data-testid=stCaptionContainer]")).to_have_text([day])
         menu = sidebar.get_by_role("button", name=re.compile("^Rename or delete")).first

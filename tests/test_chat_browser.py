@@ -102,11 +102,38 @@ def test_keys_open_the_edit_of_the_last_question_and_close_it_again(page: Page) 
     expect(box(page)).to_be_focused()
 
 
+def test_keys_are_heard_in_every_chat_that_is_opened(page: Page) -> None:
+    for name in ("New chat", QUESTION, "New chat", QUESTION):
+        button = page.get_by_test_id("stSidebar").get_by_role("button", name=name).first
+        button.click()
+        at_rest(page)
+        button.focus()
+        page.keyboard.press("/")
+        expect(box(page)).to_be_focused()
+        expect(box(page)).to_have_value("")
+
+
 def test_an_answer_is_made_again_stopped_by_a_key_and_the_earlier_one_is_a_press_away(page: Page) -> None:
     page.keyboard.press("Alt+a")
     page.get_by_test_id("stPopoverBody").get_by_role("radio", name="Off").click()
     page.get_by_role("button", name="Answer now").click()
     expect(page.get_by_text(re.compile("word3 "))).to_be_visible(timeout=WORK_MS)
+    # Neither clearing a search, nor closing a dialog, nor choosing among Chinese words stops the answer.
+    page.keyboard.press("Control+k")
+    page.keyboard.type("bread")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Ratings").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    box(page).focus()
+    composing = page.context.new_cdp_session(page)
+    composing.send("Input.imeSetComposition", {"text": "mian", "selectionStart": 4, "selectionEnd": 4})
+    page.keyboard.press("Escape")
+    composing.detach()
+    expect(page.get_by_text(re.compile("word30 "))).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    box(page).fill("")
     page.keyboard.press("Escape")
     expect(page.get_by_text("The answer was stopped before it was complete.")).to_be_visible(timeout=WORK_MS)
     expect(page.get_by_text("2 of 2")).to_be_visible()

@@ -1,9 +1,9 @@
 // Tells of files that are too large for the uploader, which it never hands over and forgets with the others it took.
 
-let stopListening = () => {};
+let stop = () => {};
 
 export default function ({ data, setTriggerValue }) {
-  stopListening();
+  stop();
   const tell = (files) => {
     const large = [...files].filter((file) => file.size > data.most).map((file) => file.name);
     if (large.length) setTriggerValue("large", large);
@@ -14,12 +14,12 @@ export default function ({ data, setTriggerValue }) {
   const onDrop = ({ target, dataTransfer }) => {
     if (target.closest('[data-testid="stFileUploader"]')) tell(dataTransfer.files);
   };
-  // Before Streamlit, which empties the field.
-  document.addEventListener("change", onChange, true);
-  document.addEventListener("drop", onDrop, true);
-  stopListening = () => {
-    document.removeEventListener("change", onChange, true);
-    document.removeEventListener("drop", onDrop, true);
-  };
-  return stopListening;
+  // One for each call: the clean-up of a call may come after the next call has begun to listen.
+  const listening = new AbortController();
+  // On their way down: before Streamlit, which empties the field.
+  const options = { capture: true, signal: listening.signal };
+  document.addEventListener("change", onChange, options);
+  document.addEventListener("drop", onDrop, options);
+  stop = () => listening.abort();
+  return stop;
 }

@@ -10,6 +10,9 @@ const CONTROL = {
   edit: '[class*="st-key-turn-"][class*="-edit"] button',
   again: '[class*="st-key-turn-"][class*="-answer-again"] button',
 };
+// What Escape closes or clears by itself: it stops no answer there.
+const HAS_ESCAPE = 'input, textarea, select, [role="dialog"], [data-testid="stPopoverBody"]';
+
 const PATIENCE = { every: 60, times: 20 };
 
 const MARGIN = 108; // pixels, above a question that was scrolled to
@@ -17,21 +20,20 @@ const MARGIN = 108; // pixels, above a question that was scrolled to
 // Outlive every redrawing, so that the focus moves, and the page scrolls, once for each time that was asked for.
 let focused = 0;
 let shown = 0;
-let stopListening = () => {};
+let stop = () => {};
 
 export default function ({ data }) {
-  stopListening();
-  document.addEventListener("keydown", onKey);
-  document.addEventListener("click", onClick);
-  stopListening = () => {
-    document.removeEventListener("keydown", onKey);
-    document.removeEventListener("click", onClick);
-  };
+  stop();
+  // One for each call: the clean-up of a call may come after the next call has begun to listen.
+  const listening = new AbortController();
+  document.addEventListener("keydown", onKey, { signal: listening.signal });
+  document.addEventListener("click", onClick, { signal: listening.signal });
+  stop = () => listening.abort();
   if (data.focus > focused) soon(() => focus(CONTROL.question));
   focused = data.focus;
   if (data.shown > shown) scrollTo(data.turn);
   shown = data.shown;
-  return stopListening;
+  return stop;
 }
 
 // What was clicked goes away, and the focus with it: it goes where the work goes on.
@@ -41,19 +43,25 @@ function onClick(event) {
 }
 
 function onKey(event) {
+  if (event.isComposing) return; // its keys choose among words, as in Chinese
   const writing = event.target.closest?.("input, textarea, select, [contenteditable=true]");
   const command = event.ctrlKey || event.metaKey;
   const plain = !command && !event.altKey;
   let done = false;
   if (event.key === "/" && plain && !writing) done = focus(CONTROL.question);
-  else if (event.key === "Escape" && plain && !event.target.closest?.('[data-testid="stPopoverBody"]')) {
-    done = press(event.target.matches?.(CONTROL.editor) ? CONTROL.cancel : CONTROL.stop);
-  } else if (event.key.toLowerCase() === "k" && command && !event.shiftKey && !event.altKey) done = search();
+  else if (event.key === "Escape" && plain) done = onEscape(event.target);
+  else if (event.key.toLowerCase() === "k" && command && !event.shiftKey && !event.altKey) done = search();
   else if (event.code === "KeyA" && event.altKey && !command) done = press(CONTROL.again);
   else if (event.key === "ArrowUp" && plain && event.target.matches?.(CONTROL.question) && !event.target.value) {
     done = press(CONTROL.edit);
   }
   if (done) event.preventDefault();
+}
+
+function onEscape(from) {
+  if (from.matches?.(CONTROL.editor)) return press(CONTROL.cancel);
+  const elsewhere = !from.matches?.(CONTROL.question) && from.closest?.(HAS_ESCAPE);
+  return !elsewhere && press(CONTROL.stop);
 }
 
 function search() {
