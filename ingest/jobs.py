@@ -9,12 +9,13 @@ from typing import Literal, cast
 
 from ingest.files import StoredFile
 from rag.language.message import Message, message
-from rag.tasks.store import ENDED, GOING, INGESTION, Task, TaskStore
+from rag.tasks.store import ENDED, GOING, INGESTION, RESUMABLE, Outcome, Task, TaskState, TaskStore
 from rag.types import DocumentEntry
 
 KIND = INGESTION
 
 JobState = Literal["queued", "parsing", "chunking", "embedding", "done", "failed", "cancelled", "interrupted"]
+IN: tuple[TaskState, ...] = ("done",)
 RUNNING: tuple[JobState, ...] = ("parsing", "chunking", "embedding")
 
 INTERRUPTED = message("Resift stopped while this file was being read: retry it.")
@@ -100,6 +101,27 @@ class Jobs:
         """List the jobs, of one collection, or document in it, or of all, oldest first."""
         return [job_of(task) for task in reversed(self._store.tasks_of(KIND, **_spec(collection, document_id)))]
 
+    def tally(self, collection: str) -> dict[TaskState, int]:
+        """Return how many files of a collection are in each state."""
+        return self._store.tally(KIND, **_spec(collection, None))
+
+    def first_in(self, collection: str, state: TaskState, limit: int, *, newest: bool = False) -> list[Job]:
+        """List the oldest files of a collection in a state, or the newest."""
+        tasks = self._store.first_in(KIND, state, limit, newest=newest, **_spec(collection, None))
+        return [job_of(task) for task in tasks]
+
+    def outcomes(self, collection: str) -> list[Outcome]:
+        """Return how the files of a collection ended that did not come in."""
+        return self._store.outcomes(KIND, RESUMABLE, **_spec(collection, None))
+
+    def ended_so(self, collection: str, outcome: Outcome, limit: int = -1) -> list[Job]:
+        """List the files of a collection that had ended so when it was looked at, all or a number of them."""
+        return [job_of(task) for task in self._store.ended_so(KIND, outcome, limit, **_spec(collection, None))]
+
+    def cancel_queued(self, collection: str) -> None:
+        """Cancel all files of a collection that wait for their turn."""
+        self._store.cancel_queued(KIND, **_spec(collection, None))
+
     def cancel_job(self, job_id: int) -> None:
         """Cancel a queued job at once, and ask a running one to stop."""
         self._store.cancel_task(job_id)
@@ -108,9 +130,13 @@ class Jobs:
         """Queue failed, cancelled or interrupted jobs again."""
         self._store.resume_task(*job_ids)
 
-    def dismiss(self, job_id: int) -> bool:
-        """Take a job that has ended off the list; tell whether there was one."""
-        return self._store.delete_task(job_id, ENDED)
+    def dismiss(self, *job_ids: int) -> set[int]:
+        """Take jobs that have ended off the list, and return which were on it."""
+        return self._store.delete_tasks(job_ids, ENDED)
+
+    def dismiss_done(self, collection: str) -> None:
+        """Take the files of a collection off the list that are in it by now."""
+        self._store.delete_all(KIND, IN, **_spec(collection, None))
 
     def forget(self, collection: str, document_id: str | None = None) -> None:
         """Take the jobs of a collection, or of a document in it, off the list, whatever their state."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -111,20 +112,27 @@ class Library:
                 self.jobs.forget(collection)
                 self.files.remove_collection(collection)
 
-    def dismiss(self, job: Job) -> None:
-        """Take an ended job off the list, and all that is left of its file if no document was made from it."""
-        # Not beside another change: while a collection is made anew, its documents are not there to be seen.
-        with self._changing, self.inbox.locks.changing(job.collection):
-            if not self.jobs.dismiss(job.id):
-                return
-            published = [entry.name for entry in self.documents(job.collection) if entry.id == job.document_id]
-            if not published and not self.jobs.jobs_of(job.collection, job.document_id):
-                self._ingestor.discard(job)
-            self.inbox.tidy(job.collection, job.document_id, published)
+    def dismiss(self, *jobs: Job) -> None:
+        """Take ended jobs off the list, and all that is left of files that no document was made from."""
+        for collection in {job.collection for job in jobs}:
+            self._dismiss(collection, [job for job in jobs if job.collection == collection])
 
-    def retry(self, job: Job) -> None:
-        """Queue an ended job again."""
-        self.tasks.resume_task(job.id)
+    def _dismiss(self, collection: str, jobs: list[Job]) -> None:
+        # Not beside another change: while a collection is made anew, its documents are not there to be seen.
+        with self._changing, self.inbox.locks.changing(collection):
+            taken_off = self.jobs.dismiss(*(job.id for job in jobs))
+            names = defaultdict[str, list[str]](list)
+            for entry in self.documents(collection) if taken_off else ():
+                names[entry.id].append(entry.name)
+            for job in (job for job in jobs if job.id in taken_off):
+                published = names[job.document_id]
+                if not published and not self.jobs.jobs_of(collection, job.document_id):
+                    self._ingestor.discard(job)
+                self.inbox.tidy(collection, job.document_id, published)
+
+    def retry(self, *jobs: Job) -> None:
+        """Queue ended jobs again."""
+        self.tasks.resume_task(*(job.id for job in jobs))
 
     def reindex(self, collection: str) -> int:
         """Make a collection anew with the embedder the settings ask for, from its stored files; return their number.

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from ingest.jobs import Job
 from rag.errors import ResiftError
 from rag.language.message import Message
+from rag.tasks.store import Outcome
 from service.app import App
 
 
@@ -33,13 +34,23 @@ def add_files(app: App, collection: str, files: Iterable[tuple[str, BinaryIO]]) 
 
 def cancel_queued(app: App, collection: str) -> None:
     """Cancel all files of a collection that wait for their turn."""
-    for job in app.library.jobs.jobs_of(collection):
-        if job.state == "queued":
-            app.library.jobs.cancel_job(job.id)
+    app.library.jobs.cancel_queued(collection)
 
 
 def clear_done(app: App, collection: str) -> None:
     """Take the files of a collection off the list that are in it by now; their documents stay."""
-    for job in app.library.jobs.jobs_of(collection):
-        if job.state == "done":
-            app.library.jobs.dismiss(job.id)
+    app.library.jobs.dismiss_done(collection)
+
+
+def retry_all(app: App, collection: str, outcomes: Iterable[Outcome]) -> None:
+    """Queue all files of a collection again that had ended so."""
+    app.library.retry(*_ended_so(app, collection, outcomes))
+
+
+def dismiss_all(app: App, collection: str, outcomes: Iterable[Outcome]) -> None:
+    """Take all files of a collection off the list that had ended so."""
+    app.library.dismiss(*_ended_so(app, collection, outcomes))
+
+
+def _ended_so(app: App, collection: str, outcomes: Iterable[Outcome]) -> list[Job]:
+    return [job for outcome in outcomes for job in app.library.jobs.ended_so(collection, outcome)]

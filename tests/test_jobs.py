@@ -170,7 +170,7 @@ def test_a_collection_is_busy_until_its_last_file_has_ended(store: TaskStore, jo
 def test_only_what_has_ended_is_dismissed(store: TaskStore, jobs: Jobs) -> None:
     ended, queued = jobs.add("documents", [file("a.txt"), file("b.txt")])
     store.end(ended.id, "failed")
-    assert [jobs.dismiss(job.id) for job in (ended, queued, ended)] == [True, False, False]
+    assert [jobs.dismiss(job.id) for job in (ended, queued, ended)] == [{ended.id}, set(), set()]
     assert jobs.jobs_of() == [queued]
 
 
@@ -182,6 +182,12 @@ def test_what_is_asked_again_and_again_takes_as_long_whatever_else_there_is(stor
         " ORDER BY ahead DESC, id LIMIT 1": "SEARCH tasks USING INDEX tasks_by_turn (state=?)",
         f"SELECT * FROM tasks WHERE kind = ? AND {field('collection')} = ? AND {field('document_id')} = ?": (
             "SEARCH tasks USING INDEX tasks_by_document (kind=? AND <expr>=? AND <expr>=?)"
+        ),
+        f"SELECT state, count(*) FROM tasks WHERE kind = ? AND {field('collection')} = ? GROUP BY state": (
+            "SEARCH tasks USING INDEX tasks_by_state (kind=? AND <expr>=?)"
+        ),
+        f"SELECT * FROM tasks WHERE kind = ? AND {field('collection')} = ? AND state = ? ORDER BY id DESC LIMIT ?": (
+            "SEARCH tasks USING INDEX tasks_by_state (kind=? AND <expr>=? AND state=?)"
         ),
     }
     with closing(sqlite3.connect(tmp_path / "tasks.sqlite")) as db:

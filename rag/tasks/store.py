@@ -62,7 +62,12 @@ UPDATE tasks SET spec = json_set(spec, '$.accepted_at', '1970-01-01T00:00:00+00:
     WHERE kind = 'ingest' AND ahead = 1;
 """
 """When a file came in that was being read again is not known: whatever came since is newer."""
-MIGRATIONS = (SCHEMA, never_reuse_ids("tasks"), FINDING, take_over_jobs, ACCEPTED)
+BY_STATE = "CREATE INDEX tasks_by_state ON tasks(kind, json_extract(spec, '$.collection'), state);"
+MIGRATIONS = (SCHEMA, never_reuse_ids("tasks"), FINDING, take_over_jobs, ACCEPTED, BY_STATE)
+
+SAID = """coalesce(CASE WHEN json_valid(reason) THEN
+    coalesce(json_extract(reason, '$.values.sentences[0].id'), json_extract(reason, '$.id')) END, '')"""
+"""A reason without what differs from task to task; "" for a sentence as the first release kept it."""
 
 TICK = timedelta(microseconds=1)
 
@@ -96,6 +101,19 @@ class Task:
     def share(self) -> float:
         """How much of it is done, from 0 to 1; 0 until it is known of how much."""
         return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Tasks that ended in the same state for the same reason, the last of them at `until`.
+
+    `said` is the reason without what differs from task to task.
+    """
+
+    state: TaskState
+    said: str
+    number: int
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +220,45 @@ class TaskStore:
             ).fetchone()
         return int(row[0])
 
+    def tally(self, kind: str, **spec: str) -> dict[TaskState, int]:
+        """Count the tasks of a kind whose spec has all of these values by state, those that none is in left out."""
+        with self._database.read() as db:
+            rows = db.execute(
+                f"SELECT state, count(*) FROM tasks WHERE {_having(spec)} GROUP BY state",  # noqa: S608
+                (kind, *spec.values()),
+            )
+            return {row[0]: row[1] for row in rows}
+
+    def first_in(self, kind: str, state: TaskState, limit: int, *, newest: bool = False, **spec: str) -> list[Task]:
+        """List the oldest tasks of a kind in a state whose spec has all of these values, or the newest."""
+        order = "DESC" if newest else "ASC"
+        with self._database.read() as db:
+            rows = db.execute(
+                f"SELECT * FROM tasks WHERE {_having(spec)} AND state = ? ORDER BY id {order} LIMIT ?",  # noqa: S608
+                (kind, *spec.values(), state, limit),
+            ).fetchall()
+        return [_task(row) for row in rows]
+
+    def outcomes(self, kind: str, states: Collection[TaskState], **spec: str) -> list[Outcome]:
+        """Return how the tasks of a kind ended that are in one of the states, that of the oldest task first."""
+        with self._database.read() as db:
+            rows = db.execute(
+                f"SELECT state, {SAID} AS said, count(*), max(updated_at) FROM tasks WHERE {_having(spec)}"  # noqa: S608
+                " AND state IN (SELECT value FROM json_each(?)) GROUP BY state, said ORDER BY min(id)",
+                (kind, *spec.values(), _array(states)),
+            ).fetchall()
+        return [Outcome(*row) for row in rows]
+
+    def ended_so(self, kind: str, outcome: Outcome, limit: int = -1, **spec: str) -> list[Task]:
+        """List the tasks of a kind that had ended so when it was looked at, all or a number of them, oldest first."""
+        with self._database.read() as db:
+            rows = db.execute(
+                f"SELECT * FROM tasks WHERE {_having(spec)} AND state = ? AND {SAID} = ? AND updated_at <= ?"  # noqa: S608
+                " ORDER BY id LIMIT ?",
+                (kind, *spec.values(), outcome.state, outcome.said, outcome.until, limit),
+            ).fetchall()
+        return [_task(row) for row in rows]
+
     def values(self, kind: str, field: str) -> list[str]:
         """Return the values that a field has in the specs of a kind, sorted."""
         value = f"json_extract(spec, '$.{field}')"
@@ -296,19 +353,32 @@ class TaskStore:
             )
             return deleted.rowcount > 0
 
-    def delete_tasks(self, task_ids: Collection[int], states: Collection[TaskState]) -> None:
-        """Delete tasks that are in one of the states, with their rows."""
+    def cancel_queued(self, kind: str, **spec: str) -> None:
+        """Cancel the queued tasks of a kind whose spec has all of these values."""
         with self._database.write(urgent=True) as db:
             db.execute(
-                "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
-                " AND state IN (SELECT value FROM json_each(?))",
-                (_array(task_ids), _array(states)),
+                f"UPDATE tasks SET state = 'cancelled', reason = ?, updated_at = ? WHERE state = 'queued'"  # noqa: S608
+                f" AND {_having(spec)}",
+                (to_column(CANCELLED), now(), kind, *spec.values()),
             )
 
-    def delete_all(self, kind: str, **spec: str) -> None:
-        """Delete the tasks of a kind whose spec has all of these values, with their rows; those that run stop."""
+    def delete_tasks(self, task_ids: Collection[int], states: Collection[TaskState]) -> set[int]:
+        """Delete tasks that are in one of the states, with their rows, and return which were."""
         with self._database.write(urgent=True) as db:
-            db.execute(f"DELETE FROM tasks WHERE {_having(spec)}", (kind, *spec.values()))  # noqa: S608
+            rows = db.execute(
+                "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
+                " AND state IN (SELECT value FROM json_each(?)) RETURNING id",
+                (_array(task_ids), _array(states)),
+            ).fetchall()
+        return {row["id"] for row in rows}
+
+    def delete_all(self, kind: str, states: Collection[TaskState] = STATES, /, **spec: str) -> None:
+        """Delete the tasks of a kind in one of the states whose spec has all of these values; those that run stop."""
+        with self._database.write(urgent=True) as db:
+            db.execute(
+                f"DELETE FROM tasks WHERE {_having(spec)} AND state IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (kind, *spec.values(), _array(states)),
+            )
 
     def interrupt_running(self, kinds: Collection[str], reason: Message = STOPPED) -> list[Task]:
         """Mark the tasks of some kinds that a stopped process left running, and return them."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import streamlit as st
 
 from ingest.jobs import Job
-from rag.tasks.store import RESUMABLE
+from rag.tasks.store import GOING, RESUMABLE, Outcome
 from service.app import App
-from service.documents import cancel_queued, clear_done
+from service.documents import cancel_queued, clear_done, dismiss_all, retry_all
 from ui.language import gettext, mark, ngettext, say, sentences
 from ui.plain import count_passages, label_sentence
+from ui.pressed import pressed
 
 STATES = {
     "queued": (mark("Waiting"), ":material/schedule:"),
@@ -22,34 +26,100 @@ STATES = {
     "interrupted": (mark("Interrupted"), ":material/power_off:"),
 }
 STAGE_SHARE = {"queued": 0.0, "parsing": 0.05, "chunking": 0.1, "embedding": 0.15}
-QUEUED_SHOWN = 3
+FIRST_SHOWN = 3
+"""How many files are drawn of those that wait, and of those that ended for the same reason."""
+REASONS_SHOWN = 10
+DONE_SHOWN = 50
+EVERY = "all"
+FAILURE = "library_failure"
+"""Where what failed last is kept until the page says it."""
 
 
 def show_jobs(app: App, collection: str) -> None:
-    """Draw the unfinished and failed files, and fold the finished ones away."""
-    jobs = app.library.jobs.jobs_of(collection)
-    done = [job for job in jobs if job.state == "done"]
-    queued = [job for job in jobs if job.state == "queued"]
-    if len(done) < len(jobs):
-        if any(not job.ended for job in jobs):
-            st.progress(len(done) / len(jobs), text=_how_many(len(done), len(jobs)))
-        for job in jobs:
-            if job.state not in ("done", "queued"):
-                _show_job(app, job)
-        for job in queued[:QUEUED_SHOWN]:
+    """Draw the files on their way and the first of those that failed, and fold the finished ones away.
+
+    However many there are, few are drawn and few are read: the page draws them again every few seconds.
+    """
+    tally = app.library.jobs.tally(collection)
+    done, total = tally.get("done", 0), sum(tally.values())
+    if any(state in tally for state in GOING):
+        st.progress(done / total, text=_how_many(done, total))
+        for job in app.library.jobs.first_in(collection, "running", FIRST_SHOWN):
             _show_job(app, job)
-        if len(queued) > QUEUED_SHOWN:
-            _show_rest(app, collection, len(queued) - QUEUED_SHOWN)
+        for job in app.library.jobs.first_in(collection, "queued", FIRST_SHOWN):
+            _show_job(app, job)
+        if tally.get("queued", 0) > FIRST_SHOWN:
+            _show_rest(app, collection, tally["queued"] - FIRST_SHOWN)
+    if outcomes := app.library.jobs.outcomes(collection):
+        _show_outcomes(app, collection, outcomes)
     if done:
-        with st.expander(
-            ngettext("{number} file finished", "{number} files finished", len(done)), icon=":material/check_circle:"
-        ):
-            if st.button(gettext("Clear this list"), type="tertiary"):
-                clear_done(app, collection)
-                st.rerun(scope="fragment")
-            for job in reversed(done):
-                told = sentences([_stop(count_passages(job.chunks_done)), say(job.reason)])
-                st.text(f"{job.name}: {told}".strip())
+        _show_done(app, collection, done)
+
+
+def _show_done(app: App, collection: str, done: int) -> None:
+    with st.expander(
+        ngettext("{number} file finished", "{number} files finished", done), icon=":material/check_circle:"
+    ):
+        if st.button(gettext("Clear this list"), type="tertiary"):
+            clear_done(app, collection)
+            st.rerun(scope="fragment")
+        for job in app.library.jobs.first_in(collection, "done", DONE_SHOWN, newest=True):
+            told = sentences([_stop(count_passages(job.chunks_done)), say(job.reason)])
+            st.text(f"{job.name}: {told}".strip())
+        if done > DONE_SHOWN:
+            st.caption(ngettext("{number} earlier file", "{number} earlier files", done - DONE_SHOWN))
+
+
+def _show_outcomes(app: App, collection: str, outcomes: Sequence[Outcome]) -> None:
+    """Draw the first files of each outcome, with what can be done with all of them, and with those of each."""
+    first = [(one, app.library.jobs.ended_so(collection, one, FIRST_SHOWN)) for one in outcomes[:REASONS_SHOWN]]
+    number = sum(one.number for one in outcomes)
+    if number > 1:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(ngettext("{number} file is not in", "{number} files are not in", number), width="content")
+            _show_actions(app, collection, outcomes, [job for _, jobs in first for job in jobs], EVERY)
+    for outcome, jobs in first:
+        for job in jobs:
+            _show_job(app, job)
+        if outcome.number > len(jobs):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                rest = outcome.number - len(jobs)
+                st.caption(ngettext("{number} more like this", "{number} more like these", rest), width="content")
+                if len(outcomes) > 1:
+                    _show_actions(app, collection, [outcome], jobs, f"{outcome.state}-{outcome.said}")
+    if left := sum(one.number for one in outcomes[REASONS_SHOWN:]):
+        st.caption(ngettext("{number} more file for other reasons", "{number} more files for other reasons", left))
+
+
+def _show_actions(app: App, collection: str, outcomes: Sequence[Outcome], first: Sequence[Job], key: str) -> None:
+    """Offer to retry all files of some outcomes as they were drawn, or to take them off the list; `first` are named."""
+    every = key == EVERY
+    st.button(
+        gettext("Retry all") if every else gettext("Retry these"),
+        icon=":material/refresh:",
+        key=f"retry-outcomes-{key}",
+        on_click=pressed,
+        args=(partial(retry_all, app, collection, outcomes), FAILURE),
+    )
+    with st.popover(
+        gettext("Take all off the list") if every else gettext("Take these off the list"),
+        icon=":material/close:",
+        type="tertiary",
+        key=f"dismiss-outcomes-{key}",
+    ):
+        number = sum(one.number for one in outcomes)
+        st.text(ngettext("Take {number} file off the list?", "Take {number} files off the list?", number))
+        names = "\n".join(job.name for job in first)
+        rest = number - len(first)
+        st.text(names + ("\n" + ngettext("and {number} other", "and {number} others", rest) if rest else ""))
+        st.text(gettext("What was uploaded of them is deleted, unless a document was made from it."))
+        st.button(
+            gettext("Take off the list"),
+            type="primary",
+            key=f"confirm-outcomes-{key}",
+            on_click=pressed,
+            args=(partial(dismiss_all, app, collection, outcomes), FAILURE),
+        )
 
 
 def _stop(words: str) -> str:

@@ -15,7 +15,7 @@ from service.demo import COLLECTION as DEMO
 from service.demo import load_demo
 from ui.collection import choose_collection, current_collection, forget_collection
 from ui.language import gettext, ngettext, say
-from ui.library.jobs import show_jobs
+from ui.library.jobs import FAILURE, show_jobs
 from ui.plain import count_passages, label, label_sentence
 from ui.pressed import pressed, show_failure
 from ui.reranker_state import show_reranker_state
@@ -24,7 +24,6 @@ from ui.uploader import show_uploader
 BUSY_REFRESH_SECONDS = 1.0
 IDLE_REFRESH_SECONDS = 4.0
 DOCUMENTS_SHOWN = 50
-FAILURE = "library_failure"
 
 
 def show_library(app: App) -> None:
