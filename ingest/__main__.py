@@ -133,6 +133,9 @@ def _files(given: Path, follow_links: bool) -> Iterator[tuple[Path, str, Outcome
         elif path.suffix.lower() in SUFFIXES and path.is_file():
             # The folders are part of the name: two files called README.md must not replace each other.
             yield path, " › ".join(path.relative_to(given).parts), None
+        elif path.exists() and not path.is_file():
+            reason = "It is a pipe, a socket or a device, which is not read."
+            yield path, "", Outcome(str(path), "skipped", reason)
         else:
             reason = f"{path.suffix or 'A file without a suffix'} is not read: {', '.join(SUFFIXES)} are."
             yield path, "", Outcome(str(path), "skipped", reason)

@@ -11,11 +11,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+from rag.database.lock import DataFolderLock
 from rag.disk import RESERVE
 from rag.errors import ResiftError
+from rag.retrieval.asked import KIND, AskSpec
+from rag.shell.handing import follow
 from rag.store.edge import EdgeStore
 from rag.types import SearchOptions
 from service.app import App, open_app
@@ -40,6 +43,11 @@ class Disk:
         for block in (2**20, 4096):
             subprocess.run([sys.executable, "-c", script, self._filling, str(block)], capture_output=True, check=False)
         assert self.free() < 4096, self.free()
+
+    def leave(self, free: int) -> None:
+        """Leave so many bytes."""
+        self.fill()
+        os.truncate(self._filling, self._filling.stat().st_size - free)
 
     def empty(self) -> None:
         """Give back what the other program took."""
@@ -81,6 +89,13 @@ def ask(app: App, collection: str) -> str:
     return app.pipeline.retrieve(QUESTION, SearchOptions(collection)).ranked[0].hit.chunk.text
 
 
+def hand_over(data: Path) -> object:
+    """Ask a running app from another process."""
+    with closing(open_app(offline_settings(data, rerank_model="bundled"))) as app:
+        task = app.tasks.store.add_task(KIND, QUESTION, AskSpec(QUESTION, SearchOptions("notes")))
+        return follow(app.tasks.store, task.id, DataFolderLock(data), lambda task: None)
+
+
 def prepare(data: Path) -> None:
     """Make two collections and two conversations."""
     app = open_app(offline_settings(data, rerank_model="bundled"))
@@ -106,6 +121,9 @@ def main(root: Path) -> None:
     seen: dict[str, object] = {}
     disk, data = Disk(root), root / "data"
     prepare(data)
+    disk.leave(100 * 2**20)
+    seen["handed over"] = outcome(lambda: hand_over(data))
+    disk.empty()
     seen["reserve"] = (data / RESERVE).exists()
     disk.fill()
     app = open_app(offline_settings(data, rerank_model="bundled"))
@@ -154,8 +172,7 @@ def index(root: Path) -> None:
     made.close()
     disk = Disk(root)
     for free in (0, 2**12, 2**16, 2**20, 33 * 2**20):
-        disk.fill()
-        os.truncate(root / "filling", (root / "filling").stat().st_size - free)
+        disk.leave(free)
         store = EdgeStore(root / "index", kept_free=0)
         seen[str(free)] = outcome(lambda store=store: _change(store))  # type: ignore[misc]
         store.close()

@@ -35,6 +35,7 @@ from rag.models.files import (
 from rag.models.hub import ask_hub, locate_model
 from rag.models.loading import LoadedOnce
 from rag.models.names import ModelKind, hub_model
+from rag.rerank.choice import RerankerChoice
 from tests.models import API, HubServer
 from tests.parts import offline_settings
 
@@ -124,7 +125,9 @@ def test_what_can_be_no_hub_name_is_refused_at_once_with_near_names(tmp_path: Pa
         find_model("reranker", name, offline_settings(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["a/../b", "a/b--c", "-a/b", "a/b c", "../a"])
+@pytest.mark.parametrize(
+    "name", ["a/../b", "a/b--c", "-a/b", "a/b c", "../a", "a/b-", "a./b", "a/b.git", "a/é", f"a/{'b' * 97}", "a/b\n"]
+)
 def test_what_would_lead_out_of_the_cache_is_no_hub_name(name: str) -> None:
     with pytest.raises(ModelError, match="No reranker is named"):
         hub_model("reranker", name)
@@ -355,7 +358,9 @@ def test_only_folders_with_models_may_be_named_and_of_others_nothing_is_told(
     settings = offline_settings(tmp_path / "data", models_dir=tmp_path / "models", model_folders=())
     monkeypatch.setenv("HOME", str(embedder_folder.parent))
     there = [str(embedder_folder), str(embedder_folder.parent), "/etc/passwd", "..", f"~/{embedder_folder.name}"]
-    for choice in (*there, f"{settings.models_folder}/../../{embedder_folder.name}", "/no/such/folder", "~nobody"):
+    none = ["/no/such/folder", "~nobody", "x" * 300, f"{settings.models_folder}/{'x' * 300}"]
+    for choice in (*there, f"{settings.models_folder}/../../{embedder_folder.name}", *none):
+        assert RerankerChoice.parse(choice).model == choice
         with pytest.raises(ModelError) as refused:
             find_model(kind, choice, settings)
         said = str(refused.value).replace(repr(choice), "CHOICE")

@@ -237,12 +237,15 @@ def test_links_inside_a_folder_are_followed_only_when_that_is_asked_for(tmp_path
     (notes / "link.txt").symlink_to(outside / "secret.txt")
     (notes / "folder").symlink_to(outside / "more")
     (notes / "round").symlink_to(notes)
+    os.mkfifo(notes / "pipe.txt")  # who opens it would wait for ever
     names = {
         Path(outcome["path"]).name: (outcome["state"], outcome["reason"])
         for outcome in outcomes(run("ingest", str(notes), "--data", str(tmp_path / "data"), "--json"))
     }
     link = ("skipped", "It is a link, which is not followed: add --follow-links to read what it leads to.")
-    assert names == {"own.txt": ("done", ""), "link.txt": link, "folder": link, "round": link}
+    pipe = ("skipped", "It is a pipe, a socket or a device, which is not read.")
+    assert names == {"own.txt": ("done", ""), "link.txt": link, "folder": link, "round": link, "pipe.txt": pipe}
+    (notes / "pipe.txt").unlink()
     followed = run("ingest", str(notes), "--follow-links", "--data", str(tmp_path / "more"), "--json")
     assert sorted(Path(one["path"]).name for one in outcomes(followed)) == ["deep.txt", "link.txt", "own.txt"]
     assert {one["state"] for one in outcomes(followed)} == {"done"}

@@ -119,7 +119,7 @@ def named_folder(kind: ModelKind, choice: str, settings: Settings) -> Path | Non
     if choice == configured:
         return Path(choice).expanduser() if looks_like_folder(choice) else None
     for folder in _places(choice, [_absolute(one) for one in (settings.models_folder, *settings.model_folders)]):
-        if folder.is_dir():
+        if _is_folder(folder):
             return folder
     if not _written_as_path(choice):
         return None
@@ -152,9 +152,15 @@ def _absolute(path: Path) -> Path:
 
 def looks_like_folder(choice: str) -> bool:
     """Tell a path from a name: a name is in the catalogue, or has exactly one slash, and no folder is called so."""
-    if Path(choice).is_dir():
-        return True
-    return _written_as_path(choice)
+    return _written_as_path(choice) or _is_folder(Path(choice))
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether there is such a folder; not where the path is too long for one, or leads past what may be read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _written_as_path(choice: str) -> bool:
@@ -168,7 +174,7 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
 
     Raises ModelError naming what is missing.
     """
-    if not folder.is_dir():
+    if not _is_folder(folder):
         near = catalogue.did_you_mean(folder.name) if kind == "reranker" else ()
         way = message(
             "Give {variable} the path of a folder with an ONNX file and its tokenizer, a model name such as {example}, "

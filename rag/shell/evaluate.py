@@ -133,7 +133,7 @@ def _followed(tasks: TaskStore, task: Task, lock: DataFolderLock) -> bool:
     spoken = _Spoken()
     try:
         return follow(tasks, task.id, lock, spoken.say_task) is not None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UnavailableError):
         tasks.cancel_task(task.id)
         raise
 

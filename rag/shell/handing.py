@@ -18,7 +18,7 @@ def follow(tasks: TaskStore, task_id: int, lock: DataFolderLock, tell: Callable[
     """Wait until another process has carried a task out and return it; `tell` is told how it goes.
 
     Return None once the data folder is this process's own, because the other has ended: the task is to be carried out
-    here. Raises ResiftError with what the task failed of.
+    here. Raises ResiftError with what the task failed of, or that the disk is too full for it to begin.
     """
     while True:
         task = tasks.task(task_id)
@@ -32,6 +32,8 @@ def follow(tasks: TaskStore, task_id: int, lock: DataFolderLock, tell: Callable[
             return None
         if task.state == "interrupted":
             tasks.resume_task(task_id)
+        if task.state == "queued":
+            tasks.require_room()
         tell(task)
         time.sleep(POLL_SECONDS)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from rag.database.connection import Connection, Database, Row, now
 from rag.database.migrations import never_reuse_ids
-from rag.disk import KEPT_FREE, free_bytes
+from rag.disk import KEPT_FREE, free_bytes, require_space
 from rag.language.message import NOTHING, Message, message
 from rag.serialization import from_column, record_from_json, to_column, to_json
 from rag.tasks.takeover import take_over_jobs
@@ -137,6 +137,10 @@ class TaskStore:
     def disk_full(self) -> bool:
         """Whether there is no room to begin anything."""
         return free_bytes(self._folder) < KEPT_FREE
+
+    def require_room(self) -> None:
+        """Raise UnavailableError when there is no room to begin anything, so that a task would wait."""
+        require_space(self._folder)
 
     def add_task(self, kind: str, title: str, spec: object) -> Task:
         """Queue a task; `spec` is a value of a kind that its runner reads back, or a JSON object."""
