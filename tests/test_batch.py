@@ -86,6 +86,8 @@ def test_rows_of_other_lengths_and_headings_that_are_missing_or_there_twice_lose
         ("question\n \n", "has no questions"),
         ("question\n" + "".join(f"Why {number}?\n" for number in range(MOST_QUESTIONS + 1)), "2,000 are allowed at"),
         ("question" + ",a" * 100 + "\n", "101 columns"),
+        # Made wide by its headings, a table of 10 MB with many short rows would take gigabytes.
+        ("question" + ",a" * 99 + "\nb" * 100_001, "more than 100,000 rows: split it"),
         ("question\n" + "a" * 200_000, "row 1 has 200,000 characters"),
     ],
 )

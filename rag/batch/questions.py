@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rag.errors import InputError
 from rag.language.message import Message, joined, message
@@ -28,6 +29,7 @@ QUESTION_COLUMNS = (
 
 LONGEST_QUESTION = 100_000
 MOST_QUESTIONS = 2_000
+MOST_ROWS = 100_000
 MOST_COLUMNS = 100
 HEADINGS_NAMED = 12
 """The headings that an error names."""
@@ -76,12 +78,15 @@ class Questions:
 def read_table(text: str, name: str) -> Table:
     """Read a CSV text; raises InputError for a file without rows and for one that is no table."""
     # Rows that are blank, and empty lines before the headings, are no rows of the table.
-    rows = [row for row in read_csv(text, name, _is_question) if any(cell.strip() for cell in row)]
+    filled = (row for row in read_csv(text, name, _is_question) if any(cell.strip() for cell in row))
+    rows = list(islice(filled, MOST_ROWS + 2))
     headings = [heading.strip() for heading in rows[0]] if rows else []
     if not any(headings):
         raise InputError(
             "{name} is empty: give a table whose first row has the headings, one of them “question”.", name=name
         )
+    if len(rows) > MOST_ROWS + 1:
+        raise InputError("{name} has more than {most:,} rows: split it.", name=name, most=MOST_ROWS)
     width = max(map(len, rows))
     if width > MOST_COLUMNS:
         raise InputError(

@@ -21,6 +21,8 @@ from rag.models.files import choose_onnx_file, is_external_data
 from rag.models.names import VARIABLES, HubModel
 
 PROBE_SECONDS = 3.0
+MOST_BYTES = 16 * 2**20
+"""Of a description of a model; what goes on after that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def ask_hub(model: HubModel, settings: Settings) -> HubAnswer:
         try:
             address = f"{settings.hf_endpoint.rstrip('/')}/api/models/{model.repository}"
             with open_at_hub(address, PROBE_SECONDS) as reply:
-                answers.append(_read(reply.read()))
+                answers.append(_read(reply.read(MOST_BYTES)))
         except urllib.error.HTTPError as error:
             said = message("{host} answered {code} for {model}", host=hub, code=error.code, model=model.repository)
             answers.append(HubAnswer(said))

@@ -25,14 +25,14 @@ FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 """What a cell begins with that some spreadsheet computes."""
 
 
-def read_csv(text: str, name: str, is_known: Callable[[str], bool]) -> list[list[str]]:
-    """Return the rows of a table from its headings on, blank ones included.
+def read_csv(text: str, name: str, is_known: Callable[[str], bool]) -> Iterator[list[str]]:
+    """Yield the rows of a table from its headings on, blank ones included.
 
     `is_known` tells of a heading whether it is one that is looked for; `name` is that of the file. Raises InputError
     for what cannot be read.
     """
     text, separator = find_separator(text.removeprefix("\ufeff").lstrip("\r\n"), is_known)
-    return list(_rows(text, separator, name))
+    return _rows(text, separator, name)
 
 
 def find_separator(

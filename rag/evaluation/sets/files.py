@@ -182,7 +182,7 @@ def _targets(row: Mapping[str, str], number: int, found: _Problems) -> Iterator[
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    header, *rows = read_csv(text, name, lambda heading: bool(_known([heading]))) or [[]]
+    header, *rows = list(read_csv(text, name, lambda heading: bool(_known([heading])))) or [[]]
     columns = _columns(header, name)
     for number, cells in enumerate(rows, start=2):
         if any(cell.strip() for cell in cells):
