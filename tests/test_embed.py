@@ -129,6 +129,14 @@ def test_a_model_in_a_folder_is_embedded_with(embedder_folder: Path) -> None:
     assert np.allclose(one_by_one, together, atol=1e-5)
 
 
+def test_nothing_is_made_in_the_folder_that_all_users_share(
+    tmp_path: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTEMBED_CACHE_PATH", str(tmp_path / "shared"))  # in /tmp where it is not set
+    LocalEmbedder(folder_model("embedder", embedder_folder), threads=1).embed_question("What cools a pump?")
+    assert not (tmp_path / "shared").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model"])
 def test_a_damaged_model_in_a_folder_is_to_be_copied_again(
     tmp_path: Path, embedder_folder: Path, content: bytes

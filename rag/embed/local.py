@@ -102,7 +102,9 @@ class LocalEmbedder:
         if self.files.source != "cache":
             self._register()
         options = SESSION | {"providers": execution_providers(self._provider)}
-        model = TextEmbedding(self.files.name, specific_model_path=str(self.files.folder), **options)
+        # Without a cache, fastembed makes one in the folder that all users of a machine share.
+        folder = str(self.files.folder)
+        model = TextEmbedding(self.files.name, cache_dir=folder, specific_model_path=folder, **options)
         list(model.embed(["An embedder answers this with a vector."]))
         return model
 

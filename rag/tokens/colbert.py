@@ -114,7 +114,11 @@ class ColbertEncoder:
                 choices=", ".join(names),
             )
         options = SESSION | {"providers": execution_providers(self._provider)}
-        return LateInteractionTextEmbedding(self._fastembed_name, specific_model_path=str(self.files.folder), **options)
+        # Without a cache, fastembed makes one in the folder that all users of a machine share.
+        folder = str(self.files.folder)
+        return LateInteractionTextEmbedding(
+            self._fastembed_name, cache_dir=folder, specific_model_path=folder, **options
+        )
 
 
 def _of_text(offset: Span, start: int = 0) -> Span | None:
