@@ -132,6 +132,7 @@ def _history(app: App, asked: Asked, observe: Observer) -> list[Turn]:
 
 def _find(app: App, asked: Asked, history: Sequence[Turn], observe: Observer) -> Found:
     earlier, options, searched = asked.instead_of, asked.options, ""
+    warnings: tuple[Message, ...] = ()
     if earlier is not None and earlier.question == asked.question and earlier.retrieval is not None:
         # The same search text as before, so that only what was set otherwise makes a difference.
         searched = earlier.retrieval.question
@@ -139,12 +140,12 @@ def _find(app: App, asked: Asked, history: Sequence[Turn], observe: Observer) ->
             return Found(replace(known, awaited=app.library.jobs.awaited(options.collection)), again=True)
     if not searched:
         observe(Understanding())
-        searched = app.pipeline.condense(asked.question, history, lambda: observe(Understanding()))
+        searched, warnings = app.pipeline.condense(asked.question, history, lambda: observe(Understanding()))
     observe(Searching())
     # Before the search: what comes in between is counted as not searched.
     awaited = app.library.jobs.awaited(options.collection)
     _check_there_is_something(app, options, awaited)
-    warnings = _check_limit(app, options, awaited)
+    warnings = (*warnings, *_check_limit(app, options, awaited))
     retrieval = app.pipeline.retrieve(
         searched,
         options,

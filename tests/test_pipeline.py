@@ -273,14 +273,17 @@ def answered_turn() -> Turn:
 def test_a_follow_up_is_rewritten_by_the_language_model(pipeline: Pipeline) -> None:
     with LlmServer(Reply(("How do I cool down ", "a tablet?"))) as server:
         asking = with_chat(pipeline, server)
-        assert asking.condense("And a tablet?", [answered_turn()]) == "How do I cool down a tablet?"
-        assert asking.condense("And a tablet?", []) == "And a tablet?"
+        assert asking.condense("And a tablet?", [answered_turn()]) == ("How do I cool down a tablet?", ())
+        assert asking.condense("And a tablet?", []) == ("And a tablet?", ())
         assert len(server.requests) == 1
 
 
 def test_a_follow_up_stays_as_it_is_when_the_language_model_fails(pipeline: Pipeline) -> None:
     with LlmServer(Reply(status=401)) as server:
-        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
+        searched, warnings = with_chat(pipeline, server).condense("And a tablet?", [answered_turn()])
+    assert searched == "And a tablet?"
+    assert "searched for as it is written" in str(warnings[0])
+    assert "refused the key" in str(warnings[1])
 
 
 @pytest.mark.parametrize(
@@ -297,7 +300,9 @@ def test_a_follow_up_stays_as_it_is_when_the_language_model_fails(pipeline: Pipe
 )
 def test_only_a_short_line_is_taken_for_the_rewritten_question(pipeline: Pipeline, reply: str, searched: str) -> None:
     with LlmServer(Reply((reply,))) as server:
-        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == searched
+        asked_for, warnings = with_chat(pipeline, server).condense("And a tablet?", [answered_turn()])
+    assert asked_for == searched
+    assert bool(warnings) == (searched == "And a tablet?")
 
 
 def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it(pipeline: Pipeline) -> None:
@@ -314,22 +319,22 @@ def test_the_caller_is_called_while_the_language_model_is_silent_and_may_stop_it
 
 
 def test_a_follow_up_stays_as_it_is_when_the_language_model_takes_too_long(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag.retrieval.rewrite.LIMITS", Limits(seconds=0.5))
     with LlmServer(Reply(("Late.",), pause=30)) as server:
-        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
-    assert "test took longer than 0.5 s" in caplog.text
+        searched, warnings = with_chat(pipeline, server).condense("And a tablet?", [answered_turn()])
+    assert searched == "And a tablet?"
+    assert "test took longer than 0.5 s" in str(warnings[1])
 
 
-def test_a_follow_up_stays_as_it_is_when_the_language_model_does_not_stop(
-    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_follow_up_stays_as_it_is_when_the_language_model_does_not_stop(pipeline: Pipeline) -> None:
     event = b'data: {"choices": [{"delta": {"reasoning": "' + b"Hm. " * 500 + b'"}}]}\n\n'
     with LlmServer(Reply(raw=(event,), ending="repeat")) as server:
-        assert with_chat(pipeline, server).condense("And a tablet?", [answered_turn()]) == "And a tablet?"
+        searched, warnings = with_chat(pipeline, server).condense("And a tablet?", [answered_turn()])
         assert server.client_left.wait(5)
-    assert "test wrote more than 20,000 characters" in caplog.text
+    assert searched == "And a tablet?"
+    assert "test wrote more than 20,000 characters" in str(warnings[1])
 
 
 def test_the_language_model_is_given_the_kept_passages_and_its_marks_are_checked(pipeline: Pipeline) -> None:

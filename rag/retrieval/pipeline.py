@@ -131,14 +131,16 @@ class Pipeline:
             warnings=(*(one for one in retrieval.warnings if not _is_weak(one)), *_weak_evidence(kept, judge)),
         )
 
-    def condense(self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None) -> str:
-        """Rewrite a follow-up so that it can be searched for on its own; it stays as it is where that does not work.
+    def condense(
+        self, question: str, history: Sequence[Turn], while_waiting: Callable[[], None] = lambda: None
+    ) -> tuple[str, tuple[Message, ...]]:
+        """Rewrite a follow-up so that it can be searched for on its own; it stays as it is, with why, if that fails.
 
         `while_waiting` is called several times a second until then, and may raise to stop.
         """
         turns = self._recent(history)
         if self.chat is None or not turns:
-            return question
+            return question, ()
         return rewrite(self.chat, question, turns, while_waiting)
 
     def answer(self, retrieval: Retrieval, history: Sequence[Turn] = (), *, quote: bool = False) -> AnswerStream:
