@@ -49,7 +49,10 @@ def require_space(folder: Path, least: int = KEPT_FREE) -> None:
 def keep_reserve(data_dir: Path) -> None:
     """Make the reserve file if there is room for it."""
     path = data_dir / RESERVE
-    if path.exists() or free_bytes(data_dir) < LEAST_FREE + RESERVE_BYTES:
+    with suppress(FileNotFoundError):
+        if path.stat().st_size == RESERVE_BYTES:
+            return
+    if free_bytes(data_dir) < LEAST_FREE + RESERVE_BYTES:
         return
     with suppress(OSError):  # without it, deleting waits for room as everything else does
         handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)

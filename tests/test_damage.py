@@ -17,11 +17,13 @@ from streamlit.testing.v1 import AppTest
 from rag.database.connection import Database
 from rag.database.contents import LOST
 from rag.database.notices import Notice, notices, print_notices, tell
-from rag.disk import RESERVE
+from rag.disk import RESERVE, RESERVE_BYTES
 from rag.errors import CollectionError, DamagedCollectionError, ResiftError
 from rag.evaluation.sets.types import NewQuestion
 from rag.language.message import message
 from rag.store.edge import EdgeStore
+from rag.store.folder import MANIFEST
+from rag.store.seal import CHANGING, DAMAGED
 from rag.types import SearchOptions, SparseVector
 from service.app import RUN, App, open_app
 from tests.parts import offline_settings
@@ -197,6 +199,39 @@ def test_every_database_damaged_in_every_way(whole: Path, tmp_path: Path, name: 
     check_databases(data, {name: way})
 
 
+def test_what_stands_in_the_place_of_something_else_is_kept_under_another_name(tmp_path: Path) -> None:
+    for name in ("files", "index", "locks"):
+        (tmp_path / name).write_text("mine")
+    for name in ("resift.lock", "contents.json", "notices.json", RESERVE):
+        (tmp_path / name).mkdir()
+    with closing(open_at(tmp_path)) as app:
+        assert app.library.collections() == []
+        told = [str(notice.text) for notice in app.health.notices()]
+        assert [text.split(" belongs")[0] for text in told[:3]] == [
+            f"A file stood where the folder {name}" for name in ("files", "index", "locks")
+        ]
+        (tmp_path / "locks" / "notes.lock").mkdir(parents=True)
+        upload(app, "notes", "pump.md", NOTE)
+        assert [entry.name for entry in app.library.documents("notes")] == ["pump.md"]
+    kept = {path.name.split(".damaged-")[0] for path in tmp_path.rglob("*.damaged-*")}
+    assert kept == {"files", "index", "locks", "resift.lock", "contents.json", "notices.json", "notes.lock"}
+
+
+def test_what_only_helps_is_made_anew_when_it_is_gone_or_damaged(data: Path) -> None:
+    shutil.rmtree(data / "locks")
+    shutil.rmtree(data / "files")
+    (data / "resift.lock").unlink()
+    (data / "contents.json").write_bytes(bytes(range(256)))
+    (data / RESERVE).write_bytes(b"")
+    with closing(open_at(data)) as app:
+        assert said(app) == ""
+        assert everything(app) == WHOLE
+        assert ask(app, "notes") == NOTE
+        assert (data / RESERVE).stat().st_size == RESERVE_BYTES
+        with pytest.raises(CollectionError, match=r"the files of pump\.md, valve\.md are not on this machine"):
+            app.library.reindex("notes")
+
+
 def test_a_database_older_than_the_last_one_is_told(tmp_path: Path) -> None:
     notes = "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL);"
     path = tmp_path / "history.sqlite"
@@ -218,6 +253,7 @@ def test_a_damaged_index_and_one_that_is_gone_are_named_and_made_anew_from_the_o
     (vectors,) = (data / "index" / "notes").glob("shard/segments/*/vector_storage-dense/vectors/chunk_0.mmap")
     garbage_first(vectors)
     shutil.rmtree(data / "index" / "other")
+    (data / "index" / "other").write_text("mine")
     with closing(open_at(data)) as app:
         app.health.read_through()
         assert everything(app) == WHOLE
@@ -232,7 +268,7 @@ def test_a_damaged_index_and_one_that_is_gone_are_named_and_made_anew_from_the_o
             assert [entry.name for entry in app.library.documents(name)] == ["pump.md", "valve.md"]
         assert ask(app, "notes") == NOTE
         app.library.delete_document("notes", app.library.documents("notes")[0].id)
-    assert len(list((data / "index").glob("notes.damaged-*"))) == 1
+    assert {path.name.split(".damaged-")[0] for path in (data / "index").glob("*.damaged-*")} == {"notes", "other"}
 
 
 def use_index(store: EdgeStore) -> object:
@@ -333,12 +369,31 @@ def test_every_file_of_an_index_damaged_in_every_way(whole: Path, tmp_path: Path
     with closing(EdgeStore(tmp_path / "index")) as store:
         before = use_index(store)
     folder = whole / "index" / "notes"
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    written = [file for file in files if "/wal/" in file or file.endswith(CHANGING) or file in ("seal.json", MANIFEST)]
     failed: list[str] = []
-    for file in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+    for file in files:
         for way in WAYS:
-            index_of(whole, tmp_path)
             try:
                 check_index(tmp_path, file, way, before)
             except (AssertionError, ResiftError, OSError) as error:
                 failed.append(f"{file} {way.__name__}: {error!r}"[:300])
+            restore(folder, tmp_path, {file, *written})
     assert failed == []
+
+
+def restore(whole: Path, data: Path, files: set[str]) -> None:
+    """Take an index back to what it was: what was damaged, and what the engine writes into when it is opened."""
+    folder = data / "index" / "notes"
+    for path in (folder / DAMAGED, data / "notices.json", *folder.glob("seal.json.damaged-*")):
+        remove(path)
+    for file in files:
+        remove(folder / file)
+        copy_without_zeros(str(whole / file), str(folder / file))
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from rag.database.notices import Notice, tell
+from rag.database.notices import Notice, set_aside, tell
 from rag.language.message import Message, joined, message
 
 FILE = "contents.json"
@@ -15,7 +15,10 @@ FILE = "contents.json"
 LOST = {
     "history.sqlite": message("Conversations and their ratings begin empty."),
     "votes.sqlite": message("Blind votes begin empty."),
-    "tasks.sqlite": message("The lists of uploads, runs and batches begin empty; the documents are there."),
+    "tasks.sqlite": message(
+        "The lists of uploads, runs and batches begin empty. The documents are there; upload again what was still "
+        "waiting to be read."
+    ),
     "question_sets.sqlite": message("Question sets begin empty."),
     "token_vectors.sqlite": message("What it held is made anew as questions are asked."),
 }
@@ -78,5 +81,7 @@ def _read(folder: Path) -> dict[str, Reached]:
 def _write(folder: Path, known: dict[str, Reached]) -> None:
     new = folder / f"{FILE}.new"
     with suppress(OSError):  # then nothing is said of what is missing next time
+        if (folder / FILE).is_dir():
+            set_aside(folder / FILE)
         new.write_text(json.dumps(known), encoding="utf-8")
         new.replace(folder / FILE)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from rag.database.folder import make_data_folder, make_private
+from rag.database.notices import clear_places, set_aside
 from rag.disk import use_reserve
 from rag.errors import UnavailableError
 
@@ -25,7 +26,7 @@ class DataFolderLock:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         make_data_folder(data_dir)
-        self._lock = FileLock(data_dir / "resift.lock", thread_local=False)
+        self._lock = FileLock(_lock_file(data_dir / "resift.lock"), thread_local=False)
 
     def acquire(self) -> DataFolderLock:
         """Take the folder; raises UnavailableError when another process has it."""
@@ -49,6 +50,7 @@ class DataFolderLock:
                 folder=self._data_dir,
                 reason=error.strerror,
             ) from error
+        clear_places(self._data_dir)
         make_private(self._data_dir)
         return True
 
@@ -64,6 +66,14 @@ class DataFolderLock:
         self._lock.release()
 
 
+def _lock_file(path: Path) -> Path:
+    """Return the path of a lock, with nothing in its place that cannot be one."""
+    if path.is_dir():
+        with suppress(OSError):  # said when it is taken
+            set_aside(path)
+    return path
+
+
 class CollectionLocks:
     """A lock for each collection of a data folder, which holds between threads and between processes."""
 
@@ -76,7 +86,8 @@ class CollectionLocks:
 
         Within the block, wait for no job and take no other collection's lock.
         """
-        lock = FileLock(self._folder / f"{collection}.lock", poll_interval=CHANGE_POLL_SECONDS)
+        path = _lock_file(self._folder / f"{collection}.lock")
+        lock = FileLock(path, poll_interval=CHANGE_POLL_SECONDS)
         try:
             use_reserve(self._folder)
             make_data_folder(self._folder)

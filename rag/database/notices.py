@@ -19,6 +19,9 @@ from rag.log import print_text
 from rag.serialization import from_column, to_column
 
 FILE = "notices.json"
+FOLDERS = ("files", "index", "locks")
+"""What a data folder has its documents, their vectors and the locks of its collections in."""
+
 BESIDE = ("", "-wal", "-shm")
 """What SQLite keeps beside a database, by the ends of the names; the first is the file itself."""
 
@@ -86,6 +89,21 @@ def set_aside_and_tell(data_dir: Path, path: Path, lost: Message) -> None:
         lost=lost,
     )
     tell(data_dir, Notice(aside.name, text))
+
+
+def clear_places(data_dir: Path) -> None:
+    """Set aside, and tell, what stands in the place of a data folder's folders and is none."""
+    for path in (data_dir / name for name in FOLDERS):
+        if path.exists() and not path.is_dir():
+            with suppress(OSError):  # said by whoever needs the folder
+                aside = set_aside(path)
+                text = message(
+                    "A file stood where the folder {folder} belongs and is kept as {aside}. If you have a copy of the "
+                    "folder, stop Resift and put it in its place.",
+                    folder=path.name,
+                    aside=aside.name,
+                )
+                tell(data_dir, Notice(aside.name, text))
 
 
 def _read(data_dir: Path) -> list[dict[str, Any]]:

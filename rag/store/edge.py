@@ -101,7 +101,9 @@ class EdgeStore:
             with suppress(CollectionError):
                 self._open(folder).close()
             self._forget(name)
-            if folder.exists():
+            if folder.is_file():
+                folder.unlink()
+            elif folder.exists():
                 # In one step: what is left of it after a crash is no damaged collection.
                 going = folder.with_name(f"{DROPPED}{name}")
                 shutil.rmtree(going, ignore_errors=True)
@@ -143,6 +145,8 @@ class EdgeStore:
 
     @staticmethod
     def _looks_whole(folder: Path) -> bool:
+        if not folder.is_dir():
+            return False
         if not (folder / MANIFEST).exists():
             return not _has_vectors(folder)
         try:
