@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from rag.errors import UnavailableError
+from rag.errors import FullDiskError
 
 KEPT_FREE = 200 * 2**20
 """Below this, nothing large is begun: no upload, no indexing, no model. The engine allots files of up to 32 MB, several
@@ -36,9 +36,9 @@ def free_bytes(folder: Path) -> int:
 
 
 def require_space(folder: Path, least: int = KEPT_FREE) -> None:
-    """Refuse to write when less than `least` bytes of the disk are free; raises UnavailableError."""
+    """Refuse to write when less than `least` bytes of the disk are free; raises FullDiskError."""
     if free_bytes(folder) < least:
-        raise UnavailableError(
+        raise FullDiskError(
             "Less than {megabytes:,.0f} MB are free on the disk of {folder}: delete collections, documents or models "
             "that you no longer need, make room elsewhere on the disk, or point DATA_DIR to another disk.",
             megabytes=least / 2**20,

@@ -49,5 +49,9 @@ class UnavailableError(ResiftError):
     """Something outside this process does not answer, or refuses: a server, a hub, a provider, a disk, a lock."""
 
 
+class FullDiskError(UnavailableError):
+    """A disk has no room."""
+
+
 class CancelledError(ResiftError):
     """The user asked to stop."""

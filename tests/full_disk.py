@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from streamlit.testing.v1 import AppTest
+
 from rag.database.lock import DataFolderLock
 from rag.disk import RESERVE
 from rag.errors import ResiftError
@@ -96,6 +98,19 @@ def hand_over(data: Path) -> object:
         return follow(app.tasks.store, task.id, DataFolderLock(data), lambda task: None)
 
 
+def draw_notices(app: object) -> None:
+    """Draw what stands at the top of every page; run as a script of its own, which knows no names from above."""
+    from ui.notices import show_notices
+
+    show_notices(app)  # type: ignore[arg-type]
+
+
+def warnings_of(app: App) -> list[str]:
+    """Return the warnings that every page begins with."""
+    page = AppTest.from_function(draw_notices, kwargs={"app": app}, default_timeout=60).run()
+    return [warning.value.replace("\\", "") for warning in page.warning]
+
+
 def prepare(data: Path) -> None:
     """Make two collections and two conversations."""
     app = open_app(offline_settings(data, rerank_model="bundled"))
@@ -113,6 +128,7 @@ def use_full(app: App, data: Path, seen: dict[str, object], when: str) -> None:
     before = kept_files(data)
     seen[f"{when}: upload"] = outcome(lambda: upload(app, "notes", "new.md", b"new"))
     seen[f"{when}: nothing half done"] = kept_files(data) == before and len(app.library.jobs.jobs_of("notes")) <= 2
+    seen[f"{when}: page"] = warnings_of(app)
     seen[f"{when}: question"] = outcome(lambda: app.history.start_conversation("third", "notes"))
 
 
@@ -150,6 +166,10 @@ def main(root: Path) -> None:
     disk.fill()
     app = open_app(offline_settings(data, rerank_model="bundled"))
     seen["listed without a reserve"] = [outcome(lambda: names(app, "notes")), len(app.history.conversations())]
+    new = next(iter(app.library.documents("notes")))
+    seen["document without a reserve"] = outcome(lambda: app.library.delete_document("notes", new.id))
+    seen["delete without a reserve"] = outcome(lambda: app.drop_collection("notes"))
+    seen["left without a reserve"] = app.library.collections()
     app.close()
     disk.empty()
     print(json.dumps(seen))

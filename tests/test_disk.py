@@ -51,12 +51,17 @@ def test_with_no_byte_free_what_is_there_is_read_and_deleted_and_all_goes_on_whe
         assert seen[f"{when}: upload"].startswith(NO_LARGE)
         assert seen[f"{when}: question"].startswith(NOTHING_NEW)
         assert seen[f"{when}: nothing half done"]
+        (warning,) = seen[f"{when}: page"]
+        assert "MB are free on the disk of the data folder. Nothing new is kept, questions included" in warning
     deleted = [seen[f"delete {what}"] for what in ("document", "conversation", "collection", "while it runs")]
     assert deleted == [None] * 4
     assert seen["left"] == [["notes"], ["pump.md"], 1]
     assert seen["goes on"] == [["new.md", "done", ""]]
     assert seen["left while it runs"] == ["new.md"]
-    assert seen["listed without a reserve"][1] == 1
+    assert seen["listed without a reserve"] == [["new.md"], 1]
+    assert "is full (No space left on device): delete collections or models" in seen["document without a reserve"]
+    assert seen["delete without a reserve"] is None
+    assert seen["left without a reserve"] == []
 
 
 @pytest.mark.slow

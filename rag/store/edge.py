@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rag.config import COLLECTION_NAME, check_collection_name
 from rag.database.notices import set_aside
 from rag.disk import KEPT_FREE, require_space, use_reserve
-from rag.errors import CollectionError, DamagedCollectionError
+from rag.errors import CollectionError, DamagedCollectionError, FullDiskError
 from rag.store import payload as stored
 from rag.store.backing import back, require_readable
 from rag.store.base import DenseVectors, Found
@@ -97,8 +97,8 @@ class EdgeStore:
         """Delete a collection with all it holds; raises UnavailableError when another process has it open."""
         folder = self._path(name)
         with self._using(folder):
-            # Opening is what tells whether another process has it; missing or damaged, it may go.
-            with suppress(CollectionError):
+            # Opening is what tells whether another process has it; missing, damaged or without room, it may go.
+            with suppress(CollectionError, FullDiskError):
                 self._open(folder).close()
             self._forget(name)
             if folder.is_file():
@@ -175,10 +175,10 @@ class EdgeStore:
 
     def _open(self, folder: Path) -> EdgeIndex:
         if folder.name not in self._opened:
-            if not (folder / MANIFEST).exists():
-                _require_empty(folder)
-                raise stored.missing_collection(folder.name, self.names())
             with telling_damage(folder):
+                if not (folder / MANIFEST).exists():
+                    _require_empty(folder)
+                    raise stored.missing_collection(folder.name, self.names())
                 self._opened[folder.name] = EdgeIndex(folder, self._seal_of(folder), self._kept_free)
         return self._opened[folder.name]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from rag.errors import CollectionError, UnavailableError
+from rag.errors import CollectionError, FullDiskError, UnavailableError
 from rag.store.damage import damaged
 from rag.store.payload import spec_from_payload
 from rag.types import CollectionSpec
@@ -62,7 +62,7 @@ def translate_failures(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _refused(folder, error.strerror or str(error)) from error
+        raise _refused(folder, error.errno, error.strerror or str(error)) from error
     except BaseException as error:
         # The engine raises bare Exceptions, and its panics are BaseExceptions of a class that cannot be imported.
         if type(error) is not Exception and type(error).__name__ != "PanicException":
@@ -81,11 +81,18 @@ def _meaning(folder: Path, reason: str) -> CollectionError | UnavailableError:
         )
     number = ERROR_NUMBER.search(reason)
     if number and int(number[1]) in REFUSALS:
-        return _refused(folder, os.strerror(int(number[1])))
+        return _refused(folder, int(number[1]), os.strerror(int(number[1])))
     return damaged(folder)
 
 
-def _refused(folder: Path, reason: str) -> UnavailableError:
+def _refused(folder: Path, number: int | None, reason: str) -> UnavailableError:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return FullDiskError(
+            "The disk of {folder} is full ({reason}): delete collections or models that you no longer need, make room "
+            "elsewhere on the disk, or point DATA_DIR to another disk.",
+            folder=folder,
+            reason=reason,
+        )
     return UnavailableError(
         "The folder {folder} cannot be read or written ({reason}): check the disk's free space and the "
         "folder's permissions, or point DATA_DIR somewhere else.",
