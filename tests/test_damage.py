@@ -199,6 +199,7 @@ def test_every_database_damaged_in_every_way(whole: Path, tmp_path: Path, name: 
     check_databases(data, {name: way})
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_place_of_something_else_is_kept_under_another_name(tmp_path: Path) -> None:
     for name in ("files", "index", "locks"):
         (tmp_path / name).write_text("mine")
@@ -217,6 +218,7 @@ def test_what_stands_in_the_place_of_something_else_is_kept_under_another_name(t
     assert kept == {"files", "index", "locks", "resift.lock", "contents.json", "notices.json", "notes.lock"}
 
 
+@pytest.mark.slow
 def test_what_only_helps_is_made_anew_when_it_is_gone_or_damaged(data: Path) -> None:
     shutil.rmtree(data / "locks")
     shutil.rmtree(data / "files")
@@ -249,9 +251,14 @@ def test_a_database_older_than_the_last_one_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_damaged_index_and_one_that_is_gone_are_named_and_made_anew_from_the_originals(data: Path) -> None:
+def vectors_of(data: Path) -> Path:
     (vectors,) = (data / "index" / "notes").glob("shard/segments/*/vector_storage-dense/vectors/chunk_0.mmap")
-    garbage_first(vectors)
+    return vectors
+
+
+@pytest.mark.slow
+def test_a_damaged_index_and_one_that_is_gone_are_named_and_made_anew_from_the_originals(data: Path) -> None:
+    garbage_first(vectors_of(data))
     shutil.rmtree(data / "index" / "other")
     (data / "index" / "other").write_text("mine")
     with closing(open_at(data)) as app:
@@ -337,8 +344,9 @@ def draw_chat(app: object) -> None:
 
 def test_a_page_says_what_is_damaged_until_it_is_dismissed_and_shows_the_rest(data: Path) -> None:
     garbage_first(data / "votes.sqlite")
-    (data / "index" / "notes" / "collection.json").unlink()
+    garbage_first(vectors_of(data))
     with closing(open_at(data)) as app:
+        app.health.read_through()
         page = AppTest.from_function(draw_chat, kwargs={"app": app}, default_timeout=30)
         page.query_params["collection"] = "notes"
         page.run()
