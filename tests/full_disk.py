@@ -166,8 +166,9 @@ def main(root: Path) -> None:
     disk.fill()
     app = open_app(offline_settings(data, rerank_model="bundled"))
     seen["listed without a reserve"] = [outcome(lambda: names(app, "notes")), len(app.history.conversations())]
-    new = next(iter(app.library.documents("notes")))
-    seen["document without a reserve"] = outcome(lambda: app.library.delete_document("notes", new.id))
+    seen["document without a reserve"] = outcome(
+        lambda: app.library.delete_document("notes", app.library.documents("notes")[0].id)
+    )
     seen["delete without a reserve"] = outcome(lambda: app.drop_collection("notes"))
     seen["left without a reserve"] = app.library.collections()
     app.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import CollectionError, UnavailableError
+from rag.language.message import named
 from rag.store.base import Index
 from rag.store.edge import EdgeStore
 from rag.store.folder import MANIFEST
@@ -63,7 +64,7 @@ def test_a_second_process_is_told_who_has_the_index(store: EdgeStore, folder: Pa
         "store.drop_collection('garden')",
     ):
         done = run(attempt, folder)
-        sentence = f"Another Resift process is using {folder.parent}: stop it, or point DATA_DIR somewhere else."
+        sentence = f"Another Resift process is using {named(folder.parent)}: stop it, or point DATA_DIR somewhere else."
         assert done.stderr.splitlines()[-1] == f"rag.errors.UnavailableError: {sentence}"
     assert store.open_collection(SPEC.name).count() == 0
 
