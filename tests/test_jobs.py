@@ -7,12 +7,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from ingest.files import StoredFile
 from ingest.jobs import INTERRUPTED, KIND, LONG_AGO, Job, Jobs, job_of
+from rag.database.notices import notices
 from rag.errors import UnavailableError
 from rag.tasks.store import Progress, TaskStore
 
@@ -250,10 +252,12 @@ def test_a_taking_over_that_was_cut_off_is_done_anew(tmp_path: Path) -> None:
         assert len(Jobs(store).jobs_of()) == len(OLD_JOBS)
 
 
-def test_a_damaged_old_queue_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_a_damaged_old_queue_is_set_aside_and_what_to_do_is_said(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite").write_bytes(b"this is not a database" * 100)
-    with pytest.raises(UnavailableError, match=r"jobs\.sqlite cannot be read.*move it away"):
-        TaskStore(tmp_path)
+    with closing(TaskStore(tmp_path)) as store:
+        assert Jobs(store).jobs_of() == []
+    assert [path.name for path in tmp_path.glob("jobs.sqlite*")] == [f"jobs.sqlite.damaged-{date.today()}"]
+    assert "Upload again what was still waiting" in str(notices(tmp_path)[0].text)
 
 
 def test_what_a_person_sees_of_a_job_is_in_its_task(store: TaskStore, jobs: Jobs) -> None:

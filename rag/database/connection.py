@@ -186,10 +186,21 @@ class Database:
 
 
 def read_rows(path: Path, query: str) -> list[Row]:
-    """Return rows of a file of an earlier release, which is left as it is; raises UnavailableError."""
-    with _failures_told(path), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        connection.row_factory = sqlite3.Row
-        return connection.execute(query).fetchall()
+    """Return rows of a file of an earlier release, which is left as it is; raises UnavailableError.
+
+    A damaged one is set aside, and has none.
+    """
+    with _failures_told(path):
+        try:
+            if not _is_unusable(path):
+                with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+                    connection.row_factory = sqlite3.Row
+                    return connection.execute(query).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+        set_aside_and_tell(path.parent, path, lost(path))
+        return []
 
 
 @contextmanager

@@ -19,6 +19,7 @@ LOST = {
         "The lists of uploads, runs and batches begin empty. The documents are there; upload again what was still "
         "waiting to be read."
     ),
+    "jobs.sqlite": message("Upload again what was still waiting to be read when the earlier release ended."),
     "question_sets.sqlite": message("Question sets begin empty."),
     "token_vectors.sqlite": message("What it held is made anew as questions are asked."),
 }
