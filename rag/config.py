@@ -139,8 +139,8 @@ def read_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     settings = Settings(**values)
     if settings.rerank_top > settings.rerank_candidates:
         raise SettingError(
-            "RERANK_TOP is {rerank_top} but only RERANK_CANDIDATES={rerank_candidates} passages are "
-            "reranked: give RERANK_TOP the same number or a smaller one.",
+            "RERANK_TOP is {rerank_top} but RERANK_CANDIDATES, the number of passages that are reranked, is only "
+            "{rerank_candidates}: give RERANK_TOP the same number or a smaller one.",
             rerank_top=settings.rerank_top,
             rerank_candidates=settings.rerank_candidates,
         )

@@ -388,7 +388,7 @@ class ShortSighted(WrittenChat):
     def stream(self, messages: Sequence[ChatMessage]) -> Generator[Piece, None, None]:
         if sum(len(message.content) for message in messages) > self.most:
             self.asked.append(messages)
-            raise ContextLengthError("Too long: read fewer passages (RERANK_TOP).")
+            raise ContextLengthError("Too long: read fewer passages.")
         yield from super().stream(messages)
 
 
@@ -423,7 +423,7 @@ def test_what_is_too_long_twice_is_answered_by_sentences_and_says_which_setting_
     assert len(chat.asked) == 2
     assert record.mode == "extractive"
     assert [str(one) for one in record.warnings] == [
-        "Too long: read fewer passages (RERANK_TOP). The best sentences of the passages stand in."
+        "Too long: read fewer passages. The best sentences of the passages stand in."
     ]
 
 

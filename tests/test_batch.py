@@ -163,7 +163,7 @@ def test_a_question_that_fails_says_why_and_the_rest_goes_on(library: Library) -
     tasks = tasks_of(library.pipeline)
     task = run(tasks, spec_of(f"question\n{'long ' * 2_001}\nHow long must the pump cool down?\n"))
     assert task.state == "failed"
-    assert str(task.reason) == "1 of 2 questions has no answer; the table says why. Resume to ask again."
+    assert str(task.reason) == "Questions without an answer: 1 of 2; the table says why. Resume to ask again."
     answers = read_answers(tasks.store, task.id)
     assert "10,000 are allowed" in str(answers[1].error)
     assert answers[2].text == f"{TEXTS['pump.md']} [1]"

@@ -277,5 +277,5 @@ def test_one_persons_comparison_leaves_anothers_scores(pipeline: Pipeline, word_
         assert reranker.score(question, found.hits, no_time) == kept
     other.join()
     assert len(times) == 5
-    with pytest.raises(RerankError, match="of 3 passages were scored"):
+    with pytest.raises(RerankError, match=r"passages scored: \d of 3"):
         reranker.score(question, found.hits, Deadline(0, anew=True))

@@ -426,7 +426,7 @@ def test_the_report_of_a_run_has_its_figures_and_regressions_and_is_harmless(run
         f"{second['wins']} / {second['ties']} / {second['losses']}",
         f"{second['metrics']['ndcg@10']:.3f}",
         "402 ms",
-        "1 of 4 questions were not asked yet",
+        "Questions not asked yet: 1 of 4",
         "Questions answered worse",
         "word-overlap@0123456789ab (1)",
     ):

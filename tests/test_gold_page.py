@@ -124,7 +124,7 @@ def test_enough_labels_suggest_a_threshold_that_is_taken_by_a_click(app: App, pa
     for number in range(FEWEST_QUESTIONS):
         asked(page, f"{QUESTION} {number}", section="Scores")
         click(page, "gold-label").run()  # the click draws parts of the page only
-    assert f"It rests on {FEWEST_QUESTIONS} labelled questions" in said(page)
+    assert f"labelled questions: {FEWEST_QUESTIONS};" in said(page)
     assert "Over all" in said(page)
     suggested = float(page.button(key="use-threshold").label.rpartition(" ")[2])
     click(page, "use-threshold")

@@ -26,6 +26,47 @@ MAKERS = (ROOT / "rag" / "errors.py", ROOT / "ui" / "language.py")
 """What makes messages of the texts that it is given."""
 
 LOOKED_UP = ("message", "gettext", "ngettext", "mark")
+THINGS = (
+    "answers candidates characters chunks citations collections columns configurations documents drafts entries files "
+    "models numbers pages passages places questions quotes replies requests results rows scores searches sentences "
+    "sources tokens turns versions votes words"
+)
+COUNTED = re.compile(r"\{(\w+)(?:[:!][^}]*)?\} (?:[a-z]+ )?(?:" + "|".join(THINGS.split()) + r")\b")
+"""Finds a number before a plural."""
+
+NEVER_ONE = {
+    "most": "a limit, all of which are above one",
+    "dimension": "the length of a vector",
+    "max_tokens": "what a model can read",
+    "tokens": "what a model or a passage may hold, or a question that has more",
+    "whole": "a text's tokens, said where they are more than could be read",
+    "fewest": "a limit, above one",
+    "shape": "the sizes of a table of numbers",
+    "shown": "the length of the list of votes, which is fixed",
+}
+"""Values that stand before a plural and cannot be 1, with the reason."""
+
+WORDS = {"host", "suffix", "variable"}
+"""Values that stand there and are no numbers."""
+
+NEVER_ONE_IN = {
+    "{name} holds {number:,} files": "said above the limit",
+    "{name} has {width:,} columns": "said above the limit",
+    "The column “{column}” has {number:,} questions": "said above the limit",
+    "has {number:,} characters, and {most:,}": "said above the limit",
+    "has {length:,} characters, and {most:,}": "said above the limit",
+    "has {length} characters, and {most}": "said above the limit",
+    "{name} has {number:,} questions, and {most:,}": "said above the limit",
+    "{file} has {number:,} entries, and {most:,}": "said above the limit",
+    "These are {number} configurations": "said above the limit",
+    "Up to {number} questions": "a limit",
+    "enough for {questions:,} questions": "a limit",
+    "the last {shown} of {count} votes": "said where there are more than the list has",
+    "gave all {number} passages the same score": "said of two and more",
+    "the order of the {number} passages": "one passage has no other order",
+}
+"""Texts with such a value, by a part of each."""
+
 TEMPLATE_TEXT = re.compile(r'\b_\("([^"]+)"\)')
 
 
@@ -56,6 +97,17 @@ def said() -> dict[str, str]:
         texts = TEMPLATE_TEXT.findall(template.read_text(encoding="utf-8"))
         found |= dict.fromkeys(texts, str(template.relative_to(ROOT)))
     return found
+
+
+def twins() -> Iterator[tuple[str, str]]:
+    """Yield each text that is said, with its twin for one thing, "" where it has none."""
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and (called(node) in LOOKED_UP or makes_error(called(node))):
+                texts = [str(one.value) for one in node.args[:2] if isinstance(one, ast.Constant)]
+                if texts:
+                    yield texts[-1], texts[0] if len(texts) == 2 else ""
+    yield from ((text, "") for text in said() if "jinja" in said()[text])
 
 
 def called(node: ast.AST) -> str:
@@ -111,6 +163,27 @@ def test_a_translation_has_the_places_of_its_text_and_is_not_empty(code: str) ->
         if places(translation) != places(text) or not translation.strip()
     }
     assert wrong == {}
+
+
+def test_no_number_stands_before_a_plural_where_it_can_be_one() -> None:
+    fixed = [
+        (text, name)
+        for text, one in twins()
+        for name in COUNTED.findall(text)
+        if not (one and name == "number") and name not in {*NEVER_ONE, *WORDS}
+        if not any(part.lower() in text.lower() for part in NEVER_ONE_IN)
+    ]
+    assert fixed == []
+
+
+def test_the_text_for_one_thing_has_no_plural_of_it() -> None:
+    assert [one for _, one in twins() if "number" in COUNTED.findall(one)] == []
+
+
+def test_no_exception_stands_here_without_its_text() -> None:
+    texts = "\n".join(text.lower() for text, _ in twins())
+    assert [part for part in NEVER_ONE_IN if part.lower() not in texts] == []
+    assert [name for name in NEVER_ONE if f"{{{name}" not in texts] == []
 
 
 def test_every_stage_of_a_question_has_a_word_in_each_language() -> None:

@@ -256,7 +256,7 @@ def test_int8_that_agrees_is_used_and_says_so(settings: Settings, files: ModelFi
     agreement = read_agreement(made)
     assert agreement is not None
     assert (agreement.questions, agreement.passages) == (3, 3 * len(TEXTS))
-    assert reason.startswith("It runs in int8: on 3 questions and 30 passages of your documents")
+    assert reason.startswith("It runs in int8: on your documents (questions: 3, passages: 30)")
     assert ready.rerankers.reranker()[1].name == f"{files.name} (int8)"
 
 

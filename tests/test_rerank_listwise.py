@@ -107,7 +107,7 @@ def test_grades_are_brought_into_their_range():
 def test_passages_that_the_model_leaves_out_are_not_scored_and_it_says_so():
     scored = scored_by(listing((4, 8), (2, 6)), 5)
     assert grades(scored) == [None, 0.6, None, 0.8, None]
-    assert str(scored.note) == "The language model left out 3 of 5 passages."
+    assert str(scored.note) == "Passages that the language model left out: 3 of 5."
     assert places(scored, hits(*"abcde")) == [4, 2, 1, 3, 5]
 
 
@@ -172,7 +172,7 @@ def test_long_passages_are_cut_and_it_says_so():
         scored = reranker_for(server).score("q", passages, Deadline(10))
     line = server.requests[0].body["messages"][1]["content"].splitlines()[1]
     assert json.loads(line)["text"] == "长" * PASSAGE_CHARACTERS
-    assert str(scored.note) == "1 of 2 passages were read up to character 1,800."
+    assert str(scored.note) == "Passages read only up to character 1,800: 1 of 2."
 
 
 def test_empty_passages_are_not_shown():
@@ -180,7 +180,7 @@ def test_empty_passages_are_not_shown():
         scored = reranker_for(server).score("q", hits("", "a", " ", "b"), Deadline(10))
         assert reranker_for(server).score("q", hits("", " "), Deadline(10)).scores == (None, None)
     assert grades(scored) == [None, 0.5, None, 0.9]
-    assert str(scored.note) == "2 of 4 passages were left out: they are empty."
+    assert str(scored.note) == "Passages left out since they are empty: 2 of 4."
     assert len(server.requests) == 1
 
 
@@ -211,7 +211,7 @@ def test_what_one_window_leaves_out_stays_behind_what_it_names():
     # The 24th of places 7 to 30 is passage 30, which is then the 7th of places 1 to 18.
     assert places(scored, passages)[:3] == [30, 1, 2]
     assert grades(scored) == [0.3] + [None] * 28 + [0.8]
-    assert str(scored.note) == "The language model left out 28 of 30 passages."
+    assert str(scored.note) == "Passages that the language model left out: 28 of 30."
 
 
 def test_the_same_question_about_the_same_passages_is_asked_once():
@@ -304,4 +304,4 @@ def test_time_is_predicted_once_measured_and_a_budget_shows_fewer_passages():
         scored = reranker.score("another?", passages, Deadline(10, predicted / 1000))
     shown = len(server.requests[1].body["messages"][1]["content"].splitlines()) - 3
     assert 2 <= shown <= 10
-    assert f"{20 - shown} of 20 passages were left out: they do not fit into the budget of" in str(scored.note)
+    assert f": {20 - shown} of 20." in str(scored.note)

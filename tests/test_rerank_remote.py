@@ -159,7 +159,7 @@ def test_empty_passages_are_not_sent_and_come_last():
         passages = hits("", "0.1 a", " \n", "0.9 b")
         scored = reranker_for("cohere", server).score("q", passages, Deadline(10))
     assert server.requests[0]["documents"] == ["0.1 a", "0.9 b"]
-    assert str(scored.note) == "2 of 4 passages were left out: they are empty."
+    assert str(scored.note) == "Passages left out since they are empty: 2 of 4."
     assert [ranked.hit.rank for ranked in rank(passages, scored, 4)] == [4, 2, 1, 3]
 
 
@@ -277,8 +277,8 @@ def test_what_was_scored_before_a_failure_is_not_asked_for_again():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda results: results[:2], "scored 2 of 3 passages only"),
-        (lambda results: [], "scored 0 of 3 passages only"),
+        (lambda results: results[:2], "left passages out (scored: 2 of 3)"),
+        (lambda results: [], "left passages out (scored: 0 of 3)"),
         (score_change(0, index=3), "scored a passage that it was not sent"),
         (score_change(0, index=-1), "scored a passage that it was not sent"),
         (score_change(0, index="1"), "scored a passage that it was not sent"),
@@ -382,7 +382,8 @@ def test_a_budget_sends_the_most_promising_passages_and_says_how_many_were_left_
     sent = len(server.requests[1]["documents"])
     assert 2 <= sent <= 30
     assert [score is not None for score in scored.scores] == [True] * sent + [False] * (40 - sent)
-    assert str(scored.note).startswith(f"{40 - sent} of 40 passages were left out: they do not fit into the budget of")
+    assert str(scored.note).startswith("Passages left out since they do not fit into the time allowed")
+    assert str(scored.note).endswith(f": {40 - sent} of 40.")
 
 
 def test_a_budget_that_not_even_two_passages_fit_into_is_an_error_unless_some_were_scored_before():

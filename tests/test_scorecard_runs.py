@@ -212,7 +212,9 @@ def test_a_run_is_not_resumed_once_the_documents_changed(app: App, tmp_path: Pat
         )
         card = card_of(own, run(own, set_id, NONE))
     assert card.about.gone == 1
-    assert "The documents that answer 1 of 3 questions are not in the collection" in "\n".join(scorecard_lines(card))
+    assert "Questions whose answers are in no document of the collection, and count as not found: 1 of 3." in "\n".join(
+        scorecard_lines(card)
+    )
     assert card.scores[0].metrics["recall@10"] == pytest.approx(2 / 3)
 
 
@@ -238,7 +240,7 @@ def test_other_chunks_are_indexed_beside_the_collection_used_again_and_deleted_w
 @pytest.mark.parametrize(
     ("configuration", "reason"),
     [
-        (replace(NONE, chunk_tokens=250), "Chunks of 250 tokens cannot be measured"),
+        (replace(NONE, chunk_tokens=250), "A chunk size of 250 cannot be measured"),
         (replace(NONE, chunk_tokens=40, chunk_overlap=40), "Chunks of 40 tokens cannot overlap by 40"),
         (Configuration("cohere:rerank-v3.5", 10), "COHERE_API_KEY is not set"),
     ],

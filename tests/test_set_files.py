@@ -162,7 +162,7 @@ def test_a_beir_set_brings_its_documents(tmp_path: Path, packed: bool) -> None:
     staged = stage(files, tmp_path / "sets")
     questions, notes = staged.questions, staged.notes
     assert questions == (NewQuestion("How do I cool a phone?", (Target("d1", "", grade=2),)),)
-    assert str(notes[0]) == "It brings its own 2 documents; judgments: test."
+    assert str(notes[0]) == "It brings documents of its own (2); judgments: test."
     assert any("Judged questions that queries.jsonl does not have" in str(note) for note in notes)
     kept = keep_staged(staged.folder)
     assert sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()) == sorted(BEIR)

@@ -138,7 +138,7 @@ def test_a_beir_set_is_kept_with_its_documents(app: App) -> None:
     page = drawn(app)
     page.file_uploader[0].set_value([("tiny.zip", archive(BEIR), "application/zip")]).run()
     checked(page)
-    assert "It brings its own 2 documents" in said(page)
+    assert "It brings documents of its own (2)" in said(page)
     click(page, "sets-take")
     taken = only_set(app)
     assert taken.folder is not None

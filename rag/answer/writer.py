@@ -214,8 +214,8 @@ def _left_out(retrieval: Retrieval, read: int, chat: ChatModel, history: Sequenc
     """Say what the model was not given, since all was too long for it."""
     kept = len(retrieval.kept)
     fewer = message(
-        "The {total} passages are too long for {name}: only the first {read} were read for the answer. Read fewer "
-        "passages (RERANK_TOP), or give the model a longer context.",
+        "The passages are too long for {name}: only the first {read} of {total} were read for the answer. Read fewer "
+        "passages, or give the model a longer context.",
         total=kept,
         name=chat.name,
         read=read,

@@ -68,8 +68,7 @@ def batch_runner(pipeline: Pipeline) -> Runner:
         work.progress(len(asked), len(asked))
         if failed:
             unanswered = message(
-                "{number:,} of {total:,} questions has no answer; the table says why. Resume to ask again.",
-                "{number:,} of {total:,} questions have no answer; the table says why. Resume to ask again.",
+                "Questions without an answer: {number:,} of {total:,}; the table says why. Resume to ask again.",
                 number=failed,
                 total=len(asked),
             )

@@ -68,4 +68,10 @@ def _notes(names: Sequence[str], configurations: Sequence[Record]) -> Iterator[M
         if one["reason"]:
             yield message("{name}: {note}", name=name, note=one["reason"])
         for said, count in (*one["fell_back"].items(), *one["notes"].items()):
-            yield message("{name}, on {number} questions: {note}", name=name, number=count, note=said)
+            yield message(
+                "{name}, on {number} question: {note}",
+                "{name}, on {number} questions: {note}",
+                name=name,
+                number=count,
+                note=said,
+            )

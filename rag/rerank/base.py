@@ -100,7 +100,7 @@ class Deadline:
         """Raise RerankError when the time is up and passages are left."""
         if done < total and self._clock() > self._ends:
             raise RerankError(
-                "it took longer than {seconds:g} s ({done} of {total} passages were scored): ask for fewer "
+                "it took longer than {seconds:g} s (passages scored: {done} of {total}): ask for fewer "
                 "candidates, raise RERANK_TIMEOUT, or choose a smaller reranker",
                 seconds=self.seconds,
                 done=done,
@@ -118,8 +118,7 @@ def left_out_for_time(left: int, total: int, deadline: Deadline) -> Message:
     if not left:
         return NOTHING
     return message(
-        "{left} of {total} passages were left out: they do not fit into the budget of {budget:,.0f} ms "
-        "(RERANK_BUDGET_MS).",
+        "Passages left out since they do not fit into the time allowed ({budget:,.0f} ms): {left} of {total}.",
         left=left,
         total=total,
         budget=deadline.budget * 1000,
@@ -130,7 +129,7 @@ def left_out_empty(left: int, total: int) -> Message:
     """Say how many passages are empty, if any."""
     if not left:
         return NOTHING
-    return message("{left} of {total} passages were left out: they are empty.", left=left, total=total)
+    return message("Passages left out since they are empty: {left} of {total}.", left=left, total=total)
 
 
 def rank(hits: Sequence[Hit], scored: Scored | None, top: int) -> tuple[RankedHit, ...]:
@@ -143,7 +142,9 @@ def rank(hits: Sequence[Hit], scored: Scored | None, top: int) -> tuple[RankedHi
         return tuple(RankedHit(hit, place, None, place <= top) for place, hit in enumerate(hits, start=1))
     if len(scored.scores) != len(hits):
         raise RerankError(
-            "it returned {scores} scores for {passages} passages", scores=len(scored.scores), passages=len(hits)
+            "it did not return one score a passage ({scores} for {passages})",
+            scores=len(scored.scores),
+            passages=len(hits),
         )
     if any(score is not None and not math.isfinite(score.order) for score in scored.scores):
         raise RerankError("it returned a score that is not a number")

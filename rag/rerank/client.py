@@ -108,7 +108,7 @@ class ServiceClient:
             scores[index] = score
         if len(scores) < count:
             raise RerankError(
-                "{host} scored {scored} of {count} passages only: {check}",
+                "{host} left passages out (scored: {scored} of {count}): {check}",
                 host=self._host,
                 scored=len(scores),
                 count=count,

@@ -192,8 +192,8 @@ def _left_out(count: int, total: int) -> Message:
     if not count:
         return NOTHING
     return message(
-        "{count} of {total} passages were left out: their token vectors are not stored yet, and making them takes "
-        "longer than RERANK_BUDGET_MS. Each question stores more of them.",
+        "Passages left out since preparing them takes longer than the time allowed: {count} of {total}. Each question "
+        "prepares more of them.",
         count=count,
         total=total,
     )

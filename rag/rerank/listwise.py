@@ -222,12 +222,12 @@ def _number(value: object) -> float | None:
 def _not_listed(left: int, shown: int) -> Message:
     if not left:
         return NOTHING
-    return message("The language model left out {left} of {total} passages.", left=left, total=shown)
+    return message("Passages that the language model left out: {left} of {total}.", left=left, total=shown)
 
 
 def _cut_short(cut: int, total: int) -> Message:
     if not cut:
         return NOTHING
     return message(
-        "{cut} of {total} passages were read up to character {most:,}.", cut=cut, total=total, most=PASSAGE_CHARACTERS
+        "Passages read only up to character {most:,}: {cut} of {total}.", cut=cut, total=total, most=PASSAGE_CHARACTERS
     )

@@ -41,7 +41,7 @@ def why_not_int8(files: ModelFiles, settings: Settings) -> Message:
 
 def _on_agreement(agreement: PrecisionAgreement) -> Message:
     measured = message(
-        "on {questions} questions and {passages} passages of your documents, the first ten places agree with fp32 by "
+        "on your documents (questions: {questions}, passages: {passages}), the first ten places agree with fp32 by "
         "Kendall's tau {tau:.2f}",
         questions=agreement.questions,
         passages=agreement.passages,

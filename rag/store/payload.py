@@ -138,7 +138,7 @@ def closed_store() -> UnavailableError:
 def miscounted(entry: DocumentEntry, found: int) -> CollectionError:
     """Return the error for a document whose chunks did not all arrive."""
     return CollectionError(
-        "{name}: {found} of {chunks} chunks are in the index, so it is not shown: upload the file again.",
+        "{name}: not all of its chunks are in the index ({found} of {chunks}), so it is not shown: upload it again.",
         name=entry.name,
         found=found,
         chunks=entry.chunks,

@@ -60,7 +60,7 @@ def _show_state(state: BatchState) -> None:
         if task.state != "done":
             st.warning(
                 gettext(
-                    "{state}: {done} of {total} questions were asked. {reason}",
+                    "{state}. Questions asked: {done} of {total}. {reason}",
                     state=gettext(STATES[task.state]),
                     done=f"{answered:,}",
                     total=f"{state.total:,}",
@@ -72,7 +72,7 @@ def _show_state(state: BatchState) -> None:
     if task.state == "queued":
         st.progress(0.0, text=gettext("Waiting until the work before it has ended…"))
         return
-    told = gettext("{done} of {total} questions", done=f"{answered:,}", total=f"{state.total:,}")
+    told = ngettext("{done} of {number} question", "{done} of {number} questions", state.total, done=f"{answered:,}")
     if state.ms_left is not None:
         told = gettext("{progress}, about {duration} left", progress=told, duration=format_duration(state.ms_left))
     st.progress(min(answered / state.total, 1.0), text=told)

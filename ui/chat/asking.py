@@ -103,4 +103,9 @@ def _said_of_found(found: Found) -> str:
     if found.again:
         return gettext("Same search: the passages found before are read again")
     retrieval = found.retrieval
-    return gettext("Read {read} of {found} passages", read=len(retrieval.kept), found=len(retrieval.hits))
+    return ngettext(
+        "Read {read} of {number} passage",
+        "Read {read} of {number} passages",
+        len(retrieval.hits),
+        read=len(retrieval.kept),
+    )

@@ -164,7 +164,7 @@ def _show_state(app: App, task: Task) -> None:
     if task.state == "queued":
         told = gettext("Waiting until the work before it has ended…")
     else:
-        told = gettext("{done} of {total} questions", done=task.done, total=task.total)
+        told = ngettext("{done} of {number} question", "{done} of {number} questions", task.total, done=task.done)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(task.share, text=told)
         if st.button(gettext("Cancel"), icon=":material/close:", key="curve-cancel"):

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from rag.evaluation.figures.curve import Point
-from ui.language import gettext, mark
+from ui.language import gettext, mark, ngettext
 from ui.palette import PALETTE
 from ui.verdict import format_duration
 
@@ -51,7 +51,10 @@ def show_curve_charts(points: Sequence[Point], marks: Marks, *, key: str) -> Non
 def describe_quality(points: Sequence[Point]) -> str:
     """Tell the upper chart in words."""
     told = ", ".join(
-        gettext("{number} candidates {value}", number=point.candidates, value=f"{point.ndcg:.3f}") for point in points
+        ngettext(
+            "{number} candidate {value}", "{number} candidates {value}", point.candidates, value=f"{point.ndcg:.3f}"
+        )
+        for point in points
     )
     return gettext("nDCG@10 by the number of candidates that are reranked: {points}.", points=told)
 
@@ -59,7 +62,12 @@ def describe_quality(points: Sequence[Point]) -> str:
 def describe_time(points: Sequence[Point]) -> str:
     """Tell the lower chart in words."""
     told = ", ".join(
-        gettext("{number} candidates {duration}", number=point.candidates, duration=format_duration(point.ms))
+        ngettext(
+            "{number} candidate {duration}",
+            "{number} candidates {duration}",
+            point.candidates,
+            duration=format_duration(point.ms),
+        )
         for point in points
         if point.ms is not None and point.candidates
     )

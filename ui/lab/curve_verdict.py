@@ -17,7 +17,7 @@ def describe_curve(curve: Curve) -> list[str]:
     points, enough, best = curve.points, curve.enough, curve.best
     none, last = points[0], points[-1]
     questions = len(curve.questions)
-    values = {"number": enough.candidates, "value": f"{enough.ndcg:.3f}"}
+    values = {"value": f"{enough.ndcg:.3f}"}
     if enough == none == best:
         told = [gettext("No number of candidates is better than the fused order, whose nDCG@10 is {value}.", **values)]
     elif enough == none:
@@ -26,16 +26,31 @@ def describe_curve(curve: Curve) -> list[str]:
         ]
     elif best.ndcg - last.ndcg > SAME_WITHIN:
         told = [
-            gettext(
+            ngettext(
+                "nDCG@10 is best with {number} candidate ({value}), and falls with more.",
                 "nDCG@10 is best with {number} candidates ({value}), and falls with more.",
-                number=best.candidates,
+                best.candidates,
                 value=f"{best.ndcg:.3f}",
             )
         ]
     elif enough == last:
-        told = [gettext("nDCG@10 still grows at {number} candidates, where it is {value}.", **values)]
+        told = [
+            ngettext(
+                "nDCG@10 still grows at {number} candidate, where it is {value}.",
+                "nDCG@10 still grows at {number} candidates, where it is {value}.",
+                enough.candidates,
+                **values,
+            )
+        ]
     else:
-        told = [gettext("nDCG@10 no longer grows after {number} candidates, where it is {value}.", **values)]
+        told = [
+            ngettext(
+                "nDCG@10 no longer grows after {number} candidate, where it is {value}.",
+                "nDCG@10 no longer grows after {number} candidates, where it is {value}.",
+                enough.candidates,
+                **values,
+            )
+        ]
     if enough != none:
         versus = curve.compare(none, enough)
         told.append(
@@ -51,9 +66,10 @@ def describe_curve(curve: Curve) -> list[str]:
     if enough != last:
         versus = curve.compare(enough, last)
         told.append(
-            gettext(
+            ngettext(
+                "From there to {number} candidate ({value}): better on {wins}, worse on {losses}, the same on {ties}.",
                 "From there to {number} candidates ({value}): better on {wins}, worse on {losses}, the same on {ties}.",
-                number=last.candidates,
+                last.candidates,
                 value=f"{last.ndcg:.3f}",
                 wins=versus.wins,
                 losses=versus.losses,
@@ -86,10 +102,11 @@ def describe_budget(curve: Curve, budget_ms: float, timeout_ms: float) -> list[s
                 (point for point in curve.points if point.candidates <= fitting), key=lambda one: one.candidates
             )
             told.append(
-                gettext(
+                ngettext(
+                    "The budget of {duration} allows for about {number} candidate; nDCG@10 is {value} at {measured}.",
                     "The budget of {duration} allows for about {number} candidates; nDCG@10 is {value} at {measured}.",
+                    math.floor(fitting),
                     duration=format_duration(budget_ms),
-                    number=math.floor(fitting),
                     value=f"{reached.ndcg:.3f}",
                     measured=reached.candidates,
                 )
@@ -97,10 +114,12 @@ def describe_budget(curve: Curve, budget_ms: float, timeout_ms: float) -> list[s
     patience = curve.fitting(timeout_ms)
     if patience is not None and math.isfinite(patience):
         told.append(
-            gettext(
+            ngettext(
+                "Past about {number} candidate it takes longer than RERANK_TIMEOUT ({duration}), and answers would be "
+                "made from the fused order.",
                 "Past about {number} candidates it takes longer than RERANK_TIMEOUT ({duration}), and answers would be "
                 "made from the fused order.",
-                number=math.floor(patience),
+                math.floor(patience),
                 duration=format_duration(timeout_ms),
             )
         )

@@ -150,9 +150,9 @@ def _show_wins(app: App, comparison: Comparison, before: Retrieval, after: Retri
         told = gettext("No run on labelled questions has measured both yet: the scorecard does that.")
     else:
         told = ngettext(
-            "On the labelled question of “{name}” (nDCG@10, {candidates} candidates): {one} won {wins}, {other} won "
+            "On the labelled question of “{name}” (nDCG@10, candidates: {candidates}): {one} won {wins}, {other} won "
             "{losses}; as good: {ties}.",
-            "On the {number} labelled questions of “{name}” (nDCG@10, {candidates} candidates): {one} won {wins}, "
+            "On the {number} labelled questions of “{name}” (nDCG@10, candidates: {candidates}): {one} won {wins}, "
             "{other} won {losses}; as good: {ties}.",
             measured.questions,
             name=label(measured.set_name),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from ui.language import gettext, mark
+from ui.language import gettext, mark, ngettext
 from ui.palette import PALETTE
 
 State = Literal["answers", "kept", "dropped"]
@@ -38,10 +38,11 @@ def show_score_chart(passages: Sequence[tuple[float, bool]], threshold: float, *
 def describe_scores(passages: Sequence[tuple[float, bool]], threshold: float) -> str:
     """Tell the chart in words."""
     relevance = sorted(one for one, _ in passages)
-    return gettext(
+    return ngettext(
+        "The relevance of one passage is {middle}. Passages below the threshold {threshold}: {dropped}.",
         "The relevance of {number} passages, from {lowest} to {highest}, half of them above {middle}. The threshold "
         "{threshold} drops {dropped} of them.",
-        number=len(relevance),
+        len(relevance),
         lowest=f"{relevance[0]:.2f}",
         highest=f"{relevance[-1]:.2f}",
         middle=f"{relevance[len(relevance) // 2]:.2f}",

@@ -148,8 +148,8 @@ def _show_suggestion(reranker: str, count: int, suggestion: Suggestion | None) -
         )
         st.caption(
             gettext(
-                "It rests on {questions} labelled questions: it keeps {kept} of their {answers} labelled answers and "
-                "{others_kept} of {others} other passages (F1 {f1}). What nobody labelled counts as no answer.",
+                "What it rests on: labelled questions: {questions}; labelled answers kept: {kept} of {answers}; other "
+                "passages kept: {others_kept} of {others} (F1 {f1}). What nobody labelled counts as no answer.",
                 questions=count,
                 kept=suggestion.answers_kept,
                 answers=suggestion.answers,
@@ -181,7 +181,7 @@ def _show_all(by_question: Sequence[Sequence[Scored]], threshold: float) -> None
         "**"
         + label(
             gettext(
-                "Over all {questions} questions asked here: {dropped} of {number} passages dropped",
+                "Over all questions asked here ({questions}), passages dropped: {dropped} of {number}",
                 questions=len(by_question),
                 dropped=dropped,
                 number=len(everything),

@@ -142,7 +142,7 @@ def _removals_if_wanted(app: App, after: Retrieval, hit: Hit) -> Removals | None
             key=f"why-removals-{hit.chunk.id}",
             icon=":material/content_cut:",
             help=gettext(
-                "The reranker reads the passage again without each of its {count} sentences.", count=cost.sentences
+                "The reranker reads the passage again without each of its sentences ({count}).", count=cost.sentences
             ),
             on_click=asked.add,
             args=(wanted,),

@@ -8,7 +8,7 @@ from rag.lab.reasons import Reason, ReasonKind
 from rag.lab.removal import MATTERS_FROM, Removal, Removals
 from rag.text.script import is_chinese
 from rag.types import Retrieval
-from ui.language import gettext, mark, say
+from ui.language import gettext, mark, ngettext, say
 
 CHIPS: dict[ReasonKind, tuple[str, str]] = {
     "same identifier": (
@@ -80,7 +80,7 @@ def describe_heat(heat: Heat, reranker: RerankerIdentity, *, explains: bool) -> 
     if explains:
         told.append(
             gettext(
-                "Relevance {relevance} is the mean of the best similarity of each of the question's {tokens} tokens.",
+                "Relevance {relevance} is the mean of the best similarity of each of the question's tokens ({tokens}).",
                 relevance=f"{max(heat.relevance, 0.0):z.2f}",
                 tokens=heat.tokens,
             )
@@ -88,7 +88,13 @@ def describe_heat(heat: Heat, reranker: RerankerIdentity, *, explains: bool) -> 
         if reranker.kind == "late interaction":
             told.append(gettext("The order counts meaning (cosine) and words (BM25) as much as this match."))
     if heat.marks:
-        told.append(gettext("{marks} of the tokens are marks that the model adds.", marks=heat.marks))
+        told.append(
+            ngettext(
+                "{number} of the tokens is a mark that the model adds.",
+                "{number} of the tokens are marks that the model adds.",
+                heat.marks,
+            )
+        )
     told.append(gettext("Words such as “how” and “the” count too; they are shaded only when pointed at."))
     told.append(
         gettext("The index keeps about three tokens in one vector, so words that say the same are shaded alike.")

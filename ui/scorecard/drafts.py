@@ -131,8 +131,8 @@ def _outcome(task: Task) -> str:
         return f":material/error: {label_sentence(task.reason)}"
     kept, dropped, unusable = (task.result[name] for name in ("kept", "dropped", "unusable"))
     return ":material/edit_note: " + gettext(
-        "Last drafting: {kept} kept, {dropped} dropped since their passage does not answer them, {unusable} replies "
-        "without a question.",
+        "Last drafting: {kept} kept, {dropped} dropped since their passage does not answer them; replies without a "
+        "question: {unusable}.",
         kept=kept,
         dropped=dropped,
         unusable=unusable,

@@ -123,11 +123,12 @@ def best_of(card: Scorecard) -> Score | None:
 
 def _counts(against: Versus) -> str:
     compared = against.comparison
-    return gettext(
+    return ngettext(
+        "better on {wins}, worse on {losses} of {number} question",
         "better on {wins}, worse on {losses} of {number} questions",
+        against.questions,
         wins=f"{compared.wins:,}",
         losses=f"{compared.losses:,}",
-        number=f"{against.questions:,}",
     )
 
 

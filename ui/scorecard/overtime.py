@@ -128,7 +128,7 @@ def _show_found(found: Overtime) -> None:
     if found.only_earlier or found.only_later:
         notes.append(
             gettext(
-                "Only the other run asked {earlier} questions, and only this one {later}.",
+                "Questions that only the other run asked: {earlier}; that only this one asked: {later}.",
                 earlier=f"{found.only_earlier:,}",
                 later=f"{found.only_later:,}",
             )
@@ -148,9 +148,10 @@ def _show_deltas(found: Overtime) -> None:
         gettext("Better, worse"), f"{compared.wins:,}, {compared.losses:,}", help=label(p_text(compared.p_value))
     )
     st.caption(
-        gettext(
+        ngettext(
+            "On {number} question that both runs asked; the difference: {chance} ({p}).",
             "On {number} questions that both runs asked; the difference: {chance} ({p}).",
-            number=f"{against.questions:,}",
+            against.questions,
             chance=chance(compared),
             p=label(p_text(compared.p_value)),
         )

@@ -12,7 +12,7 @@ from rag.evaluation.runs.rows import About, Ran
 from rag.evaluation.runs.search import DEPTH
 from rag.identity import NONE
 from rag.tasks.store import Task
-from ui.language import gettext
+from ui.language import gettext, ngettext
 
 BEYOND = f">{DEPTH}"
 LINKED = 12
@@ -92,7 +92,7 @@ def _moved(change: Change) -> str:
 
 
 def _show_all(changes: Sequence[Change], key: str) -> None:
-    with st.expander(gettext("All {number} questions as a table", number=f"{len(changes):,}")):
+    with st.expander(ngettext("The question as a table", "All {number} questions as a table", len(changes))):
         st.dataframe(
             [
                 {

@@ -114,14 +114,14 @@ def warnings(card: Scorecard) -> Iterator[Message]:
     yield from about.warnings
     if card.questions < about.questions:
         yield message(
-            "{left:,} of {total:,} questions were not asked yet.",
+            "Questions not asked yet: {left:,} of {total:,}.",
             left=about.questions - card.questions,
             total=about.questions,
         )
     if about.gone:
         yield message(
-            "The documents that answer {gone:,} of {total:,} questions are not in the collection: they count as not "
-            "found.",
+            "Questions whose answers are in no document of the collection, and count as not found: {gone:,} of "
+            "{total:,}.",
             gone=about.gone,
             total=about.questions,
         )

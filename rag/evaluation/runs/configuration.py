@@ -91,7 +91,7 @@ def cut_for(base: CollectionSpec, embedder: Embedder, configuration: Configurati
     most = embedder.max_tokens - HEADING_TOKENS - SPECIAL_TOKENS
     if not FEWEST_TOKENS <= tokens <= most:
         raise InputError(
-            "Chunks of {tokens} tokens cannot be measured with {name}: choose from {fewest} to {most}.",
+            "A chunk size of {tokens} cannot be measured with {name}: choose from {fewest} to {most}.",
             tokens=tokens,
             name=embedder.name,
             fewest=FEWEST_TOKENS,

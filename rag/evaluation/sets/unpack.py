@@ -126,7 +126,7 @@ def _check_number(file: str, number: int, most: int) -> None:
 
 def _size(dataset: Dataset) -> Message:
     return message(
-        "It brings its own {count:,} documents; judgments: {split}.", count=dataset.documents, split=dataset.split
+        "It brings documents of its own ({count:,}); judgments: {split}.", count=dataset.documents, split=dataset.split
     )
 
 
