@@ -130,7 +130,7 @@ def test_the_end_of_a_passage_that_is_longer_than_the_models_input_counts(late: 
 def test_past_the_deadline_making_vectors_stops_and_what_was_made_stays(late: LateInteractionReranker) -> None:
     hits = many(MADE_AT_ONCE + 2)
     looks = seconds(*[0.0] * (MADE_AT_ONCE + 2), 9.0)
-    with pytest.raises(RerankError, match=rf"longer than 5 s \({MADE_AT_ONCE + 1} of {len(hits)} passages"):
+    with pytest.raises(RerankError, match=rf"longer than 5 s \(passages scored: {MADE_AT_ONCE + 1} of {len(hits)}\)"):
         late.score("phone", hits, Deadline(5, clock=lambda: next(looks)))
     assert [each is not None for each in late.tokens.stored([each.chunk for each in hits])].count(True) == MADE_AT_ONCE
 

@@ -35,17 +35,18 @@ def test_a_message_is_english_as_a_string_and_has_its_values_at_their_places() -
 
 
 def test_what_counts_things_has_a_text_for_one_and_another_for_more() -> None:
-    def unanswered(number: int) -> Message:
+    def noted(number: int) -> Message:
         return message(
-            "{number:,} of {total:,} questions has no answer; the table says why. Resume to ask again.",
-            "{number:,} of {total:,} questions have no answer; the table says why. Resume to ask again.",
+            "{name}, on {number} question: {note}",
+            "{name}, on {number} questions: {note}",
+            name="BM25",
             number=number,
-            total=7,
+            note="slow",
         )
 
-    assert str(unanswered(1)).startswith("1 of 7 questions has no answer")
-    assert str(unanswered(2)).startswith("2 of 7 questions have no answer")
-    assert words(unanswered(1), "zh") == "7 个问题中有 1 个没有答案；原因见表格。点击“继续”可重新提问。"
+    assert str(noted(1)) == "BM25, on 1 question: slow"
+    assert str(noted(2)) == "BM25, on 2 questions: slow"
+    assert words(noted(1), "zh") == "BM25，1 个问题：slow"
 
 
 def test_messages_stand_in_each_other_and_one_after_another() -> None:

@@ -18,7 +18,7 @@ from rag.config import Settings
 from rag.errors import CancelledError, DamagedModelError, ModelError
 from rag.language.message import NOTHING, named
 from rag.models.catalogue import CATALOGUE, ModelRecord, find
-from rag.models.download import download_model
+from rag.models.download import LISTING_SECONDS, download_model
 from rag.models.download_child import download_lock
 from rag.models.files import (
     BUNDLED_NAME,
@@ -32,7 +32,7 @@ from rag.models.files import (
     name_of_copy,
     unusable,
 )
-from rag.models.hub import ask_hub, locate_model
+from rag.models.hub import ANSWER_SECONDS, ask_hub, locate_model
 from rag.models.loading import LoadedOnce
 from rag.models.names import ModelKind, hub_model
 from rag.rerank.choice import RerankerChoice
@@ -171,6 +171,10 @@ def test_a_password_in_the_hubs_address_is_sent_and_not_shown(tmp_path: Path, bg
     assert str(ask_hub(model, settings).failure) == f"{bge_hub.endpoint} answered 503 for {model.repository}"
     closed = online_settings(tmp_path, "http://me:S3CRET@127.0.0.1:9")
     assert str(ask_hub(model, closed).failure) == "http://127.0.0.1:9 cannot be reached"
+
+
+def test_a_hub_that_never_answers_is_asked_for_15_seconds_at_most() -> None:
+    assert ANSWER_SECONDS + LISTING_SECONDS <= 15
 
 
 def test_a_hub_that_hangs_is_given_up(tmp_path: Path, bge_hub: HubServer) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from rag.rerank.pace import Pace
 from rag.types import Retrieval
 from tests.retrievals import make_answer, make_retrieval
 from ui.chat.panel import panel_data
-from ui.verdict import format_duration, steady_range, verdict
+from ui.verdict import estimate, format_duration, steady_range, verdict
 
 RESCUED = [17, 1, 12, 4, 3, 5, 2, *range(6, 12), 13, 14, 15, 16, 18]
 """18 candidates: ranks 17 and 12 enter the first five, 2 and 5 leave it."""
@@ -209,6 +210,16 @@ def test_the_line_says_what_lies_above_it_in_either_order() -> None:
 @pytest.mark.parametrize(("ms", "expected"), [(0.2, (1, 3)), (5, (3, 10)), (205, (100, 300)), (398, (300, 1000))])
 def test_a_time_is_foreseen_as_a_range_of_steady_steps(ms: float, expected: tuple[float, float]) -> None:
     assert steady_range(ms) == expected
+
+
+def test_runs_of_5_398_and_205_ms_are_foreseen_in_two_ways_at_most() -> None:
+    pace, told = Pace(), []
+    for ms in (5, 398, 205, 398, 205):
+        pace.observe(passages=20, units=2000, seconds=ms / 1000)
+        foreseen = pace.predicted_ms(20)
+        assert foreseen is not None
+        told.append(estimate(foreseen))
+    assert told == ["3 ms to 10 ms"] * 2 + ["100 ms to 300 ms"] * 3
 
 
 def test_a_time_that_goes_up_and_down_is_foreseen_as_the_same() -> None:

@@ -13,18 +13,20 @@ from google.protobuf.json_format import MessageToDict
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block, Element
 
+from rag.batch.records import KIND
 from rag.database.lock import DataFolderLock
 from service.app import App, assemble
 from tests.parts import ingest, offline_settings, open_library
 from tests.waiting import wait_until
 
 WORDS = re.compile(
-    r"\b(?:fused?|dense|BM25|cosine|late interaction|Kendall|corpus hash|embedder|(?-i:[A-Z]{2,}+(?:_[A-Z]++)++))\b"
-    "|延迟交互|融合|稠密|余弦|肯德尔|语料哈希",
+    r"\b(?:fused?|dense|BM25|cosine|late interaction|Kendall|corpus hash|embedder|first_token|recall"
+    r"|(?-i:[A-Z]{2,}+(?:_[A-Z]++)++))\b"
+    "|延迟交互|融合|稠密|余弦|肯德尔|语料哈希|召回|首个词元|向量化",
     re.IGNORECASE,
 )
-NOT_READ = {"help", "tooltip", "jsContent", "cssContent", "htmlContent"}
-"""Help, and the scripts of components."""
+NOT_READ = {"help", "tooltip", "jsContent", "cssContent", "htmlContent", "selectionMode"}
+"""Help, the scripts of components, and how rows are chosen."""
 
 
 @pytest.fixture(scope="module", params=["bundled", "auto"])
@@ -84,12 +86,18 @@ def texts(page: AppTest) -> list[str]:
     return found
 
 
+def opened(app: App, name: str, language: str, **parameters: str) -> AppTest:
+    page = AppTest.from_function(draw, kwargs={"app": app, "name": name}, default_timeout=30)
+    page.session_state["language"] = language
+    for parameter, value in parameters.items():
+        page.query_params[parameter] = value
+    return page.run()
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("name", ["chat", "library", "batch"])
 def test_no_word_of_specialists_stands_alone(app: App, name: str, language: str) -> None:
-    page = AppTest.from_function(draw, kwargs={"app": app, "name": name}, default_timeout=30)
-    page.session_state["language"] = language
-    page.run()
+    page = opened(app, name, language)
     if name == "chat":
         page.chat_input[0].set_value("Which drinks raise blood sugar?").run()
         panel = {"en": "By meaning", "zh": "按语义"}[language]
@@ -100,3 +108,15 @@ def test_no_word_of_specialists_stands_alone(app: App, name: str, language: str)
     found = texts(page)
     assert len(found) > 10
     assert [text for text in found if WORDS.search(text)] == []
+
+
+def test_no_word_of_specialists_stands_in_the_results_of_a_batch(app: App) -> None:
+    page = opened(app, "batch", "en")
+    page.file_uploader[0].set_value([("questions.csv", b"question\nWhich drinks?\nx\n", "text/csv")]).run()
+    page.button[0].click().run()
+    app.tasks.run_next()
+    for language in ("en", "zh"):
+        page = opened(app, "batch", language, batch=str(app.tasks.store.tasks_of(KIND)[0].id))
+        assert not page.exception
+        assert page.dataframe
+        assert [text for text in texts(page) if WORDS.search(text)] == []

@@ -237,8 +237,8 @@ def test_what_is_wanted_anew_is_asked_again_and_kept():
 def test_a_model_that_hangs_is_left_at_the_deadline():
     with LlmServer(Reply(pieces=('[{"passage": 1,',), ending="hang")) as server:
         assert failure(server, seconds=0.3) == (
-            "tiny did not list the passages within 0.3 s: ask for fewer candidates, raise RERANK_TIMEOUT, or set a "
-            "quicker LLM_MODEL"
+            "tiny did not list the passages within 0.3 s: ask for fewer candidates, allow it more time "
+            "(RERANK_TIMEOUT), or set a quicker LLM_MODEL"
         )
 
 

@@ -49,9 +49,15 @@ def format_duration(ms: float) -> str:
 
 def steady_range(ms: float) -> tuple[float, float]:
     """Return the steps of 1, 3, 10, 30 … ms around a time, which stay while what was measured goes up and down."""
-    steps = [factor * 10**power for power in range(8) for factor in (1, 3)]
+    steps = [factor * 10**power for power in range(10) for factor in (1, 3)]
     above = next((place for place, step in enumerate(steps) if step > ms), len(steps) - 1)
     return steps[max(above - 1, 0)], steps[max(above, 1)]
+
+
+def estimate(ms: float) -> str:
+    """Write how long something will take as a range that stays the same from run to run: "100 ms to 300 ms"."""
+    low, high = steady_range(ms)
+    return gettext("{low} to {high}", low=format_duration(low), high=format_duration(high))
 
 
 def _change(retrieval: Retrieval, answer: Answer | None) -> str:

@@ -21,7 +21,7 @@ from rag.models.names import HubModel, model_named
 from rag.models.preparation import Preparations, Reporter
 from rag.serialization import from_record, to_json, to_record
 
-LISTING_SECONDS = 15.0
+LISTING_SECONDS = 10.0
 """How long the hub may take to list a model's files, after it has answered that it has it."""
 
 DownloadProgress = Callable[[int, int], None]

@@ -21,6 +21,11 @@ from rag.models.files import choose_onnx_file, is_external_data
 from rag.models.names import VARIABLES, HubModel
 
 PROBE_SECONDS = 3.0
+"""For so long the hub may send nothing when it is asked about a model."""
+
+ANSWER_SECONDS = PROBE_SECONDS + 1
+"""After so long it is not waited for, however slowly it sends."""
+
 MOST_BYTES = 16 * 2**20
 """Of a description of a model; what goes on after that is none."""
 
@@ -83,7 +88,7 @@ def ask_hub(model: HubModel, settings: Settings) -> HubAnswer:
     # A thread, because name resolution has no timeout of its own and may hang on a machine without a network.
     asking = threading.Thread(target=ask, daemon=True, name="hub-probe")
     asking.start()
-    asking.join(PROBE_SECONDS + 1)
+    asking.join(ANSWER_SECONDS)
     return answers[0] if answers else HubAnswer(message("{host} does not answer", host=hub))
 
 

@@ -101,7 +101,7 @@ class Deadline:
         if done < total and self._clock() > self._ends:
             raise RerankError(
                 "it took longer than {seconds:g} s (passages scored: {done} of {total}): ask for fewer "
-                "candidates, raise RERANK_TIMEOUT, or choose a smaller reranker",
+                "candidates, allow it more time (RERANK_TIMEOUT), or choose a smaller reranker",
                 seconds=self.seconds,
                 done=done,
                 total=total,

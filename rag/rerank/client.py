@@ -58,7 +58,8 @@ class ServiceClient:
     def too_slow(self, deadline: Deadline) -> Message:
         """Return what it means, and what to do, when the deadline has passed."""
         return message(
-            "{host} did not answer within {seconds:g} s: ask again, ask for fewer candidates, or raise RERANK_TIMEOUT",
+            "{host} did not answer within {seconds:g} s: ask again, ask for fewer candidates, or allow it more "
+            "time (RERANK_TIMEOUT)",
             host=self._host,
             seconds=deadline.seconds,
         )

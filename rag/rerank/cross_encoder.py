@@ -164,14 +164,14 @@ class CrossEncoderReranker:
         budget = deadline.budget * 1000
         if two is None:
             return message(
-                "{left:,.0f} ms are left of the budget of {budget:,.0f} ms: raise RERANK_BUDGET_MS, or choose a "
-                "smaller reranker",
+                "{left:,.0f} ms are left of the budget of {budget:,.0f} ms: allow it more time (RERANK_BUDGET_MS), "
+                "or choose a smaller reranker",
                 left=left,
                 budget=budget,
             )
         return message(
             "{left:,.0f} ms are left of the budget of {budget:,.0f} ms, and two passages take about {needed:,.0f} ms "
-            "here: raise RERANK_BUDGET_MS, or choose a smaller reranker",
+            "here: allow it more time (RERANK_BUDGET_MS), or choose a smaller reranker",
             left=left,
             budget=budget,
             needed=two,

@@ -162,8 +162,8 @@ class ListwiseReranker:
             if deadline.spent < deadline.seconds:
                 raise RerankError(error.message) from None
             raise RerankError(
-                "{name} did not list the passages within {seconds:g} s: ask for fewer candidates, raise "
-                "RERANK_TIMEOUT, or set a quicker LLM_MODEL",
+                "{name} did not list the passages within {seconds:g} s: ask for fewer candidates, allow it "
+                "more time (RERANK_TIMEOUT), or set a quicker LLM_MODEL",
                 name=self._chat.name,
                 seconds=deadline.seconds,
             ) from None

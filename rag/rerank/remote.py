@@ -115,7 +115,7 @@ class RemoteReranker:
             return wanted
         raise RerankError(
             "the budget of {budget:,.0f} ms is too small for two passages, which take about {predicted:,.0f} "
-            "ms there: raise RERANK_BUDGET_MS, or choose a reranker on this machine",
+            "ms there: allow it more time (RERANK_BUDGET_MS), or choose a reranker on this machine",
             budget=deadline.budget * 1000,
             predicted=self.predicted_ms(2),
         )

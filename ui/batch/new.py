@@ -18,7 +18,7 @@ from ui.choices import MOST_CANDIDATES, MOST_TOP, choice_names
 from ui.collection import current_collection
 from ui.language import gettext, ngettext
 from ui.plain import label, label_sentence
-from ui.verdict import format_duration
+from ui.verdict import estimate
 
 PREFIX = "batch-"
 """What the keys of the controls begin with."""
@@ -166,10 +166,10 @@ def _show_prediction(app: App, spec: BatchSpec) -> None:
     if prediction is None:
         told.append(gettext("How long it takes is known after the first questions"))
     elif prediction.whole:
-        told.append(gettext("About {duration} on this machine", duration=format_duration(prediction.ms)))
+        told.append(gettext("Takes {duration} on this machine", duration=estimate(prediction.ms)))
     else:
-        duration = format_duration(prediction.ms)
-        told.append(gettext("About {duration} for reranking; the rest is not timed yet", duration=duration))
+        duration = estimate(prediction.ms)
+        told.append(gettext("Reranking takes {duration}; the rest is not timed yet", duration=duration))
     if app.pipeline.chat is not None:
         told.append(gettext("{model} writes the answers", model=label(app.pipeline.chat.name)))
     else:

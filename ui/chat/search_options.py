@@ -15,7 +15,7 @@ from service.reranking import foresee
 from ui.choices import MOST_CANDIDATES, MOST_TOP
 from ui.language import gettext, mark, ngettext
 from ui.plain import label
-from ui.verdict import format_duration, steady_range
+from ui.verdict import estimate, format_duration
 
 PREFIX = "search-"
 """What the keys of the controls begin with."""
@@ -121,11 +121,8 @@ def _prediction(app: App, choice: str | None, candidates: int) -> str:
     budget = app.settings.rerank_budget_ms
     if budget and ms > budget:
         return gettext(
-            "Reranking would take about {duration}; the budget is {budget}.",
-            duration=format_duration(ms),
+            "Reranking would take {duration}, and {budget} is allowed.",
+            duration=estimate(ms),
             budget=format_duration(budget),
         )
-    low, high = steady_range(ms)
-    return gettext(
-        "Reranking takes {low} to {high} on this machine.", low=format_duration(low), high=format_duration(high)
-    )
+    return gettext("Reranking takes {duration} on this machine.", duration=estimate(ms))

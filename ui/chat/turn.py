@@ -7,8 +7,7 @@ from functools import partial
 import streamlit as st
 
 from rag.database.feedback import ANSWER
-from rag.language.terms import term
-from rag.types import Answer, Citation, Retrieval, Turn
+from rag.types import Answer, Citation, Retrieval, Stage, Turn
 from service.answering import Answering
 from service.app import App
 from ui.chat.asking import Asking, ask_next, show_answering, turn_key
@@ -19,9 +18,20 @@ from ui.chat.rating import Ratings, show_rating
 from ui.chat.versions import show_again, show_versions
 from ui.copy import copy_button
 from ui.fragment import fragment
-from ui.language import gettext, say
+from ui.language import gettext, mark
 from ui.plain import label, label_sentence, place
 from ui.thinking import show_thought
+
+STAGES: dict[str, str] = {
+    Stage.EMBED: mark("reading the question"),
+    Stage.RECALL: mark("finding passages"),
+    Stage.RERANK: mark("reranking them"),
+    Stage.CHECK_SUPPORT: mark("checking that they answer"),
+    Stage.THINK: mark("thinking"),
+    Stage.FIRST_TOKEN: mark("first words"),
+    Stage.GENERATE: mark("writing the answer"),
+}
+"""The stages of a question, as people call them."""
 
 
 def show_turn(
@@ -164,6 +174,6 @@ def _show_timings(retrieval: Retrieval, answer: Answer | None, key: str) -> None
     timings = [*retrieval.timings, *(answer.timings if answer else ())]
     with st.popover(gettext("Timings"), icon=":material/timer:", type="tertiary", key=f"{key}-timings"):
         for timing in timings:
-            st.text(f"{say(term(timing.stage))}: {timing.ms:,.0f} ms")
+            st.text(f"{gettext(STAGES.get(timing.stage, timing.stage))}: {timing.ms:,.0f} ms")
         by = (answer.model or gettext("quotation")) if answer else gettext("nobody")
         st.text(gettext("Answered by: {name}", name=by))

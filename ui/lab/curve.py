@@ -22,7 +22,7 @@ from ui.lab.curve_verdict import describe_budget, describe_curve
 from ui.lab.options import PREFIX, RERANKERS
 from ui.language import gettext, ngettext, sentences
 from ui.plain import label_sentence
-from ui.verdict import format_duration
+from ui.verdict import estimate, format_duration
 
 BUSY_REFRESH_SECONDS = 1.0
 
@@ -130,7 +130,7 @@ def _show_start(app: App, chosen: QuestionSet, reranker: str, task: Task | None)
         if plan.ms is None:
             told = gettext("How long it takes is known after the first question")
         else:
-            told = gettext("About {duration} on this machine", duration=format_duration(plan.ms))
+            told = gettext("Takes {duration} on this machine", duration=estimate(plan.ms))
         st.caption(f":material/timer: {told}", width="content")
 
 

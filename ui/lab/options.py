@@ -16,7 +16,7 @@ from ui.collection import current_collection
 from ui.lab.parts import Part, draw_anew
 from ui.language import gettext, mark, say
 from ui.plain import label
-from ui.verdict import format_duration
+from ui.verdict import estimate, format_duration
 
 PREFIX = "lab-"
 """What the keys of the controls begin with."""
@@ -103,7 +103,7 @@ def predict(app: App, options: LabOptions) -> str:
             known[name] = foreseen.ms
     told = []
     if known:
-        told.append(gettext("About {duration} on this machine", duration=format_duration(max(1, sum(known.values())))))
+        told.append(gettext("Takes {duration} on this machine", duration=estimate(sum(known.values()))))
     if unknown:
         told.append(gettext("not timed yet: {names}", names=", ".join(dict.fromkeys(unknown))))
     budget = app.settings.rerank_budget_ms

@@ -32,7 +32,7 @@ from ui.lab.why_texts import (
 from ui.language import gettext, say
 from ui.palette import PAIRS
 from ui.plain import label, label_sentence
-from ui.verdict import format_duration
+from ui.verdict import estimate
 
 REMOVED = "lab_removed"
 """What a person has had read again without its sentences: (reranker, question, chunk id)."""
@@ -136,7 +136,7 @@ def _removals_if_wanted(app: App, after: Retrieval, hit: Hit) -> Removals | None
     if cost.sentences > 1 and wanted not in asked and (cost.ms is None or cost.ms > AT_ONCE_MS):
         text = gettext("Which sentence counts most?")
         if cost.ms is not None:
-            text = gettext("Which sentence counts most? About {duration}", duration=format_duration(cost.ms))
+            text = gettext("Which sentence counts most? Takes {duration}", duration=estimate(cost.ms))
         st.button(
             text,
             key=f"why-removals-{hit.chunk.id}",

@@ -17,7 +17,7 @@ from ui.fragment import fragment
 from ui.language import gettext, ngettext, say
 from ui.plain import label, label_sentence
 from ui.scorecard.undo import attempt
-from ui.verdict import format_duration
+from ui.verdict import estimate
 
 PREFIX = "run-"
 """What the keys of the controls begin with."""
@@ -185,8 +185,7 @@ def _say_cost(app: App, configurations: tuple[Configuration, ...], questions: in
         ngettext("{number} question", "{number} questions", cost.questions),
     ]
     if cost.rerank_ms:
-        duration = format_duration(max(1, cost.rerank_ms))
-        parts.append(gettext("reranking takes about {duration}", duration=duration))
+        parts.append(gettext("reranking takes {duration}", duration=estimate(cost.rerank_ms)))
     if cost.untimed:
         names = ", ".join(dict.fromkeys(label(say(report.identity.last.label)) for report in cost.untimed))
         parts.append(gettext("not timed yet: {names}", names=names))
