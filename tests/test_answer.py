@@ -393,7 +393,7 @@ class ShortSighted(WrittenChat):
 
 
 FOUR = retrieval(*(f"{'White bread raises blood sugar fast.' * 50} It is {number}." for number in range(4)))
-HALF = "The 4 passages are too long for written: only the first 2 were read for the answer."
+HALF = "The passages are too long for written: only the first 2 of 4 were read for the answer."
 
 
 def test_what_is_too_long_for_the_model_is_asked_once_more_with_half_of_the_passages():
@@ -404,7 +404,7 @@ def test_what_is_too_long_for_the_model_is_asked_once_more_with_half_of_the_pass
     assert [citation.number for citation in record.citations] == [2]
     fewer, unresolved = map(str, record.warnings)
     assert fewer.startswith(HALF)
-    assert "RERANK_TOP" in fewer
+    assert "Read fewer passages" in fewer
     assert "source 3, which does not exist" in unresolved
 
 

@@ -192,7 +192,7 @@ def test_publishing_fewer_chunks_than_entered_is_refused_and_shows_nothing(index
 
 def test_publishing_what_was_never_staged_is_refused(index: Index) -> None:
     for chunks in (0, 3):
-        with pytest.raises(CollectionError, match=f"0 of {chunks} chunks"):
+        with pytest.raises(CollectionError, match=rf"\(0 of {chunks}\)"):
             index.publish(entry("apple", chunks=chunks))
 
 
