@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,8 +164,10 @@ def test_no_file_is_open_after_the_end(tmp_path: Path) -> None:
 
 def test_an_app_that_does_not_open_leaves_nothing_open_and_opens_once_its_files_are_whole(tmp_path: Path) -> None:
     settings = offline_settings(tmp_path, rerank_model="bundled")
-    (tmp_path / "votes.sqlite").write_bytes(b"this is not a database" * 100)
-    with pytest.raises(UnavailableError, match=r"votes\.sqlite cannot be read"):
+    with closing(sqlite3.connect(tmp_path / "votes.sqlite")) as newer:
+        newer.execute("CREATE TABLE votes (id)")
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(UnavailableError, match=r"votes\.sqlite was written by a newer release"):
         open_app(settings)
     assert not (tmp_path / "tasks.sqlite-wal").exists()
     (tmp_path / "votes.sqlite").unlink()

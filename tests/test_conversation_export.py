@@ -148,7 +148,7 @@ def test_a_conversation_is_written_in_the_language_of_the_page() -> None:
     page, markdown = conversation_html(held, say, "zh"), conversation_markdown(held, say)
     assert '<html lang="zh">' in page
     for text in (
-        "与集合“demo”的对话，开始于 2026-01-02。由 Resift 生成。",
+        "与知识库“demo”的对话，开始于 2026-01-02。由 Resift 生成。",
         "回答在写完之前被停止了。",
         "重排前第 3 名，重排后第 1 名",
         "已读但未引用：guide.pdf, p. 1。",

@@ -38,7 +38,7 @@ def test_models_are_got_cancelled_licensed_and_removed(
             # Before the hub has told what there is, nothing of the model is here, and a cancelled one is just absent.
             expect(tiny.get_by_text(re.compile(r"[1-9]\d* kB of \d+ kB$"))).to_be_visible(timeout=WORK_MS)
             tiny.get_by_role("button", name="Cancel").click()
-            expect(tiny.get_by_text("Unfinished")).to_be_visible(timeout=WORK_MS)
+            expect(tiny.get_by_text("Unfinished").first).to_be_visible(timeout=WORK_MS)
             hub.release()
             tiny.get_by_role("button", name="Get the rest").click()
             expect(tiny.get_by_role("button", name="Remove")).to_be_visible(timeout=WORK_MS)

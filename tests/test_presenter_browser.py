@@ -160,7 +160,7 @@ def test_ones_own_comparison_is_presented_and_left_again(chromium: Browser, lab:
         expect(page.get_by_role("heading", name="How do I cool a hot phone?")).to_be_visible(timeout=WORK_MS)
         assert place(page) == ("own", "1")
         page.keyboard.press("ArrowRight")
-        expect(page.locator(".row", has_text="pump.md").locator(".snippet")).to_contain_text(HOSTILE)
+        expect(page.locator(".row", has_text="pump.md").locator(".snippet")).to_contain_text(HOSTILE.replace("*", ""))
         for _ in range(2):
             page.keyboard.press("ArrowRight")
         assert title(page) == "What is first now"

@@ -114,6 +114,7 @@ def test_two_answers_are_streamed_stopped_broken_off_voted_on_blind_and_found_ag
         page.keyboard.press("Escape")
 
         page.reload()
+        page.get_by_role("button", name="Compare").click(timeout=WORK_MS)
         choose_pair(page)
         expect(page.get_by_text("You preferred the left answer")).to_be_visible(timeout=WORK_MS)
         assert len(site.llm.requests) == 6

@@ -15,7 +15,8 @@ MARKUP = re.compile(r"[\\`*_\[\]()<>#~$:!|{}&]|^[-+=]|" + "|".join(rf"(?<=^\d{{{
 """What begins or ends something in Markdown as Streamlit reads it, in a line of text, or is an entity."""
 
 JOINED = re.compile(
-    r"(?<=:) | (?<=www)(?=\.) | (?<=[\w.+-])(?=@) | (?<=(?<!\S)[<>~-])(?=[->=]{1,2}(?!\S))", re.VERBOSE | re.IGNORECASE
+    r"(?<=:) | (?<=www)(?=\.) | (?<=[\w.+-])(?=@[\w-]++\.) | (?<=(?<!\S)[<>~-])(?=[->=]{1,2}(?!\S))",
+    re.VERBOSE | re.IGNORECASE,
 )
 """Places in what Streamlit replaces once the escapes are gone: icons and emoji, addresses, arrows, dashes and signs."""
 
