@@ -76,6 +76,20 @@ def use_reserve(folder: Path) -> bool:
     return True
 
 
+def replace_text(path: Path, text: str, *, lasting: bool = False) -> None:
+    """Put a text in a file's place in one step, so that whoever reads it meets the old or the new; raises OSError.
+
+    What is `lasting` is on the disk when this returns.
+    """
+    new = path.with_name(f"{path.name}.new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
+    new.replace(path)
+
+
 def allot(handle: int, start: int, length: int) -> None:
     """Have the disk give room to a part of an open file, whose bytes stay; raises OSError where there is none."""
     if hasattr(os, "posix_fallocate"):

@@ -64,8 +64,7 @@ class Database:
         with _failures_told(path):
             use_reserve(path.parent)
             if _is_unusable(path):
-                set_aside_and_tell(path.parent, path, lost(path))
-                forget(path)
+                _set_aside(path)
             made = not path.exists()
             keep_private(path)
             try:
@@ -83,9 +82,7 @@ class Database:
     def _begin_anew(self) -> None:
         """Set the damaged file aside."""
         _close_all(self._idle_readers, self._idle_writer)
-        set_aside_and_tell(self.path.parent, self.path, lost(self.path))
-        forget(self.path)
-        _suspected(self.path).unlink(missing_ok=True)
+        _set_aside(self.path)
         keep_private(self.path)
 
     def _open(self, migrations: Sequence[Migration]) -> dict[str, int]:
@@ -199,7 +196,7 @@ def read_rows(path: Path, query: str) -> list[Row]:
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
-        set_aside_and_tell(path.parent, path, lost(path))
+        _set_aside(path)
         return []
 
 
@@ -228,6 +225,13 @@ def _is_unusable(path: Path) -> bool:
     if path.is_dir():
         return True
     return path.exists() and (not path.stat().st_size or not os.access(path, os.R_OK | os.W_OK))
+
+
+def _set_aside(path: Path) -> None:
+    """Set a file that cannot be used aside, tell of it, and know nothing of it any more."""
+    set_aside_and_tell(path.parent, path, lost(path))
+    forget(path)
+    _suspected(path).unlink(missing_ok=True)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

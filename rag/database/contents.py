@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rag.database.notices import Notice, set_aside, tell
+from rag.disk import replace_text
 from rag.language.message import Message, joined, message
 
 FILE = "contents.json"
@@ -80,9 +81,7 @@ def _read(folder: Path) -> dict[str, Reached]:
 
 
 def _write(folder: Path, known: dict[str, Reached]) -> None:
-    new = folder / f"{FILE}.new"
     with suppress(OSError):  # then nothing is said of what is missing next time
         if (folder / FILE).is_dir():
             set_aside(folder / FILE)
-        new.write_text(json.dumps(known), encoding="utf-8")
-        new.replace(folder / FILE)
+        replace_text(folder / FILE, json.dumps(known))

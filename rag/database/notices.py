@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from rag.disk import replace_text
 from rag.language.message import Message, message
 from rag.log import print_text
 from rag.serialization import from_column, to_column
@@ -115,11 +116,10 @@ def _read(data_dir: Path) -> list[dict[str, Any]]:
 
 
 def _write(data_dir: Path, found: list[dict[str, Any]]) -> None:
-    path, new = data_dir / FILE, data_dir / f"{FILE}.new"
+    path = data_dir / FILE
     try:
         if path.is_dir():
             set_aside(path)
-        new.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
-        new.replace(path)
+        replace_text(path, json.dumps(found, ensure_ascii=False))
     except OSError as error:
         log.warning("Notices could not be kept: %s", error)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag.config import Settings, without_secrets
+from rag.disk import replace_text
 from rag.errors import ModelError
 from rag.language.message import Message
 from rag.models.download import DownloadProgress, download_model
@@ -79,7 +80,6 @@ def _read(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _change(settings: Settings, name: str, failed: dict[str, Any] | None) -> None:
-    path, new = settings.data_dir / FILE, settings.data_dir / f"{FILE}.new"
     with _changing:
         known = _read(settings)
         changed = {key: one for key, one in known.items() if key != name} | ({name: failed} if failed else {})
@@ -87,7 +87,6 @@ def _change(settings: Settings, name: str, failed: dict[str, Any] | None) -> Non
             return
         try:
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new.write_text(json.dumps(changed, ensure_ascii=False), encoding="utf-8")
-            new.replace(path)
+            replace_text(settings.data_dir / FILE, json.dumps(changed, ensure_ascii=False))
         except OSError as error:
             log.warning("A failed download could not be kept: %s", error)

@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.disk import replace_text
 from rag.errors import ModelError
 from rag.models.files import ModelFiles
 
@@ -76,10 +77,8 @@ def read_agreement(made: ModelFiles) -> PrecisionAgreement | None:
 
 def write_agreement(made: ModelFiles, agreement: PrecisionAgreement) -> None:
     """Keep what was measured beside the int8 model; raises ModelError where that cannot be written to."""
-    new = made.folder / f"{AGREEMENT}.new"
     try:
-        new.write_text(json.dumps(asdict(agreement)), encoding="utf-8")
-        new.replace(made.folder / AGREEMENT)
+        replace_text(made.folder / AGREEMENT, json.dumps(asdict(agreement)))
     except OSError as error:
         raise ModelError(
             "How {name} in int8 compares with fp32 cannot be kept: {folder} cannot be written to ({reason}). "

@@ -24,14 +24,7 @@ class ServiceClient:
     `address` and `api_key` are those of the settings, checked already; the key is that of `variable`.
     """
 
-    def __init__(
-        self,
-        service: RerankService,
-        model: str,
-        address: str = "",
-        api_key: str = "",
-        variable: str = "RERANK_API_KEY",
-    ) -> None:
+    def __init__(self, service: RerankService, model: str, address: str, api_key: str, variable: str) -> None:
         self._service = service
         self._variable = variable
         self._model = model

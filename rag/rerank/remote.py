@@ -36,27 +36,17 @@ STALE_SECONDS = 60.0
 
 
 class RemoteReranker:
-    """Asks one service for the scores of passages, which are sent to it; the connection is kept for the next question.
-
-    `address` and `api_key`, which is that of `variable`, are checked; nothing is sent before the first question.
-    """
+    """Asks one service for the scores of passages, which are sent to it, but not before the first question."""
 
     weak_below = 0.3
     keeps_scores = True
     contact: Contact | None = None
     """The last time it was asked; None before that."""
 
-    def __init__(
-        self,
-        service: RerankService,
-        model: str,
-        address: str = "",
-        api_key: str = "",
-        variable: str = "RERANK_API_KEY",
-    ) -> None:
+    def __init__(self, service: RerankService, model: str, client: ServiceClient) -> None:
         self.identity = RerankerIdentity("service", model, service.name)
         self._service = service
-        self._client = ServiceClient(service, model, address, api_key, variable)
+        self._client = client
         self._cache = ScoreCache()
         self._pace = Pace()
         self._paced_at = -math.inf
@@ -201,7 +191,7 @@ def service_reranker(
         raise SettingError(
             "RERANK_URL holds a user and RERANK_API_KEY a key, and a request can carry only one of them: remove one."
         )
-    return RemoteReranker(service, model, address, api_key, variable)
+    return RemoteReranker(service, model, ServiceClient(service, model, address, api_key, variable))
 
 
 def _address_and_key(service: RerankService, settings: Settings) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from rag.disk import replace_text
 from rag.errors import CollectionError, FullDiskError, UnavailableError
 from rag.store.damage import damaged
 from rag.store.payload import spec_from_payload
@@ -36,12 +37,8 @@ ERROR_NUMBER = re.compile(r"(?:os error|code:) (\d+)")
 
 def write_manifest(folder: Path, spec: CollectionSpec, chunks: int) -> None:
     """Write the spec and the least number of chunks the shard must hold, in one step: the old file or the new one."""
-    new = folder / f"{MANIFEST}.new"
-    with new.open("w", encoding="utf-8") as file:
-        json.dump({"spec": asdict(spec), "chunks": chunks}, file, ensure_ascii=False, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(folder / MANIFEST)
+    manifest = {"spec": asdict(spec), "chunks": chunks}
+    replace_text(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2), lasting=True)
 
 
 def read_manifest(folder: Path) -> tuple[CollectionSpec, int]:

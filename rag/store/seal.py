@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import zlib
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag.database.notices import Notice, set_aside, tell
+from rag.disk import replace_text
 from rag.errors import DamagedCollectionError
 from rag.language.message import message
 from rag.store.damage import damaged
@@ -137,13 +137,8 @@ class Seal:
             tell(self._folder.parent.parent, Notice(f"seal-{self._folder.name}", text, self._folder.name))
 
     def _write(self, sums: Sums) -> None:
-        new = self._folder / f"{FILE}.new"
         with suppress(OSError):  # without a seal, nothing is compared
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(sums, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._file)
+            replace_text(self._file, json.dumps(sums), lasting=True)
 
 
 def _checksum(path: Path) -> int:
