@@ -52,6 +52,13 @@ def random_units(count: int, dimension: int, seed: int = 0) -> NDArray[np.float3
     return unit(np.random.default_rng(seed).standard_normal((count, dimension)))
 
 
+def keep_file_of_newer_release(data_dir: Path) -> None:
+    """Put a file of token vectors there that cannot be used, and is not damaged either."""
+    with sqlite3.connect(data_dir / TOKENS_FILE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
 def rows(data_dir: Path) -> list[tuple[str, str]]:
     """Return collection and document of every stored passage."""
     with sqlite3.connect(data_dir / TOKENS_FILE) as connection:
@@ -179,7 +186,7 @@ def test_threads_write_and_read_at_once(store: TokenStore) -> None:
 def test_a_store_that_cannot_be_used_costs_a_question_nothing_but_time(
     embedder: LocalEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / TOKENS_FILE).write_bytes(b"this is no database" * 100)
+    keep_file_of_newer_release(tmp_path)
     tokens = PassageTokens(BundledTokenEncoder(embedder), TokenStore(tmp_path / TOKENS_FILE))
     chunks = [hit(1, "phone").chunk]
     with caplog.at_level(logging.WARNING):
@@ -190,7 +197,7 @@ def test_a_store_that_cannot_be_used_costs_a_question_nothing_but_time(
         "Token vectors are made anew",
         "Token vectors that were made for a question are not kept",
     ]
-    with pytest.raises(UnavailableError, match="move it away and start again"):
+    with pytest.raises(UnavailableError, match="written by a newer release"):
         tokens.prepare(chunks, "notes")
 
 
@@ -290,8 +297,8 @@ def test_reindexing_makes_token_vectors_anew(library: Library, tmp_path: Path) -
 
 
 def test_where_token_vectors_cannot_be_kept_the_file_fails_with_the_way_out(library: Library, tmp_path: Path) -> None:
-    (tmp_path / TOKENS_FILE).write_bytes(b"this is no database" * 100)
+    keep_file_of_newer_release(tmp_path)
     job = ingest(library, "notes", "heat.md", HEAT)
     assert job.state == "failed"
-    assert "move it away and start again" in str(job.reason)
+    assert "written by a newer release" in str(job.reason)
     assert library.documents("notes") == []

@@ -124,7 +124,7 @@ def test_a_model_that_is_gone_is_said_to_be() -> None:
 def test_marks_of_the_model_are_counted() -> None:
     heat = Heat((), (), (), (), 0.5, 32, 21, 0, 0)
     told = describe_heat(heat, RerankerIdentity.parse("colbert"), explains=True)
-    assert "Relevance 0.50 is the mean of the best similarity of each of the question's 32 tokens." in told
+    assert "Relevance 0.50 is the mean of the best similarity of each of the question's tokens (32)." in told
     assert "21 of the tokens are marks that the model adds." in told
     assert not any("Relevance" in one for one in describe_heat(heat, RerankerIdentity.parse("bge"), explains=False))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ingest.files import too_large
 from ingest.parse import FORMATS
@@ -43,8 +44,8 @@ def show_uploader(app: App, collection: str) -> None:
     if told.large:
         _refuse(too_large(name, app.settings.max_file_mb).message for name in told.large)
     if refusals := st.session_state.get(REFUSALS):
-        show_refusals(refusals)
-        st.button(gettext("Dismiss"), icon=":material/close:", type="tertiary", on_click=_dismiss)
+        with show_refusals(refusals):
+            st.button(gettext("Dismiss"), icon=":material/close:", type="tertiary", on_click=_dismiss)
     if not uploads:
         return
     added = add_files(app, collection, [(upload.name, upload) for upload in uploads])
@@ -57,14 +58,15 @@ def show_uploader(app: App, collection: str) -> None:
     st.rerun()
 
 
-def show_refusals(refusals: Sequence[Message]) -> None:
-    """Draw why files were not taken, one line each."""
-    with st.container(
+def show_refusals(refusals: Sequence[Message]) -> DeltaGenerator:
+    """Draw why files were not taken, one line each, and return where more can be drawn below."""
+    container = st.container(
         border=True,
         gap="xsmall",
         key="refusals",
         height=REFUSALS_HEIGHT if len(refusals) > SHOWN_AT_ONCE else "content",
-    ):
+    )
+    with container:
         number = len(refusals)
         st.markdown(
             ":material/error: **"
@@ -73,6 +75,7 @@ def show_refusals(refusals: Sequence[Message]) -> None:
         )
         for refusal in refusals:
             st.markdown(label_sentence(refusal))
+    return container
 
 
 def _refuse(refusals: Iterable[Message]) -> None:

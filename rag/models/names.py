@@ -19,7 +19,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 FOLDERS_WORK = message("A folder with an ONNX file and its tokenizer works too.")
 
 HUB_NAME = re.compile(
-    r"[A-Za-z0-9](?:[\w.]|-(?!-)){0,95}+(?<=\w)/[A-Za-z0-9](?:[\w.]|-(?!-)){0,95}+(?<=\w)(?<!\.git)", re.ASCII
+    r"\A[A-Za-z0-9](?:[\w.]|-(?!-)){0,95}+(?<=\w)/[A-Za-z0-9](?:[\w.]|-(?!-)){0,95}+(?<=\w)(?<!\.git)", re.ASCII
 )
 """As the hub has them: huggingface_hub raises errors of its own for others."""
 
