@@ -35,7 +35,8 @@ def on_a_small_disk(size: str, folder: Path, what: str) -> dict[str, Any]:
         pytest.skip("this system lets no process mount a disk of its own (unshare --map-root-user --mount)")
     command = [*alone, "sh", "-c", ON_A_DISK_OF_ITS_OWN, sys.executable, size, str(folder), what]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
+    if done.returncode:
+        pytest.fail(f"{what} ended with {done.returncode}:\n{done.stderr}")
     seen: dict[str, Any] = json.loads(done.stdout)
     return seen
 

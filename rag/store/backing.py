@@ -67,7 +67,7 @@ def _with_holes(shard: Path) -> Iterator[Path]:
 
 def _is_blank(handle: int, start: int, end: int) -> bool:
     """Tell whether a part of a file is there and nothing has been written into it."""
-    return start >= 0 and not os.pread(handle, end - start, start).strip(b"\0")
+    return start >= 0 and (there := os.pread(handle, end - start, start)) == bytes(len(there))
 
 
 def _first_hole(handle: int) -> int:
