@@ -22,6 +22,8 @@ from service.app import assemble
 from tests.browser import REPOSITORY, WORK_MS, ColorScheme, Running, ask, at_rest, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "Which drinks raise blood sugar?"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 FOREIGN = ["presentation-role-conflict"]
@@ -33,7 +35,7 @@ AT_REST = "document.getAnimations().every(one => !(one instanceof CSSTransition)
 COLOR_RULES = ["color-contrast", "link-in-text-block"]
 """The rules that another scheme can break: it changes nothing but colors."""
 
-each_scheme = pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+each_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 PAGES = {
     "lab?scene=phone-overheated&step=4": "Step 4 of 6",

@@ -315,6 +315,7 @@ def live_together(library: Library, seed: int) -> None:
     require_gone(library, collection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_what_several_do_at_once_leaves_files_chunks_and_vectors_of_the_documents_only(
     working: Library, seed: int
@@ -435,6 +436,7 @@ def require_the_last(said: list[list[str]], name: str, found: str | None) -> Non
     assert found in came_last, f"{name}: after {said}"
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_lose_nothing_and_keep_the_order_of_versions(tmp_path: Path) -> None:
     live_through_kills(tmp_path, seed=1, kills=2)
 

@@ -184,6 +184,7 @@ def test_a_question_that_nothing_supports_is_not_answered(app: Running) -> None:
         expect(page.get_by_text(re.compile("not in your documents"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_page_without_a_sidebar_has_the_whole_width_when_it_is_come_to_from_the_chat(app: Running) -> None:
     with new_chat(app, "talk") as page:
         for name in ("Library", "Batch", "Rerank lab"):
@@ -263,6 +264,7 @@ def test_on_a_phone_the_drawer_closes_once_something_was_chosen_in_it(app: Runni
         expect(menu).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_phone_shows_every_page_without_sideways_scrolling(app: Running) -> None:
     with visit(app.browser, app.address, viewport=PHONE) as page:
         for path in ("/", "/lab", "/library", "/models"):

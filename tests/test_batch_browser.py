@@ -101,6 +101,7 @@ def test_a_batch_is_begun_left_found_stopped_resumed_and_taken_away(
     assert len(served.llm.requests) == 3
 
 
+@pytest.mark.slow
 def test_a_cost_curve_is_measured_in_the_lab_and_says_where_the_budget_falls(chromium: Browser, served: Served) -> None:
     with visit(chromium, f"{served.address}/lab", viewport={"width": 1280, "height": 1400}) as page:
         question = page.get_by_role("textbox", name="Question")

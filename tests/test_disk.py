@@ -41,6 +41,7 @@ def on_a_small_disk(size: str, folder: Path, what: str) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.slow
 def test_with_no_byte_free_what_is_there_is_read_and_deleted_and_all_goes_on_when_there_is_room(tmp_path: Path) -> None:
     seen = on_a_small_disk("460m", tmp_path, "main")
     assert seen["handed over"].startswith(NO_LARGE)  # and does not wait without a word

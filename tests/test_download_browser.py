@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from rag.models.files import DEFAULTS
 from tests.browser import REPOSITORY, serve, visit
 from tests.models import HubServer
+
+pytestmark = pytest.mark.slow
 
 BGE = DEFAULTS["reranker"]
 WORK_MS = 60_000

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from rag.children.environment import child_environment, hub_environment
 from rag.config import Settings
-from rag.environment import child_environment, hub_environment
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from service.app import App, assemble
 from tests.browser import REPOSITORY, WORK_MS, ask, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "=How do I cool a hot phone? </title><script>window.harmed=1</script>"
 HOSTILE = (
     '<img src="https://evil.example/x" onerror="window.harmed=1"> </details></style><script>window.harmed=1</script>'

@@ -160,6 +160,7 @@ def test_a_set_is_measured_by_the_running_app_and_its_run_is_kept_there(data: Pa
     assert "The running app" not in alone.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")
 def test_an_interrupted_measurement_is_cancelled_and_one_whose_app_ended_is_gone_on_with(data: Path) -> None:
     lock = DataFolderLock(data).acquire()
@@ -182,6 +183,7 @@ def test_an_interrupted_measurement_is_cancelled_and_one_whose_app_ended_is_gone
             assert [task.state for task in tasks.tasks_of(RUN)] == ["done"]
 
 
+@pytest.mark.slow
 def test_a_folder_is_measured_beside_the_running_app_and_waits_for_another_evaluation_only(
     data: Path, tmp_path: Path
 ) -> None:

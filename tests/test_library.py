@@ -369,6 +369,7 @@ def test_reindexing_keeps_what_is_waiting_and_what_failed(library: Library) -> N
     }
 
 
+@pytest.mark.slow
 def test_reindexing_beside_the_worker_loses_no_document(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         for number in range(6):
@@ -445,6 +446,7 @@ def test_the_worker_thread_takes_jobs_up_by_itself(tmp_path: Path) -> None:
         assert [entry.name for entry in library.documents("documents")] == ["heat.md"]
 
 
+@pytest.mark.slow
 def test_files_added_from_many_threads_are_all_kept(tmp_path: Path) -> None:
     with open_library(offline_settings(tmp_path)) as library:
         contents = [f"Note {number} is about subject {number}." for number in range(12)]
@@ -477,6 +479,7 @@ with open_library(offline_settings(Path(sys.argv[1]))) as library:
 """
 
 
+@pytest.mark.slow
 def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     long = tmp_path / "second.md"
     long.write_text(SHORTER)
@@ -508,6 +511,7 @@ with open_library(offline_settings(Path(sys.argv[1]))) as library:
 """
 
 
+@pytest.mark.slow
 def test_a_kill_between_publishing_and_forgetting_leaves_no_earlier_version(tmp_path: Path) -> None:
     child = subprocess.run([sys.executable, "-c", KILLED_WHILE_FORGETTING, str(tmp_path)], cwd=ROOT, check=False)
     assert child.returncode == -signal.SIGKILL

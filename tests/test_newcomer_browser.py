@@ -122,6 +122,7 @@ def test_a_newcomer_loads_the_demo_and_gets_a_cited_answer_with_the_panel(app: R
         in_view(page, follow_up, "searched for as it is written")
 
 
+@pytest.mark.slow
 def test_a_hundred_page_pdf_is_uploaded_asked_cited_by_page_and_deleted(app: Running) -> None:
     pages = [f"Chapter {number}. This page is about part {number} of the water works." for number in range(1, 101)]
     pages[41] = "The spare key of the pump house is kept in the red cabinet behind the second door."
@@ -179,6 +180,7 @@ def test_what_is_not_taken_stays_with_its_reason_beside_what_is(app: Running, tm
         expect(refused).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_uploads_are_the_same_in_two_tabs_and_after_a_reload(app: Running) -> None:
     with visit(app.browser, f"{app.address}/library") as page:
         open_collection(page, "shared")

@@ -107,7 +107,8 @@ def test_a_link_opens_a_step_and_keys_walk_and_glide_without_asking_the_server(c
         assert "scene" not in page.url
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_step_fits_a_projector_in_large_type_that_is_easy_to_read(
     chromium: Browser, lab: str, scheme: ColorScheme
 ) -> None:

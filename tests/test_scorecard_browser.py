@@ -15,6 +15,8 @@ from rag.evaluation.sets.types import NewQuestion
 from tests.browser import REPOSITORY, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 
+pytestmark = pytest.mark.slow
+
 WORK_MS = 30_000
 HOSTILE = '<img src=x onerror="window.harmed=1"> **bold**'
 TEXTS = {

@@ -218,6 +218,7 @@ def test_an_archive_that_is_made_to_do_harm_costs_its_own_process_only(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_set_that_takes_more_memory_than_allowed_is_refused(tmp_path: Path) -> None:
     ids = "".join(json.dumps({"_id": f"{number:0>200}", "text": ""}) + "\n" for number in range(600_000))
     content = {**{name.rpartition("/")[2]: data for name, data in BEIR.items()}, "corpus.jsonl": ids.encode()}

@@ -14,6 +14,8 @@ from tests.browser import REPOSITORY, at_rest, serve, visit
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 
+pytestmark = pytest.mark.slow
+
 WORK_MS = 30_000
 HOSTILE = '<img src=x onerror="window.harmed=1"> **bold** [a](javascript:harm())'
 HEAT = (

@@ -5,11 +5,14 @@ from __future__ import annotations
 import urllib.request
 from pathlib import Path
 
+import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.sync.client import connect
 
 from tests.browser import REPOSITORY, serve
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 SERVED = "app = st.App(__file__, "
 """How app.py ends, where the server imports it."""

@@ -201,6 +201,7 @@ def test_removed_documents_no_longer_weigh_on_bm25(store: EdgeStore) -> None:
     assert index.search_bm25(terms({FIG: 1.0, PEAR: 1.0}), 5) == alone
 
 
+@pytest.mark.slow
 def test_threads_that_write_and_search_see_whole_documents_only(store: EdgeStore) -> None:
     index: Index = store.create_collection(SPEC)
     add(index, "apple-0", name="apple.md")

@@ -211,6 +211,7 @@ def test_the_lock_holds_between_processes(library: Library, what: str) -> None:
     require_whole(library, HEAT)
 
 
+@pytest.mark.slow
 def test_files_uploaded_and_deleted_at_once_are_whole_or_gone(library: Library) -> None:
     texts = [f"Note {number} is about subject {number}." for number in range(8)]
     together = threading.Barrier(3)

@@ -1,7 +1,7 @@
-"""The process that reads one file: `python -m ingest.parse.child JOB`, with limits on its memory and time.
+"""The process that reads one file, within limits: a fork, or `python -m ingest.parse.child JOB`.
 
 JOB is a JSON object with path, name, memory_mb and seconds. Each line of output is a JSON array [text, page, heading],
-or what rag.limited says. Only the parser that the file needs is imported.
+or what rag.children.limited says. Only the parser that the file needs is imported.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TextIO
 from ingest.parse.cleaning import clean
 from ingest.parse.content import check_content
 from ingest.parse.formats import format_of
+from rag.children.limited import write_limited
 from rag.errors import FileRefusedError
-from rag.limited import write_limited
 from rag.text.cutting import LONGEST_SECTION, split_long
 from rag.types import Section
 
@@ -48,12 +48,16 @@ def read_sections(path: Path, name: str) -> Iterator[Section]:
         )
 
 
+def prepare(job: str) -> None:
+    """Load the parser of a job, ahead of the limits: they are for what the file makes it do."""
+    importlib.import_module(f"ingest.parse.{format_of(json.loads(job)['name']).name}")
+
+
 def main(job: str) -> int:
     """Read the file of a job and write its sections; return the exit status."""
+    prepare(job)
     arguments = json.loads(job)
     path, name = Path(arguments["path"]), arguments["name"]
-    # Before the limits, which are for what the file makes the parser do and not for loading it.
-    importlib.import_module(f"ingest.parse.{format_of(name).name}")
 
     def write(output: TextIO) -> None:
         for section in read_sections(path, name):

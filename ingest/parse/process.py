@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ingest.parse.formats import format_of
+from rag.children.limited import read_lines, run_limited
+from rag.children.starting import Children
 from rag.errors import FileRefusedError
-from rag.limited import read_lines, run_limited
 from rag.types import Document, Section
+
+_children = Children("ingest.parse.child")
 
 
 def parse_in_child(
@@ -38,8 +41,8 @@ def parse_in_child(
             "{name} cannot be opened ({reason}): check that it is there and readable.", name=name, reason=error.strerror
         ) from None
     job = {"path": str(path.absolute()), "name": name, "memory_mb": memory_mb, "seconds": timeout}
-    command = [sys.executable, "-P", "-m", "ingest.parse.child", json.dumps(job)]
     with tempfile.TemporaryFile() as output:
-        run_limited(command, output, name=name, timeout=timeout, memory_mb=memory_mb, cancelled=cancelled)
+        start = partial(_children.start, json.dumps(job))
+        run_limited(start, output, name=name, timeout=timeout, memory_mb=memory_mb, cancelled=cancelled)
         sections = tuple(Section(*line) for line in read_lines(output))
     return Document(id=document_id, name=name, format=file_format, size=size, sections=sections)

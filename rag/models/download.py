@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rag.children.environment import hub_environment
 from rag.config import Settings, without_secrets
-from rag.environment import hub_environment
 from rag.errors import ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.catalogue import allows_commercial_use

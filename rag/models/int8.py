@@ -19,9 +19,9 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from rag.children.environment import child_environment
 from rag.config import Settings
 from rag.disk import KEPT_FREE, free_bytes
-from rag.environment import child_environment
 from rag.errors import ModelError
 from rag.language.message import message
 from rag.models.files import ModelFiles

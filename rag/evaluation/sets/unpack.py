@@ -1,4 +1,4 @@
-"""The process that reads a set in BEIR layout: `python -m rag.evaluation.sets.unpack JOB`, limited by rag.limited.
+"""The process that reads a set in BEIR layout: `python -m rag.evaluation.sets.unpack JOB`, within limits.
 
 JOB is a JSON object with files (pairs of a name and a path), folder, memory_mb and seconds. The files, or what is in an
 archive, are put into the folder in BEIR layout. The first line of output has the notes, each other one a question.
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
 
 from rag.archives import check_archive
+from rag.children.limited import write_limited
 from rag.errors import InputError
 from rag.evaluation.sets.beir import (
     CORPUS,
@@ -31,7 +32,6 @@ from rag.evaluation.sets.files import LONGEST_QUESTION, MOST_QUESTIONS
 from rag.evaluation.sets.targets import Target
 from rag.evaluation.sets.types import NewQuestion
 from rag.language.message import Message, message
-from rag.limited import write_limited
 from rag.serialization import to_json
 
 LARGEST = 4 << 30

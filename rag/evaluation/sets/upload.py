@@ -10,12 +10,14 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from rag.children.limited import read_lines, run_limited
+from rag.children.starting import Spawned
 from rag.errors import UnavailableError
 from rag.evaluation.sets.types import NewQuestion
 from rag.language.message import Message
-from rag.limited import read_lines, run_limited
 from rag.serialization import from_record
 
 STAGED = "staged-"
@@ -64,7 +66,7 @@ def _read_in_child(
     job = {"files": files, "folder": str(staged.absolute()), "memory_mb": memory_mb, "seconds": timeout}
     command = [sys.executable, "-P", "-m", "rag.evaluation.sets.unpack", json.dumps(job)]
     with tempfile.TemporaryFile() as output:
-        run_limited(command, output, name=paths[0][0], timeout=timeout, memory_mb=memory_mb)
+        run_limited(partial(Spawned, command), output, name=paths[0][0], timeout=timeout, memory_mb=memory_mb)
         notes, *questions = read_lines(output)
     return from_record(tuple[NewQuestion, ...], questions), from_record(tuple[Message, ...], notes)
 

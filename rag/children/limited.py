@@ -11,16 +11,15 @@ import json
 import logging
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from rag.environment import child_environment
+from rag.children.starting import STDERR, STDOUT, Child
 from rag.errors import CancelledError, FileRefusedError, InputError, UnavailableError
 from rag.language.message import Message
 from rag.serialization import from_record
@@ -28,13 +27,10 @@ from rag.serialization import from_record
 if sys.platform != "win32":
     import resource
 
-PROJECT = Path(__file__).parents[1]
 POLL_SECONDS = 0.02
 LOGGED_BYTES = 16_384
 KILLED = -9
 """Exit status of a process that the system killed, as it does when memory runs out."""
-
-STDOUT, STDERR = 1, 2
 
 NEARLY_ALL = 0.6
 """Of the memory limit: a parser that fails having held more ran out of it, whatever its library calls that."""
@@ -43,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def run_limited(
-    command: Sequence[str],
+    start: Callable[[BinaryIO, BinaryIO], Child],
     output: BinaryIO,
     *,
     name: str,
@@ -51,24 +47,25 @@ def run_limited(
     memory_mb: int,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run a command that reads the file `name` and have it write to `output`.
+    """Start a child that reads the file `name` and have it write to `output`; its errors go to the log.
 
-    Raises FileRefusedError with what to do about the file where the command takes more than `timeout` seconds or
+    Raises FileRefusedError with what to do about the file where the child takes more than `timeout` seconds or
     `memory_mb` of memory or fails, CancelledError soon after `cancelled` returns True, UnavailableError when the disk
-    is full.
+    is full or no process can be started.
     """
-    search_path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(  # noqa: S603  the command is this program's own
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            env=child_environment(PYTHONPATH=search_path),
-        )
         try:
-            while process.poll() is None:
+            child = start(output, errors)
+        except OSError as error:
+            raise UnavailableError(
+                "{name} could not be read because no process could be started ({reason}): close other programs and "
+                "try again.",
+                name=name,
+                reason=error,
+            ) from error
+        try:
+            while (status := child.wait(POLL_SECONDS)) is None:
                 if cancelled():
                     raise CancelledError("Reading {name} was cancelled.", name=name)
                 if time.monotonic() > deadline:
@@ -78,12 +75,10 @@ def run_limited(
                         name=name,
                         seconds=timeout,
                     )
-                time.sleep(POLL_SECONDS)
         finally:
-            process.kill()
-            process.wait()
+            child.end()
             _log(errors, name)
-    _check_status(process.returncode, name, memory_mb)
+    _check_status(status, name, memory_mb)
 
 
 def read_lines(output: BinaryIO) -> Iterator[Any]:
