@@ -11,7 +11,7 @@ from tests.llm_server import Reply
 
 ANSWER = "The room was audited in March [1]."
 BROKEN = "broke off in mid-answer: ask again"
-WRONG_ADDRESS = "check that LLM_BASE_URL is the address of an OpenAI-compatible API"
+WRONG_ADDRESS = "check that the address (LLM_BASE_URL) is that of an OpenAI-compatible API"
 NO_TEXT = "tiny answered without any text"
 ONLY_THOUGHT = "tiny only thought aloud and gave no answer: ask again, or set another language model (LLM_MODEL)."
 DONE = b"[DONE]"

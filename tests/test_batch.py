@@ -216,7 +216,7 @@ def test_a_language_model_that_fails_leaves_the_best_sentences_with_the_reason(t
             task = run(tasks, spec_of("question\nHow long must the pump cool down?\n"))
             (answer,) = read_answers(tasks.store, task.id).values()
     assert (task.state, answer.mode) == ("done", "extractive")
-    assert "check LLM_API_KEY" in str(answer.notes[-1])
+    assert "check it (LLM_API_KEY)" in str(answer.notes[-1])
     assert "secret" not in str(answer)
 
 

@@ -71,9 +71,9 @@ def test_the_first_piece_is_read_while_the_rest_is_not_written_yet_and_closing_e
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (401, "refused the key: check LLM_API_KEY"),
-        (403, "refused the key: check LLM_API_KEY"),
-        (404, "has no model 'tiny' at this address: check LLM_MODEL and LLM_BASE_URL"),
+        (401, "refused the key: check it (LLM_API_KEY)"),
+        (403, "refused the key: check it (LLM_API_KEY)"),
+        (404, "has no model 'tiny' at this address: check the model's name (LLM_MODEL) and the address (LLM_BASE_URL)"),
         (429, "takes no more questions for now: wait a minute"),
         (500, "failed (status 500): ask again in a moment"),
         (503, "failed (status 503): ask again in a moment"),
@@ -148,7 +148,10 @@ def test_an_answer_that_ends_without_a_reason_broke_off():
 def test_silence_ends_with_the_time_allowed_and_is_not_waited_for_twice():
     with LlmServer(Reply(ending="hang")) as server:
         sentence = failure(server, timeout=0.3)
-    assert sentence.endswith("did not answer in time (0.3 s): ask again, check LLM_BASE_URL, or raise LLM_TIMEOUT.")
+    assert sentence.endswith(
+        "did not answer in time (0.3 s): ask again, check its address (LLM_BASE_URL), or give it more time "
+        "(LLM_TIMEOUT)."
+    )
     assert len(server.requests) == 1
 
 
@@ -163,14 +166,16 @@ def test_silence_in_mid_answer_ends_too():
 def test_an_address_where_nothing_listens_is_named():
     address = free_address()
     chat = OpenAiChat(address, "tiny", KEY, 10)
-    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:\d+ cannot be reached: check LLM_BASE_URL"):
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:\d+ cannot be reached: check its address \(LLM_BASE_URL"):
         list(chat.stream(MESSAGES))
 
 
 @pytest.mark.parametrize("pieces", [(), ("",), (" \n",)])
 def test_an_answer_without_text_is_an_error(pieces: tuple[str, ...]):
     with LlmServer(Reply(pieces=pieces)) as server:
-        assert failure(server) == "tiny answered without any text: ask again, or set another LLM_MODEL."
+        assert (
+            failure(server) == "tiny answered without any text: ask again, or set another language model (LLM_MODEL)."
+        )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_an_answer_without_text_is_an_error(pieces: tuple[str, ...]):
 )
 def test_a_server_that_speaks_otherwise_is_told_from_a_model_that_says_nothing(reply: Reply):
     with LlmServer(reply) as server:
-        assert "LLM_BASE_URL is the address of an OpenAI-compatible API" in failure(server)
+        assert "the address (LLM_BASE_URL) is that of an OpenAI-compatible API" in failure(server)
 
 
 def test_an_unreadable_event_in_mid_answer_counts_as_broken_off():
@@ -294,7 +299,7 @@ def test_a_model_that_does_not_stop_is_cut_by_its_length():
     assert text == ("word " * 2_469)
     assert said == (
         "The answer is cut off after 12,345 characters, the model's thinking included: ask for less at a time, or "
-        "raise LLM_MAX_CHARACTERS."
+        "allow longer answers (LLM_MAX_CHARACTERS)."
     )
 
 
@@ -308,7 +313,8 @@ def test_thinking_counts_as_length():
 def test_a_model_that_does_not_stop_is_cut_by_its_time(raw: tuple[bytes, ...]):
     _, said = cut(Reply(raw=raw, ending="repeat", pause=0.02), Limits(seconds=0.3))
     assert said == (
-        "The answer is cut off after 0.3 s: ask for less at a time, set a quicker LLM_MODEL, or raise LLM_MAX_SECONDS."
+        "The answer is cut off after 0.3 s: ask for less at a time, set a quicker language model (LLM_MODEL), or "
+        "give it more time (LLM_MAX_SECONDS)."
     )
 
 

@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from dataclasses import asdict, replace
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ from rag.models.files import (
     name_of_copy,
     unusable,
 )
-from rag.models.hub import ANSWER_SECONDS, ask_hub, locate_model
+from rag.models.hub import ANSWER_SECONDS, KeepSecrets, ask_hub, locate_model
 from rag.models.loading import LoadedOnce
 from rag.models.names import ModelKind, hub_model
 from rag.rerank.choice import RerankerChoice
@@ -398,6 +400,22 @@ def test_a_login_that_is_kept_on_this_machine_is_sent_to_no_mirror(
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_mirror")  # set beside HF_ENDPOINT, so meant for it
     download_model(hub_model("reranker", BGE), settings, afresh=True)
     assert "Bearer hf_of_the_mirror" in bge_hub.authorizations
+
+
+@pytest.mark.parametrize(
+    ("asked", "referred", "told"),
+    [
+        ("https://hub.test/model", "https://hub.test/other", True),
+        ("http://hub.test/model", "https://hub.test/model", True),
+        ("https://hub.test/model", "http://hub.test/model", False),
+        ("https://hub.test/model", "https://cdn.test/model", False),
+    ],
+)
+def test_a_login_follows_to_the_same_host_and_never_out_of_encryption(asked: str, referred: str, told: bool) -> None:
+    request = urllib.request.Request(asked, headers={"Authorization": "Bearer hf_mine"})
+    following = KeepSecrets().redirect_request(request, None, 302, "Found", Message(), referred)
+    assert following is not None
+    assert following.has_header("Authorization") == told
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(tmp_path: Path, bge_hub: HubServer) -> None:

@@ -362,7 +362,7 @@ def test_a_language_model_that_fails_ends_the_drafting_with_its_sentence(tmp_pat
     documents = {f"{number}.md": f"Number {number}. {BOTH}" for number in range(3)}
     task, _ = draft(tmp_path, Reply(status=401, body="{}"), documents=documents, number=2)
     assert task.state == "failed"
-    assert "check LLM_API_KEY" in str(task.reason)
+    assert "check it (LLM_API_KEY)" in str(task.reason)
 
 
 def test_without_a_language_model_drafting_says_what_to_set(tmp_path: Path) -> None:

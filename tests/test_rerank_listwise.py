@@ -128,7 +128,7 @@ def test_passages_that_the_model_leaves_out_are_not_scored_and_it_says_so():
 def test_a_reply_without_any_usable_grade_is_an_error_that_says_so(reply: str):
     with LlmServer(Reply(pieces=(reply,))) as server:
         assert failure(server) == (
-            "tiny did not reply with a list of the passages: ask again, or set another LLM_MODEL"
+            "tiny did not reply with a list of the passages: ask again, or set another language model (LLM_MODEL)"
         )
 
 
@@ -238,14 +238,14 @@ def test_a_model_that_hangs_is_left_at_the_deadline():
     with LlmServer(Reply(pieces=('[{"passage": 1,',), ending="hang")) as server:
         assert failure(server, seconds=0.3) == (
             "tiny did not list the passages within 0.3 s: ask for fewer candidates, allow it more time "
-            "(RERANK_TIMEOUT), or set a quicker LLM_MODEL"
+            "(RERANK_TIMEOUT), or set a quicker language model (LLM_MODEL)"
         )
 
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (Reply(status=401, body="{}"), "refused the key: check LLM_API_KEY"),
+        (Reply(status=401, body="{}"), "refused the key: check it (LLM_API_KEY)"),
         (Reply(pieces=("[",), finish="length"), "cut off at the length limit of tiny: ask for less at a time"),
     ],
 )
@@ -257,7 +257,7 @@ def test_what_the_model_fails_with_is_the_reason(reply: Reply, reason: str):
 
 def test_a_model_that_cannot_be_reached_is_named():
     reranker = listwise_reranker(OpenAiChat(free_address(), "tiny", KEY, timeout=10))
-    with pytest.raises(RerankError, match="cannot be reached: check LLM_BASE_URL"):
+    with pytest.raises(RerankError, match=r"cannot be reached: check its address \(LLM_BASE_URL"):
         reranker.score("q", hits("a"), Deadline(10))
 
 

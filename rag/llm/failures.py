@@ -116,8 +116,9 @@ class RequestError(Exception):
         """Return the sentence on it; `started` is whether anything of the reply had come."""
         if self.kind == "too slow":
             return UnavailableError(
-                "The language model at {host} did not answer in time ({seconds:g} s): ask again, check LLM_BASE_URL, "
-                "or raise LLM_TIMEOUT.",
+                "The language model at {host} did not answer in time ({seconds:g} s): ask again, check its address "
+                "(LLM_BASE_URL), "
+                "or give it more time (LLM_TIMEOUT).",
                 host=asked.host,
                 seconds=asked.timeout,
             )
@@ -131,7 +132,8 @@ class RequestError(Exception):
             return UnavailableError("The connection to {host} broke off in mid-answer: ask again.", host=asked.host)
         if self.kind == "unreachable":
             return UnavailableError(
-                "The language model at {host} cannot be reached: check LLM_BASE_URL, and that the server runs.",
+                "The language model at {host} cannot be reached: check its address (LLM_BASE_URL), and that the "
+                "server runs.",
                 host=asked.host,
             )
         return self._explain_refusal(asked)
@@ -148,7 +150,7 @@ class RequestError(Exception):
         if self.fault.status:
             return _refused(self.fault.status, detail, asked)
         return UnavailableError(
-            "The language model at {host} reported an error{detail}: ask again, or check LLM_MODEL.",
+            "The language model at {host} reported an error{detail}: ask again, or check the model's name (LLM_MODEL).",
             host=asked.host,
             detail=detail,
         )
@@ -158,13 +160,14 @@ class RequestError(Exception):
 
 
 def _refused(status: int, detail: str, asked: Asked) -> UnavailableError:
-    refused_key = message("{host} refused the key: check LLM_API_KEY.", host=asked.host)
+    refused_key = message("{host} refused the key: check it (LLM_API_KEY).", host=asked.host)
     known = {
         401: refused_key,
         402: message("{host} wants to be paid first: check your credit there.", host=asked.host),
         403: refused_key,
         404: message(
-            "{host} has no model {name!r} at this address: check LLM_MODEL and LLM_BASE_URL.",
+            "{host} has no model {name!r} at this address: check the model's name (LLM_MODEL) and the address "
+            "(LLM_BASE_URL).",
             host=asked.host,
             name=asked.model,
         ),
@@ -177,7 +180,8 @@ def _refused(status: int, detail: str, asked: Asked) -> UnavailableError:
         return UnavailableError(known[status])
     if 300 <= status < 400:
         return UnavailableError(
-            "{host} refers to another address ({status}), and nothing is sent there: set LLM_BASE_URL to the one "
+            "{host} refers to another address ({status}), and nothing is sent there: set the address (LLM_BASE_URL) "
+            "to the one "
             "that answers.",
             host=asked.host,
             status=status,
@@ -189,7 +193,7 @@ def _refused(status: int, detail: str, asked: Asked) -> UnavailableError:
             status=status,
         )
     return UnavailableError(
-        "{host} did not accept the request (status {status}{detail}): check LLM_MODEL.",
+        "{host} did not accept the request (status {status}{detail}): check the model's name (LLM_MODEL).",
         host=asked.host,
         status=status,
         detail=detail,
@@ -199,8 +203,8 @@ def _refused(status: int, detail: str, asked: Asked) -> UnavailableError:
 def not_begun(asked: Asked) -> UnavailableError:
     """Return the sentence on a reply that ended before it began, as from an address where no such API is."""
     return UnavailableError(
-        "The language model at {host} ended its answer before it began: ask again, and check that "
-        "LLM_BASE_URL is the address of an OpenAI-compatible API (it often ends in /v1).",
+        "The language model at {host} ended its answer before it began: ask again, and check that the address "
+        "(LLM_BASE_URL) is that of an OpenAI-compatible API (it often ends in /v1).",
         host=asked.host,
     )
 
@@ -208,8 +212,8 @@ def not_begun(asked: Asked) -> UnavailableError:
 def endless_event(asked: Asked) -> UnavailableError:
     """Return the sentence on an event that has no end."""
     return UnavailableError(
-        "The answer is cut off: {host} sent more than {most} MB in one piece. Ask again, and check that LLM_BASE_URL "
-        "is the address of an OpenAI-compatible API.",
+        "The answer is cut off: {host} sent more than {most} MB in one piece. Ask again, and check that the address "
+        "(LLM_BASE_URL) is that of an OpenAI-compatible API.",
         host=asked.host,
         most=MOST_EVENT_BYTES // 1024**2,
     )
@@ -243,4 +247,6 @@ def _without_text(asked: Asked, *, cut: bool, thinking: bool) -> UnavailableErro
             "{name} only thought aloud and gave no answer: ask again, or set another language model (LLM_MODEL).",
             name=asked.model,
         )
-    return UnavailableError("{name} answered without any text: ask again, or set another LLM_MODEL.", name=asked.model)
+    return UnavailableError(
+        "{name} answered without any text: ask again, or set another language model (LLM_MODEL).", name=asked.model
+    )

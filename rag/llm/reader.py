@@ -78,8 +78,9 @@ class ReplyReader:
                 return
             if time.monotonic() > self._ends:
                 raise UnavailableError(
-                    "The answer is cut off after {seconds:g} s: ask for less at a time, set a quicker LLM_MODEL, or "
-                    "raise LLM_MAX_SECONDS.",
+                    "The answer is cut off after {seconds:g} s: ask for less at a time, set a quicker language model "
+                    "(LLM_MODEL), or "
+                    "give it more time (LLM_MAX_SECONDS).",
                     seconds=self._limits.seconds,
                 )
             yield chunk
@@ -102,7 +103,7 @@ class ReplyReader:
                 yield self._noted(replace(piece, text=piece.text[: self._left]))
                 raise UnavailableError(
                     "The answer is cut off after {most:,} characters, the model's thinking included: ask for less at "
-                    "a time, or raise LLM_MAX_CHARACTERS.",
+                    "a time, or allow longer answers (LLM_MAX_CHARACTERS).",
                     most=self._limits.characters,
                 )
             self._left -= len(piece.text)

@@ -93,12 +93,12 @@ def _collected(
         if characters > limits.characters:
             raise UnavailableError(
                 "{name} wrote more than {most:,} characters where a short reply was asked for: ask again, or set "
-                "another LLM_MODEL.",
+                "another language model (LLM_MODEL).",
                 name=name,
                 most=limits.characters,
             )
     raise UnavailableError(
-        "{name} took longer than {seconds:g} s: ask again, or set a quicker LLM_MODEL.",
+        "{name} took longer than {seconds:g} s: ask again, or set a quicker language model (LLM_MODEL).",
         name=name,
         seconds=limits.seconds,
     )

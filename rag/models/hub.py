@@ -125,7 +125,8 @@ def _read(body: bytes) -> HubAnswer:
 def open_at_hub(address: str, timeout: float, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
     """Open an http(s) address; a user and a password in it become a header, since urllib takes none there.
 
-    Neither they nor an Authorization among `headers` go to another host that the hub redirects to.
+    Neither they nor an Authorization among `headers` go to another host that the hub redirects to, or unencrypted where
+    the hub was asked encrypted.
     """
     parts = urlsplit(address)
     login, _, host = parts.netloc.rpartition("@")
@@ -133,17 +134,17 @@ def open_at_hub(address: str, timeout: float, headers: Mapping[str, str] | None 
     if login:
         sent["Authorization"] = f"Basic {base64.b64encode(unquote(login).encode()).decode()}"
     request = urllib.request.Request(parts._replace(netloc=host).geturl(), headers=sent)  # noqa: S310
-    reply: http.client.HTTPResponse = urllib.request.build_opener(_KeepSecrets).open(request, timeout=timeout)
+    reply: http.client.HTTPResponse = urllib.request.build_opener(KeepSecrets).open(request, timeout=timeout)
     return reply
 
 
-class _KeepSecrets(urllib.request.HTTPRedirectHandler):
-    """Follows redirections, to other hosts without the Authorization."""
+class KeepSecrets(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, to another host or out of encryption without the Authorization."""
 
     def redirect_request(  # noqa: PLR0917 - as urllib calls it
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if request is not None and request.host != req.host:
+        if request is not None and (request.host != req.host or (req.type == "https" and request.type != "https")):
             request.remove_header("Authorization")
         return request

@@ -143,7 +143,8 @@ class ListwiseReranker:
         graded = _grades(self._reply(_messages(question, texts), deadline), len(texts))
         if not graded:
             raise RerankError(
-                "{name} did not reply with a list of the passages: ask again, or set another LLM_MODEL",
+                "{name} did not reply with a list of the passages: ask again, or set another language model "
+                "(LLM_MODEL)",
                 name=self._chat.name,
             )
         return graded
@@ -163,7 +164,7 @@ class ListwiseReranker:
                 raise RerankError(error.message) from None
             raise RerankError(
                 "{name} did not list the passages within {seconds:g} s: ask for fewer candidates, allow it "
-                "more time (RERANK_TIMEOUT), or set a quicker LLM_MODEL",
+                "more time (RERANK_TIMEOUT), or set a quicker language model (LLM_MODEL)",
                 name=self._chat.name,
                 seconds=deadline.seconds,
             ) from None
