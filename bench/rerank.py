@@ -218,7 +218,7 @@ def section(results: Mapping[str, Figures], count: int) -> str:
     origin = (
         "exported from torch to ONNX by optimum"
         if PEERS_PYTHON
-        else "in a graph written node by node by tools/random_model.py"
+        else "in a graph written node by node by tools/encoder.py"
     )
     return (
         "## Reranking with a cross-encoder\n\n"

@@ -1,6 +1,6 @@
 """Build a model of a given architecture without downloading anything: seeded random weights, or a word counter.
 
-    python tools/random_model.py PRESET FOLDER
+    python -m tools.random_model PRESET FOLDER
 
 The folder holds `model.onnx` and a tokenizer, as fastembed reads them. Random weights do the same arithmetic as trained
 ones, so speed, memory and agreement can be measured on them; what they answer means nothing. The vocabularies are
@@ -22,12 +22,15 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from numpy.typing import ArrayLike
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from tools.encoder import Encoder, Graph
+
 BUNDLED_TOKENIZER = Path(__file__).parents[1] / "rag" / "models" / "bundled" / "all-minilm-l6-v2" / "tokenizer.json"
-OPSET = 17
-IR_VERSION = 8
+LOGIT = "logit"
+"""The place of the layer whose output is a score."""
+
 LAST_BUNDLED_MARK = 103
 """Id of [MASK] in the bundled vocabulary: every id up to it is a mark or unused."""
 
@@ -99,7 +102,7 @@ WORD_OVERLAP = "word-overlap"
 def build_random_model(architecture: Architecture, folder: Path) -> None:
     """Write a model with random weights and its tokenizer into a folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_Transformer(architecture).model(), folder / "model.onnx")
+    onnx.save(_RandomEncoder(architecture).model(), folder / "model.onnx")
     tokenizer = small_tokenizer(architecture.family, architecture.vocabulary)
     _write_tokenizer(folder, tokenizer, architecture.family, architecture.max_tokens, architecture.hidden)
 
@@ -167,59 +170,29 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-class _Graph:
-    """Collects nodes and constants; every method returns the name of the value it made."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        name = f"value_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
-        return name
-
-    def constant(self, value: ArrayLike, kind: type[np.generic] = np.float32) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype=kind), name))
-        return name
-
-    def integers(self, *values: int) -> str:
-        return self.constant(values, np.int64)
-
-    def floats(self, value: str) -> str:
-        return self.op("Cast", value, to=TensorProto.FLOAT)
-
-    def finish(self, inputs: list[str], result: str, output: str, shape: list[str | int]) -> onnx.ModelProto:
-        """Close the graph: inputs are int64 of shape (batch, tokens), the output is `result` under another name."""
-        self.nodes.append(helper.make_node("Identity", [result], [output]))
-        graph = helper.make_graph(
-            self.nodes,
-            "model",
-            [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in inputs],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
-            self.constants,
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-
-
-class _Transformer:
-    """A post-norm encoder; weights keep the variance of what passes through, so that outputs differ between texts."""
+class _RandomEncoder(Encoder):
+    """An encoder whose weights keep the variance of what passes through, so that outputs differ between texts."""
 
     def __init__(self, architecture: Architecture) -> None:
+        super().__init__(Graph(), architecture.hidden, architecture.heads, architecture.intermediate)
         self.sizes = architecture
-        self.graph = _Graph()
         self._random = np.random.default_rng(architecture.seed)
 
     def model(self) -> onnx.ModelProto:
-        value, mask = self._embeddings(), self._attention_bias()
-        for _ in range(self.sizes.layers):
-            value = self._norm(self.graph.op("Add", self._attention(value, mask), value))
-            value = self._norm(self.graph.op("Add", self._feed_forward(value), value))
+        value, bias = self._embeddings(), self.attention_bias()
+        for number in range(self.sizes.layers):
+            value = self.layer(value, bias, str(number))
         inputs = ["input_ids", "attention_mask"] + ["token_type_ids"] * self.sizes.family.token_types
         if self.sizes.head == "embedder":
-            return self.graph.finish(inputs, value, "last_hidden_state", ["batch", "tokens", self.sizes.hidden])
+            return self.graph.finish(inputs, value, "last_hidden_state", ["batch", "tokens", self.hidden])
         return self.graph.finish(inputs, self._score(value), "logits", ["batch", 1])
+
+    def weights(self, place: str, inner: int, outer: int) -> tuple[ArrayLike, ArrayLike]:
+        spread = (3.0 if place == LOGIT else 1.0) / math.sqrt(inner)
+        return self._random_numbers((inner, outer), spread), self._random_numbers((outer,), 0.02)
+
+    def norm_weights(self, place: str) -> tuple[ArrayLike, ArrayLike, float]:
+        return np.ones(self.hidden), np.zeros(self.hidden), 1e-5
 
     def _embeddings(self) -> str:
         graph, sizes = self.graph, self.sizes
@@ -230,64 +203,23 @@ class _Transformer:
         counted = graph.op("CumSum", "attention_mask", graph.constant(1, np.int64))
         ids = graph.op("Add", counted, graph.integers(first - 1))
         positions = graph.op("Gather", self._table(sizes.max_tokens + first), ids)
-        return self._norm(graph.op("Add", value, positions))
-
-    def _attention_bias(self) -> str:
-        graph = self.graph
-        mask = graph.floats(graph.op("Unsqueeze", "attention_mask", graph.integers(1, 2)))
-        hidden = graph.op("Sub", graph.constant(1), mask)
-        return graph.op("Mul", hidden, graph.constant(np.finfo(np.float32).min))
-
-    def _attention(self, value: str, bias: str) -> str:
-        graph, width = self.graph, self.sizes.hidden // self.sizes.heads
-        query = self._split_heads(self._linear(value, self.sizes.hidden, self.sizes.hidden), (0, 2, 1, 3))
-        key = self._split_heads(self._linear(value, self.sizes.hidden, self.sizes.hidden), (0, 2, 3, 1))
-        content = self._split_heads(self._linear(value, self.sizes.hidden, self.sizes.hidden), (0, 2, 1, 3))
-        scores = graph.op("Div", graph.op("MatMul", query, key), graph.constant(math.sqrt(width)))
-        weights = graph.op("Softmax", graph.op("Add", scores, bias), axis=-1)
-        mixed = graph.op("Transpose", graph.op("MatMul", weights, content), perm=(0, 2, 1, 3))
-        joined = graph.op("Reshape", mixed, graph.integers(0, 0, self.sizes.hidden))
-        return self._linear(joined, self.sizes.hidden, self.sizes.hidden)
-
-    def _split_heads(self, value: str, order: tuple[int, ...]) -> str:
-        heads, width = self.sizes.heads, self.sizes.hidden // self.sizes.heads
-        return self.graph.op(
-            "Transpose", self.graph.op("Reshape", value, self.graph.integers(0, 0, heads, width)), perm=order
-        )
-
-    def _feed_forward(self, value: str) -> str:
-        graph, sizes = self.graph, self.sizes
-        wide = self._linear(value, sizes.hidden, sizes.intermediate)
-        error = graph.op("Erf", graph.op("Div", wide, graph.constant(math.sqrt(2))))
-        doubled = graph.op("Mul", wide, graph.op("Add", error, graph.constant(1)))
-        return self._linear(graph.op("Mul", doubled, graph.constant(0.5)), sizes.intermediate, sizes.hidden)
+        return self.norm(graph.op("Add", value, positions), "embeddings")
 
     def _score(self, value: str) -> str:
         """Read the first token, as classification heads do."""
         first = self.graph.op("Gather", value, self.graph.constant(0, np.int64), axis=1)
-        pooled = self.graph.op("Tanh", self._linear(first, self.sizes.hidden, self.sizes.hidden))
-        return self._linear(pooled, self.sizes.hidden, 1, scale=3.0)
-
-    def _linear(self, value: str, inner: int, outer: int, scale: float = 1.0) -> str:
-        weights = self._weights((inner, outer), scale / math.sqrt(inner))
-        product = self.graph.op("MatMul", value, self.graph.constant(weights))
-        return self.graph.op("Add", product, self.graph.constant(self._weights((outer,), 0.02)))
-
-    def _norm(self, value: str) -> str:
-        scale, shift = np.ones(self.sizes.hidden), np.zeros(self.sizes.hidden)
-        return self.graph.op(
-            "LayerNormalization", value, self.graph.constant(scale), self.graph.constant(shift), axis=-1, epsilon=1e-5
-        )
+        pooled = self.graph.op("Tanh", self.linear(first, "pooled", self.hidden, self.hidden))
+        return self.linear(pooled, LOGIT, self.hidden, 1)
 
     def _table(self, rows: int) -> str:
-        return self.graph.constant(self._weights((rows, self.sizes.hidden), 1.0))
+        return self.graph.constant(self._random_numbers((rows, self.hidden), 1.0))
 
-    def _weights(self, shape: tuple[int, ...], spread: float) -> ArrayLike:
+    def _random_numbers(self, shape: tuple[int, ...], spread: float) -> ArrayLike:
         return self._random.standard_normal(shape, dtype=np.float32) * np.float32(spread)
 
 
 def _word_overlap_model() -> onnx.ModelProto:
-    graph = _Graph()
+    graph = Graph()
     word = graph.op("Greater", "input_ids", graph.integers(LAST_BUNDLED_MARK))
     in_passage = graph.floats(graph.op("And", word, graph.op("Cast", "token_type_ids", to=TensorProto.BOOL)))
     in_question = graph.op("Sub", graph.floats(word), in_passage)
