@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ingest.files import StoredFile, content_digest
 from ingest.inbox import Inbox
@@ -18,10 +22,12 @@ from rag.embed.base import Embedder
 from rag.embed.chunk import chunk_document, new_spec
 from rag.embed.shelf import ModelShelf
 from rag.embed.sparse import Bm25Encoder
-from rag.errors import CollectionError, ModelError, RerankError, ResiftError
+from rag.embed.spending import counted
+from rag.errors import CollectionError, ModelError, OutageError, RerankError, ResiftError
 from rag.language.message import NOTHING, joined, message
 from rag.rerank.shelf import Rerankers
 from rag.store.base import Index, VectorStore
+from rag.tasks.store import Progress
 from rag.tasks.workers import Work
 from rag.tokens.passages import embed_chunks
 from rag.types import Chunk, Document, DocumentEntry
@@ -31,6 +37,11 @@ UNEXPECTED = message("An unexpected error, whose trace is in the log: retry, or 
 
 CHUNKS_PER_WRITE = 64
 """Chunks embedded and staged at a time: bounds memory, and is how often progress is recorded at the latest."""
+
+OUTAGE_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds after which an embedding service that is away is asked again; the last is for all later times."""
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +68,14 @@ class Ingestor:
         self._inbox = inbox
 
     def run(self, work: Work) -> dict[str, Any]:
-        """Carry a job to its end, and return how many pages its file has; what was staged of a failed one is removed.
+        """Carry a job to its end, and return how many pages its file has and what was asked of an embedding service.
 
-        Raises ResiftError with what went wrong.
+        What was staged of a failed one is removed. Raises ResiftError with what went wrong.
         """
         job = job_of(work.task)
         try:
-            return {"pages": self._ingest(job, work)}
+            with counted() as spending:
+                return {"pages": self._ingest(job, work), **asdict(spending)}
         except ResiftError:
             self.discard(job)
             raise
@@ -134,7 +146,8 @@ class Ingestor:
             work.progress(0, 0, "parsing", fetching)
 
         embedder = self._shelf.embedder_for_new_collection(report)
-        return self._store.create_collection(new_spec(job.collection, embedder)), embedder
+        spec = _through_outages(work, Progress(stage="parsing"), lambda: new_spec(job.collection, embedder))
+        return self._store.create_collection(spec), self._shelf.embedder_of(spec)
 
     def _published(self, job: Job) -> dict[str, DocumentEntry]:
         """Return the documents of the same content or the same name, by id.
@@ -204,7 +217,10 @@ class Ingestor:
             def after_batch(done: int, before: int = start) -> None:
                 work.progress(before + done, len(chunks), "embedding")
 
-            dense = embed_chunks(embedder, self._tokens, part, job.collection, after_batch)
+            def embed(part: Sequence[Chunk] = part, told: Callable[[int], None] = after_batch) -> NDArray[np.float32]:
+                return embed_chunks(embedder, self._tokens, part, job.collection, told)
+
+            dense = _through_outages(work, Progress(start, len(chunks), "embedding"), embed)
             self._match_ahead(job, work, part)
             index.stage(part, dense, self._words.weigh_passages([chunk.passage for chunk in part]))
 
@@ -217,6 +233,19 @@ class Ingestor:
             tokens.prepare(chunks, job.collection, lambda done: work.check())
         except (ModelError, RerankError) as error:
             log.warning("%s: no token vectors were made with %s: %s", job.name, tokens.encoder.name, error)
+
+
+def _through_outages(work: Work, reached: Progress, call: Callable[[], Result]) -> Result:
+    """Return what a call does once the embedding service is there; until then the job waits and says for what."""
+    for pause in chain(OUTAGE_PAUSES, repeat(OUTAGE_PAUSES[-1])):
+        try:
+            return call()
+        except OutageError as outage:
+            log.warning("Waiting for the embedding service: %s", outage)
+            goes_on = message("Waiting: this goes on by itself.")
+            work.progress(reached.done, reached.total, reached.stage, joined(goes_on, outage.message))
+            work.pause(max(pause, outage.after))
+    raise AssertionError
 
 
 def _is_published(index: Index, document_id: str) -> bool:

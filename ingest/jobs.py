@@ -27,7 +27,8 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 class Job:
     """A file on its way into a collection; `reason` says why it failed, or what is being waited for.
 
-    `accepted_at` is when the file came in, which a job that reads it again has from the document.
+    `accepted_at` is when the file came in, which a job that reads it again has from the document. `requests` is how
+    often an embedding service was asked for it, with so many `tokens`.
     """
 
     id: int
@@ -43,6 +44,8 @@ class Job:
     created_at: datetime
     updated_at: datetime
     accepted_at: datetime
+    requests: int = 0
+    tokens: int = 0
 
     @property
     def ended(self) -> bool:
@@ -166,6 +169,7 @@ def job_of(task: Task) -> Job:
     """Return what a person sees of a task; while it runs, its stage is its state."""
     running = task.state == "running"
     waiting = task.state == "queued"
+    result = task.result or {}
     return Job(
         id=task.id,
         collection=task.spec["collection"],
@@ -174,10 +178,12 @@ def job_of(task: Task) -> Job:
         size=task.spec["size"],
         state=cast(JobState, (task.stage or "parsing") if running else task.state),
         reason=task.reason,
-        pages=(task.result or {}).get("pages", 0),
+        pages=result.get("pages", 0),
         chunks_done=0 if waiting else task.done,
         chunks_total=0 if waiting else task.total,
         created_at=task.created_at,
         updated_at=task.updated_at,
         accepted_at=datetime.fromisoformat(task.spec["accepted_at"]) if "accepted_at" in task.spec else task.created_at,
+        requests=result.get("requests", 0),
+        tokens=result.get("tokens", 0),
     )

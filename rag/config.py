@@ -17,7 +17,7 @@ from rag.language.message import message
 
 HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]+")
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint", "rerank_url")
+ADDRESSES = ("qdrant_url", "llm_base_url", "hf_endpoint", "embed_url", "rerank_url")
 """The settings that are addresses, which may hold a user and a password."""
 
 SECRET_PARTS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@|[?#].*", re.IGNORECASE | re.DOTALL)
@@ -34,6 +34,10 @@ class Settings:
     collection: str = "documents"
 
     embed_model: str = "auto"
+    embed_url: str = ""
+    embed_api_key: str = ""
+    embed_timeout: float = 60.0
+    embed_price: float = 0.0
     rerank_model: str = "auto"
     model_threads: int = 0
     model_provider: str = "cpu"
@@ -50,6 +54,7 @@ class Settings:
     rerank_precision: str = "auto"
     rerank_url: str = ""
     rerank_api_key: str = ""
+    openai_api_key: str = ""
     cohere_api_key: str = ""
     jina_api_key: str = ""
     voyage_api_key: str = ""
@@ -99,6 +104,8 @@ class Settings:
 
 LIMITS: dict[str, tuple[float, float]] = {
     "model_threads": (0, 256),
+    "embed_timeout": (1, 3600),
+    "embed_price": (0, 1_000_000),
     "recall_limit": (1, 1000),
     "rerank_candidates": (1, 1000),
     "rerank_top": (1, 50),

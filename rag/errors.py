@@ -49,6 +49,14 @@ class UnavailableError(ResiftError):
     """Something outside this process does not answer, or refuses: a server, a hub, a provider, a disk, a lock."""
 
 
+class OutageError(UnavailableError):
+    """A service is away or too busy, which may pass by itself; not before `after` seconds, where it says so."""
+
+    def __init__(self, text: str | Message, /, after: float = 0.0, **values: object) -> None:
+        super().__init__(text, **values)
+        self.after = after
+
+
 class FullDiskError(UnavailableError):
     """A disk has no room."""
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from rag.retry import RETRY_PAUSE, pause_before_retry
+from rag.retry import backoff, pause_before_retry
 from rag.text.encodable import encodable
 
 if TYPE_CHECKING:
@@ -70,21 +70,24 @@ class Endpoint:
         """Whether requests carry a key or a password."""
         return bool(self._headers or self._login)
 
-    def post(self, payload: Mapping[str, Any], seconds: float, abandoned: threading.Event | None = None) -> Reply:
-        """Return the answer, of a second try where the first failed and that may help.
+    def post(
+        self, payload: Mapping[str, Any], seconds: float, abandoned: threading.Event | None = None, *, tries: int = 2
+    ) -> Reply:
+        """Return the answer, of another try where one failed and that may help.
 
-        Raises NoReplyError, past so many seconds at the latest when the next byte comes; a second try is not made once
-        the answer is `abandoned`.
+        Raises NoReplyError, past so many seconds at the latest when the next byte comes; no other try is made once the
+        answer is `abandoned`.
         """
         ends, abandoned = time.monotonic() + seconds, abandoned or threading.Event()
-        for last_try in (False, True):
+        for made in range(1, tries + 1):
+            last_try = made == tries
             try:
                 reply = self._send(payload, ends)
             except NoReplyError as error:
-                if last_try or error.reason != "unreachable" or _not_waited(RETRY_PAUSE, ends, abandoned):
+                if last_try or error.reason != "unreachable" or _not_waited(backoff(made), ends, abandoned):
                     raise
                 continue
-            pause = None if reply.good else pause_before_retry(reply.status, reply.retry_after)
+            pause = None if reply.good else pause_before_retry(reply.status, reply.retry_after, made)
             if last_try or pause is None or _not_waited(pause, ends, abandoned):
                 return reply
         raise AssertionError

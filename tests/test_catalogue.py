@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from rag.embed.services import SERVICES
 from rag.models.catalogue import CATALOGUE, allows_commercial_use, did_you_mean, find, nearest_names
 from rag.models.files import BUNDLED_NAME, DEFAULTS
 from rag.models.inventory import readable_size
 from rag.models.names import HUB_NAME
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "rerankers.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 each_record = pytest.mark.parametrize("record", CATALOGUE, ids=lambda record: record.name)
 
@@ -54,6 +55,13 @@ def test_fastembed_has_the_same_files_where_it_knows_a_model(record):
             "BAAI/bge-reranker-large",
             "Xenova/ms-marco-TinyBERT-L-2-v2",
             "maidalun1020/bce-reranker-base_v1",
+            "BAAI/bge-base-zh-v1.5",
+            "BAAI/bge-large-zh-v1.5",
+            "BAAI/bge-m3",
+            "intfloat/multilingual-e5-small",
+            "intfloat/multilingual-e5-base",
+            "shibing624/text2vec-base-chinese",
+            "Alibaba-NLP/gte-multilingual-base",
         }
         return
     assert (one["sources"]["hf"], one["model_file"], tuple(one["additional_files"])) == (
@@ -114,9 +122,9 @@ def test_the_table_costs_no_library():
     assert done.stdout.strip() == ""
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Return the cells of the table under a heading of the document, without its first two rows."""
-    section = DOCUMENT.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+def rows(heading: str, document: str = "rerankers.md") -> list[list[str]]:
+    """Return the cells of the table under a heading of a document, without its first two rows."""
+    section = (DOCS / document).read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines[2:]]
 
@@ -134,3 +142,39 @@ def test_the_document_has_each_record_as_it_is():
         for record in CATALOGUE
         if record.kind != "embedder"
     }
+
+
+def cell(text: str) -> str:
+    return f"`{text}`" if text else "none"
+
+
+def test_the_document_has_each_embedder_as_it_is():
+    documented = {row[0].strip("`"): row[1:] for row in rows("Models that run here", "embedders.md")}
+    assert documented == {
+        record.name: [
+            readable_size(record.size),
+            str(record.languages),
+            record.licence,
+            str(record.max_tokens),
+            cell(record.usage.question),
+            cell(record.usage.passage),
+        ]
+        for record in CATALOGUE
+        if record.kind == "embedder"
+    }
+
+
+def test_the_document_has_each_embedding_service_as_it_is():
+    assert rows("Services", "embedders.md") == [
+        [
+            f"`{service.name}:{service.example}`",
+            "known" if service.address else "yours",
+            f"`{service.path}`",
+            f"{service.most:,}",
+            f"{service.most_tokens:,}" if service.most_tokens else "not named",
+            f"{service.max_tokens:,}",
+            cell(service.dimensions),
+            "by the service" if service.question else "the model's own",
+        ]
+        for service in SERVICES.values()
+    ]

@@ -13,6 +13,7 @@ import pytest
 from rag.embed.local import LocalEmbedder
 from rag.errors import ModelError
 from rag.language.message import named
+from rag.models.catalogue import CATALOGUE, ModelRecord
 from rag.models.files import BUNDLED_FOLDER, ModelFiles, bundled_model, folder_model
 from rag.tokens.bundled import BundledTokenEncoder
 
@@ -87,6 +88,35 @@ def test_bge_gets_its_instruction_before_questions_only(tmp_path: Path, embedder
     instructed = "Represent this sentence for searching relevant passages: heat"
     assert np.array_equal(bge.embed_question("heat"), bge.embed_passages([instructed])[0])
     assert not np.array_equal(bge.embed_question("heat"), bge.embed_passages(["heat"])[0])
+
+
+@pytest.mark.parametrize("record", [one for one in CATALOGUE if one.kind == "embedder"], ids=lambda one: one.name)
+def test_every_embedder_of_the_catalogue_is_used_as_its_record_says(
+    record: ModelRecord, tmp_path: Path, embedder_folder: Path
+) -> None:
+    """A tiny model under its name and file name: instructed, pooled by one token or all, and of unit length."""
+    shutil.copytree(embedder_folder, tmp_path / "model")
+    (tmp_path / "model" / record.model_file).parent.mkdir(exist_ok=True)
+    (tmp_path / "model" / "model.onnx").rename(tmp_path / "model" / record.model_file)
+    files = ModelFiles(record.name, "embedder", "cache", tmp_path / "model", record.model_file)
+    pooling = "cls" if record.usage.first_token else "mean"
+    embedder, plain = LocalEmbedder(files, threads=1), copied(embedder_folder, tmp_path / f"by-{pooling}", pooling)
+    assert np.allclose(embedder.embed_question("heat"), plain.embed_question(record.usage.question + "heat"), atol=1e-6)
+    assert np.allclose(
+        embedder.embed_passages(["heat"]), plain.embed_passages([record.usage.passage + "heat"]), atol=1e-6
+    )
+    assert np.linalg.norm(embedder.embed_question("heat")) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_folder_that_states_its_prompts_is_used_with_them(tmp_path: Path, embedder_folder: Path) -> None:
+    plain = copied(embedder_folder, tmp_path / "plain")
+    shutil.copytree(embedder_folder, tmp_path / "stated")
+    (tmp_path / "stated" / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "cold ", "document": "warm "}}), encoding="utf-8"
+    )
+    stated = LocalEmbedder(folder_model("embedder", tmp_path / "stated"), threads=1)
+    assert np.allclose(stated.embed_question("phone"), plain.embed_question("cold phone"), atol=1e-6)
+    assert np.allclose(stated.embed_passages(["phone"]), plain.embed_passages(["warm phone"]), atol=1e-6)
 
 
 def copied(embedder_folder: Path, folder: Path, pooling: str = "") -> LocalEmbedder:

@@ -19,7 +19,7 @@ from huggingface_hub import snapshot_download
 from rag.config import Settings
 from rag.errors import CancelledError, DamagedModelError, ModelError
 from rag.language.message import NOTHING, named
-from rag.models.catalogue import CATALOGUE, ModelRecord, find
+from rag.models.catalogue import CATALOGUE, ModelRecord, Usage, find
 from rag.models.download import LISTING_SECONDS, download_model
 from rag.models.download_child import download_lock
 from rag.models.files import (
@@ -31,7 +31,6 @@ from rag.models.files import (
     find_model,
     folder_model,
     load_tokenizer,
-    name_of_copy,
     unusable,
 )
 from rag.models.hub import ANSWER_SECONDS, KeepSecrets, ask_hub, locate_model
@@ -96,13 +95,33 @@ def test_a_copy_is_known_by_the_name_of_its_folder(
     tmp_path: Path, embedder_folder: Path, place: str, name: str
 ) -> None:
     shutil.copytree(embedder_folder, tmp_path / place)
-    assert name_of_copy(folder_model("embedder", tmp_path / place)) == name
+    record = folder_model("embedder", tmp_path / place).record
+    assert record is not None
+    assert record.name == name
 
 
 def test_a_folder_with_a_name_of_its_own_is_no_copy(embedder_folder: Path) -> None:
-    files = folder_model("embedder", embedder_folder)
-    assert name_of_copy(files) == files.name
-    assert name_of_copy(bundled_model()) == BUNDLED_NAME
+    assert folder_model("embedder", embedder_folder).record is None
+    assert bundled_model().record is None
+
+
+def test_a_folder_states_its_prompts_as_sentence_transformers_keeps_them(tmp_path: Path, embedder_folder: Path) -> None:
+    folder = tmp_path / "multilingual-e5-small"
+    shutil.copytree(embedder_folder, folder)
+    by_name = folder_model("embedder", folder)
+    assert by_name.usage == Usage("query: ", "passage: "), "what the catalogue says of a model of the folder's name"
+
+    def state(**prompts: object) -> ModelFiles:
+        (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
+        return folder_model("embedder", folder)
+
+    assert state(query="", document="") == by_name, "the empty prompts that it writes for every model state nothing"
+    stated = state(query="Find: ", passage="Text: ")
+    assert stated.usage == Usage("Find: ", "Text: ")
+    assert state(query="Find: ", document="Text: ").usage == stated.usage
+    assert len({by_name.name, stated.name, state(query="Find: ").name}) == 3, "other prompts make other vectors"
+    with pytest.raises(ModelError, match="a prompt in config_sentence_transformers"):
+        state(query=1)
 
 
 @pytest.mark.parametrize("missing", ["model.onnx", "tokenizer.json", "tokenizer_config.json"])

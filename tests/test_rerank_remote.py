@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from rag.access import endpoint, key_setting
 from rag.config import Settings
+from rag.embed.services import SERVICES as EMBEDDING_SERVICES
 from rag.errors import ModelError, RerankError, SettingError
 from rag.identity import RerankerIdentity
 from rag.rerank.base import Deadline, rank
@@ -352,9 +354,11 @@ def test_a_key_is_only_sent_to_the_service_that_it_was_set_for(own_address: bool
 
 
 def test_a_service_whose_address_is_known_has_a_setting_for_its_key():
-    keys = {service.key_setting for service in SERVICES.values() if service.address}
+    services = [*SERVICES.values(), *EMBEDDING_SERVICES.values()]
+    keys = {key_setting(service) for service in services if service.address}
     assert keys == {name for name in Settings.__dataclass_fields__ if name.endswith("_api_key")} - {
         "rerank_api_key",
+        "embed_api_key",
         "llm_api_key",
         "qdrant_api_key",
     }
@@ -408,7 +412,7 @@ def test_a_passage_supports_from_the_relevance_of_a_cross_encoder_on(relevance: 
 
 
 @pytest.mark.parametrize(
-    ("service", "address", "endpoint"),
+    ("service", "address", "asked"),
     [
         ("cohere", "https://api.cohere.com", "https://api.cohere.com/v2/rerank"),
         ("jina", "https://api.jina.ai", "https://api.jina.ai/v1/rerank"),
@@ -424,8 +428,8 @@ def test_a_passage_supports_from_the_relevance_of_a_cross_encoder_on(relevance: 
         ("xinference", "http://gpu:9997/v1/rerank?key=a", "http://gpu:9997/v1/rerank?key=a"),
     ],
 )
-def test_an_address_may_end_with_a_part_of_the_path(service: str, address: str, endpoint: str):
-    assert SERVICES[service].endpoint(address) == endpoint
+def test_an_address_may_end_with_a_part_of_the_path(service: str, address: str, asked: str):
+    assert endpoint(SERVICES[service].path, address) == asked
     if SERVICES[service].address:
         assert SERVICES[service].address == address
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embed.usage import USAGES, Usage
 from rag.models.batching import TOKENS_PER_BATCH, run_in_micro_batches
-from rag.models.files import ModelFiles, load_tokenizer, name_of_copy
+from rag.models.catalogue import Usage
+from rag.models.files import ModelFiles, load_tokenizer
 from rag.models.loading import SESSION, LoadedOnce, execution_providers, is_quantised
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 LONGEST_AT_ONCE = 1_000
 """Characters that are tokenized while every other thread waits, which takes a millisecond or two."""
+
+TINY = np.float32(1e-12)
+"""What a vector of nothing is divided by instead of its length."""
 
 _REGISTRATION = threading.Lock()
 
@@ -40,7 +43,7 @@ class LocalEmbedder:
 
     @cached_property
     def _usage(self) -> Usage:
-        return USAGES.get(name_of_copy(self.files), Usage())
+        return self.files.usage
 
     @cached_property
     def dimension(self) -> int:
@@ -93,14 +96,14 @@ class LocalEmbedder:
         return is_quantised(self.files.folder / self.files.model_file)
 
     def _embed(self, texts: list[str]) -> list[NDArray[np.float32]]:
-        vectors = list(self._model.get().embed(texts, batch_size=len(texts)))
-        return [np.asarray(vector, dtype=np.float32) for vector in vectors]
+        vectors = [np.asarray(each, np.float32) for each in self._model.get().embed(texts, batch_size=len(texts))]
+        # fastembed does not do this for every model that it knows by name, multilingual-e5-large among them.
+        return [vector / max(np.linalg.norm(vector), TINY) for vector in vectors]
 
     def _load(self) -> TextEmbedding:
         from fastembed import TextEmbedding
 
-        if self.files.source != "cache":
-            self._register()
+        self._register()
         options = SESSION | {"providers": execution_providers(self._provider)}
         # Without a cache, fastembed makes one in the folder that all users of a machine share.
         folder = str(self.files.folder)

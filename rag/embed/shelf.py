@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.config import Settings
 from rag.embed.base import Embedder
 from rag.embed.local import LocalEmbedder
 from rag.embed.providers import Connect, find_provider
+from rag.embed.remote import near_service
 from rag.errors import CollectionError, ModelError
 from rag.language.message import NOTHING, Message, joined, message
 from rag.models.download import DownloadProgress, download_model
@@ -48,9 +53,9 @@ class ModelShelf:
         connect = find_provider(spec.embedder)
         if connect is None:
             return self._local_embedder(self._files_of(spec, progress))
-        if self._settings.embed_model not in ("auto", spec.embedder):
-            raise _another(spec, self._name_of_choice())
-        return self._provided_embedder(spec.embedder, connect)
+        if self._settings.embed_model != "auto" and (wanted := self._name_of_choice()) != spec.embedder:
+            raise _another(spec, wanted)
+        return PinnedEmbedder(self.provided(spec.embedder, connect), spec)
 
     def embedder_for_new_collection(self, progress: DownloadProgress = lambda done, total: None) -> Embedder:
         """Decide the embedder of a new collection; under auto the bundled one stands in for want of a better.
@@ -60,7 +65,8 @@ class ModelShelf:
         choice = self._settings.embed_model
         connect = find_provider(choice)
         if connect is not None:
-            return self._provided_embedder(choice, connect)
+            return self.provided(choice, connect)
+        _refuse_misspelt(choice)
         name = DEFAULTS["embedder"] if choice == "auto" else choice
         files = find_model("embedder", name, self._settings)
         if files is None:
@@ -78,8 +84,10 @@ class ModelShelf:
     def _name_of_choice(self) -> str:
         """Return the name of the embedder that EMBED_MODEL asks for."""
         choice = self._settings.embed_model
-        if find_provider(choice) is not None:
-            return choice
+        connect = find_provider(choice)
+        if connect is not None:
+            return self.provided(choice, connect).name
+        _refuse_misspelt(choice)
         files = find_model("embedder", choice, self._settings)
         return files.name if files else hub_model("embedder", choice).name
 
@@ -154,11 +162,57 @@ class ModelShelf:
                 held = self._local[files.name] = LocalEmbedder(files, self._settings.model_threads, provider)
             return held
 
-    def _provided_embedder(self, name: str, connect: Connect) -> Embedder:
+    def provided(self, choice: str, connect: Connect) -> Embedder:
+        """Return the embedder of a service, connected to once; raises what `connect` does."""
         with self._lock:
-            if name not in self._provided:
-                self._provided[name] = connect(name, self._settings)
-            return self._provided[name]
+            if choice not in self._provided:
+                self._provided[choice] = connect(choice, self._settings)
+            return self._provided[choice]
+
+
+class PinnedEmbedder:
+    """A service's embedder for one collection: vectors of another length than its own are refused."""
+
+    def __init__(self, embedder: Embedder, spec: CollectionSpec) -> None:
+        self.name = embedder.name
+        self.dimension = spec.dimension
+        self.max_tokens = embedder.max_tokens
+        self.count_tokens = embedder.count_tokens
+        self._embedder = embedder
+        self._spec = spec
+
+    def embed_passages(
+        self, texts: Sequence[str], after_batch: Callable[[int], None] = lambda done: None
+    ) -> NDArray[np.float32]:
+        """Return vectors of shape (texts, dimension); raises CollectionError where they are of another length."""
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        return self._checked(self._embedder.embed_passages(texts, after_batch))
+
+    def embed_question(self, text: str) -> NDArray[np.float32]:
+        """Return the vector of a question; raises as `embed_passages` does."""
+        return self._checked(self._embedder.embed_question(text))
+
+    def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        if vectors.shape[-1] == self.dimension:
+            return vectors
+        raise CollectionError(
+            "The collection {name!r} has vectors of length {pinned}, and {embedder} gives vectors of length {given} "
+            "now: its model was changed. Change it back, or re-index the collection on the Library page.",
+            name=self._spec.name,
+            pinned=self.dimension,
+            embedder=self.name,
+            given=vectors.shape[-1],
+        )
+
+
+def _refuse_misspelt(choice: str) -> None:
+    if near := near_service(choice):
+        raise ModelError(
+            "No embedding service is named {name!r}: use {near}, with its model after a colon.",
+            name=choice.partition(":")[0],
+            near=near,
+        )
 
 
 def _another(spec: CollectionSpec, wanted: str) -> CollectionError:

@@ -21,11 +21,31 @@ MiniLM and BGE-reranker-base, where onnxruntime keeps matrices a second time, pa
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an embedder's authors want before a question and a passage, and whether the first token stands for a text.
+
+    fastembed adds neither instruction, and knows the pooling only of a model that it is given by its hub name.
+    """
+
+    question: str = ""
+    passage: str = ""
+    first_token: bool = False
+
+
+PLAIN = Usage()
+FIRST_TOKEN = Usage(first_token=True)
+BGE = Usage("Represent this sentence for searching relevant passages: ", first_token=True)
+BGE_CHINESE = Usage("为这个句子生成表示以用于检索相关文章：", first_token=True)
+E5 = Usage("query: ", "passage: ")
+NOMIC = Usage("search_query: ", "search_document: ")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """A model; `name` is what people write, `size` the bytes to fetch, `max_tokens` the longest input it was made for.
 
     `model_file` is "" where the repository's authors publish no ONNX file that is known here: it is then looked for at
-    the hub. `additional_files` hold weights that the model file points to.
+    the hub. `additional_files` hold weights that the model file points to. `usage` is how an embedder is used.
     """
 
     name: str
@@ -38,6 +58,7 @@ class ModelRecord:
     max_tokens: int
     additional_files: tuple[str, ...] = ()
     note: Message = NOTHING
+    usage: Usage = PLAIN
 
     @property
     def commercial(self) -> bool:
@@ -245,6 +266,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         licence="mit",
         max_tokens=512,
         note=message("what EMBED_MODEL=auto fetches"),
+        usage=BGE,
     ),
     ModelRecord(
         name="BAAI/bge-base-en-v1.5",
@@ -255,6 +277,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         languages=message("English"),
         licence="mit",
         max_tokens=512,
+        usage=BGE,
     ),
     ModelRecord(
         name="BAAI/bge-large-en-v1.5",
@@ -265,6 +288,7 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         languages=message("English"),
         licence="mit",
         max_tokens=512,
+        usage=BGE,
     ),
     ModelRecord(
         name="BAAI/bge-small-zh-v1.5",
@@ -275,6 +299,63 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         languages=message("Chinese"),
         licence="mit",
         max_tokens=512,
+        usage=BGE_CHINESE,
+    ),
+    ModelRecord(
+        name="BAAI/bge-base-zh-v1.5",
+        kind="embedder",
+        repository="Xenova/bge-base-zh-v1.5",
+        model_file=ONNX,
+        size=407_000_000,
+        languages=message("Chinese"),
+        licence="mit",
+        max_tokens=512,
+        usage=BGE_CHINESE,
+    ),
+    ModelRecord(
+        name="BAAI/bge-large-zh-v1.5",
+        kind="embedder",
+        repository="Xenova/bge-large-zh-v1.5",
+        model_file=ONNX,
+        size=1_300_000_000,
+        languages=message("Chinese"),
+        licence="mit",
+        max_tokens=512,
+        usage=BGE_CHINESE,
+    ),
+    ModelRecord(
+        name="BAAI/bge-m3",
+        kind="embedder",
+        repository="BAAI/bge-m3",
+        model_file=ONNX,
+        additional_files=("onnx/model.onnx_data",),
+        size=2_270_000_000,
+        languages=message("100+ languages"),
+        licence="mit",
+        max_tokens=8192,
+        usage=FIRST_TOKEN,
+    ),
+    ModelRecord(
+        name="intfloat/multilingual-e5-small",
+        kind="embedder",
+        repository="intfloat/multilingual-e5-small",
+        model_file=ONNX,
+        size=470_000_000,
+        languages=message("100 languages"),
+        licence="mit",
+        max_tokens=512,
+        usage=E5,
+    ),
+    ModelRecord(
+        name="intfloat/multilingual-e5-base",
+        kind="embedder",
+        repository="intfloat/multilingual-e5-base",
+        model_file=ONNX,
+        size=1_110_000_000,
+        languages=message("100 languages"),
+        licence="mit",
+        max_tokens=512,
+        usage=E5,
     ),
     ModelRecord(
         name="intfloat/multilingual-e5-large",
@@ -286,6 +367,81 @@ CATALOGUE: tuple[ModelRecord, ...] = (
         languages=message("100 languages"),
         licence="mit",
         max_tokens=512,
+        usage=E5,
+    ),
+    ModelRecord(
+        name="shibing624/text2vec-base-chinese",
+        kind="embedder",
+        repository="shibing624/text2vec-base-chinese",
+        model_file=ONNX,
+        size=409_000_000,
+        languages=message("Chinese"),
+        licence="apache-2.0",
+        max_tokens=256,
+    ),
+    ModelRecord(
+        name="thenlper/gte-base",
+        kind="embedder",
+        repository="thenlper/gte-base",
+        model_file=ONNX,
+        size=440_000_000,
+        languages=message("English"),
+        licence="mit",
+        max_tokens=512,
+    ),
+    ModelRecord(
+        name="thenlper/gte-large",
+        kind="embedder",
+        repository="Qdrant/gte-large-onnx",
+        model_file="model.onnx",
+        size=1_200_000_000,
+        languages=message("English"),
+        licence="mit",
+        max_tokens=512,
+    ),
+    ModelRecord(
+        name="Alibaba-NLP/gte-multilingual-base",
+        kind="embedder",
+        repository="onnx-community/gte-multilingual-base",
+        model_file=ONNX,
+        size=1_240_000_000,
+        languages=message("70+ languages"),
+        licence="apache-2.0",
+        max_tokens=8192,
+        usage=FIRST_TOKEN,
+    ),
+    ModelRecord(
+        name="mixedbread-ai/mxbai-embed-large-v1",
+        kind="embedder",
+        repository="mixedbread-ai/mxbai-embed-large-v1",
+        model_file=ONNX,
+        size=640_000_000,
+        languages=message("English"),
+        licence="apache-2.0",
+        max_tokens=512,
+        usage=BGE,
+    ),
+    ModelRecord(
+        name="nomic-ai/nomic-embed-text-v1.5",
+        kind="embedder",
+        repository="nomic-ai/nomic-embed-text-v1.5",
+        model_file=ONNX,
+        size=520_000_000,
+        languages=message("English"),
+        licence="apache-2.0",
+        max_tokens=8192,
+        usage=NOMIC,
+    ),
+    ModelRecord(
+        name="nomic-ai/nomic-embed-text-v1.5-Q",
+        kind="embedder",
+        repository="nomic-ai/nomic-embed-text-v1.5",
+        model_file="onnx/model_quantized.onnx",
+        size=130_000_000,
+        languages=message("English"),
+        licence="apache-2.0",
+        max_tokens=8192,
+        usage=NOMIC,
     ),
 )
 """Every model that is offered by name. Adding one is adding a record."""

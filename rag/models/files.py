@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
@@ -16,8 +16,8 @@ from rag.errors import DamagedModelError, ModelError
 from rag.identity import split_funnel
 from rag.language.message import joined, message
 from rag.models import catalogue
-from rag.models.catalogue import ModelRecord
-from rag.models.names import KINDS, TOKENIZER_FILES, VARIABLES, HubModel, ModelKind, fastembed_models, hub_model
+from rag.models.catalogue import PLAIN, ModelRecord, Usage
+from rag.models.names import KINDS, TOKENIZER_FILES, VARIABLES, HubModel, ModelKind, hub_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,6 +35,9 @@ ONNX_FILES = (
     *(f"{folder}model_{suffix}.onnx" for folder in ("", "onnx/") for suffix in ("int8", "quantized", "uint8")),
 )
 """Where models keep their ONNX file, the best first."""
+PROMPTS_FILE = "config_sentence_transformers.json"
+PASSAGE_PROMPTS = ("document", "passage", "corpus")
+"""The names that sentence-transformers looks for a passage's prompt under, in its order; a question's is "query"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,21 @@ class ModelFiles:
     def colbert(self) -> bool:
         """Whether it is a reranker that was trained for late interaction."""
         return self.record is not None and self.record.kind == "late interaction"
+
+    @property
+    def usage(self) -> Usage:
+        """How an embedder is used: the prompts that its folder states, else what the catalogue says of it.
+
+        Raises ModelError for a damaged file.
+        """
+        known = self.record.usage if self.record is not None else PLAIN
+        if self.source != "folder":
+            return known
+        try:
+            question, passage = _stated_prompts(self.folder)
+        except (OSError, ValueError, AttributeError) as error:
+            raise unusable(self, error) from error
+        return replace(known, question=question, passage=passage) if question or passage else known
 
     @property
     def record(self) -> ModelRecord | None:
@@ -201,7 +219,34 @@ def folder_model(kind: ModelKind, folder: Path) -> ModelFiles:
         )
     weights = [folder / model_file, *_external_data(folder / model_file)]
     digest = _content_hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in weights))
-    return ModelFiles(f"{_name_of_folder(folder)}@{digest}", kind, "folder", folder, model_file)
+    files = ModelFiles(f"{_name_of_folder(folder)}@{digest}", kind, "folder", folder, model_file)
+    return _with_prompts(files, digest) if kind == "embedder" else files
+
+
+def _with_prompts(files: ModelFiles, digest: str) -> ModelFiles:
+    """Return a folder's embedder by the name it has with what its folder states, which makes other vectors."""
+    usage = files.usage
+    known = files.record.usage if files.record is not None else PLAIN
+    if usage == known:
+        return files
+    stated = hashlib.sha256("\0".join((digest, usage.question, usage.passage)).encode()).hexdigest()[:12]
+    return replace(files, name=f"{_name_of_folder(files.folder)}@{stated}")
+
+
+def _stated_prompts(folder: Path) -> tuple[str, str]:
+    """Return the prompts of questions and of passages that sentence-transformers keeps with a model, "" for none.
+
+    Raises OSError for a file that cannot be read, ValueError or AttributeError for one with anything else in it.
+    """
+    file = folder / PROMPTS_FILE
+    if not file.is_file():
+        return "", ""
+    prompts = json.loads(file.read_text(encoding="utf-8")).get("prompts") or {}
+    question = prompts.get("query") or ""
+    passage = next((prompts[name] for name in PASSAGE_PROMPTS if prompts.get(name)), "")
+    if not (isinstance(question, str) and isinstance(passage, str)):
+        raise ValueError(f"a prompt in {PROMPTS_FILE} is no text")
+    return question, passage
 
 
 def choose_onnx_file(paths: Collection[str], preferred: str = "") -> str | None:
@@ -258,17 +303,6 @@ def cached_model(model: HubModel, cache: Path) -> ModelFiles | None:
         paths = [path.relative_to(config.parent).as_posix() for path in config.parent.rglob("*.onnx") if path.is_file()]
         model_file = choose_onnx_file(paths)
     return ModelFiles(model.name, model.kind, "cache", config.parent, model_file) if model_file else None
-
-
-def name_of_copy(files: ModelFiles) -> str:
-    """Return the hub name of the embedder whose name or cache folder a model's folder bears, else the model's own."""
-    if files.source != "folder":
-        return files.name
-    folder = files.name.rpartition("@")[0].lower()
-    for model in fastembed_models():
-        if folder in (model.name.rpartition("/")[2].lower(), model.cache_folder.lower()):
-            return model.name
-    return files.name
 
 
 def unusable(files: ModelFiles, error: Exception) -> DamagedModelError:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from rag.access import Access, endpoint
 from rag.errors import RerankError
 from rag.http import MOST_BYTES, Endpoint, NoReplyError, Reply
 from rag.language.message import Message, message
@@ -21,15 +22,15 @@ LONGEST_WAIT = 3600.0
 class ServiceClient:
     """Speaks to one service; the connection is kept for the next request. Every method may be called from any thread.
 
-    `address` and `api_key` are those of the settings, checked already; the key is that of `variable`.
+    `access` is that of the settings, checked already.
     """
 
-    def __init__(self, service: RerankService, model: str, address: str, api_key: str, variable: str) -> None:
+    def __init__(self, service: RerankService, model: str, access: Access) -> None:
         self._service = service
-        self._variable = variable
+        self._variable = access.variable
         self._model = model
-        self._own_server = bool(address)
-        self._endpoint = Endpoint(service.endpoint(address or service.address), api_key)
+        self._own_server = bool(access.address)
+        self._endpoint = Endpoint(endpoint(service.path, access.address or service.address), access.key)
         self._host = self._endpoint.host
 
     def scores(

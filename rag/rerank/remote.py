@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from queue import Empty, Queue
-from urllib.parse import urlsplit
 
+from rag.access import find_access
 from rag.config import Settings
-from rag.errors import RerankError, SettingError
+from rag.errors import RerankError
 from rag.identity import RerankerIdentity
 from rag.language.message import Message, joined
 from rag.rerank.base import Contact, Deadline, Scored, left_out_empty, left_out_for_time, reaches
@@ -173,41 +173,10 @@ def service_reranker(
     cannot be used.
     """
     service, model = find_service(choice, services)
-    address, variable, api_key = _address_and_key(service, settings)
-    if not (address or service.address):
-        raise SettingError(
-            "RERANK_URL is not set: give the address of your {name} server, for instance http://localhost:8080.",
-            name=service.name,
-        )
-    if not (address or api_key):
-        raise SettingError(
-            "{variable} is not set: give your key of {name}, which reranks nothing without.",
-            variable=variable,
-            name=service.name,
-        )
-    if not (api_key.isascii() and api_key.isprintable()):
-        raise SettingError("{variable} holds characters that no key has: copy the key again.", variable=variable)
-    if api_key and "@" in urlsplit(address).netloc:
-        raise SettingError(
-            "RERANK_URL holds a user and RERANK_API_KEY a key, and a request can carry only one of them: remove one."
-        )
-    return RemoteReranker(service, model, ServiceClient(service, model, address, api_key, variable))
-
-
-def _address_and_key(service: RerankService, settings: Settings) -> tuple[str, str, str]:
-    """Return the address that stands in for a service's known one, if any, the variable of its key, and the key.
-
-    RERANK_URL and RERANK_API_KEY belong together, and to the service of RERANK_MODEL: another service whose address is
-    known is asked there, with a key of its own. So no key is sent to a host that it was not set for.
-    """
     configured = RerankerChoice.parse(settings.rerank_model)
     named = configured.name.partition(":")[0].strip().lower() if configured.kind == "service" else ""
-    if not service.address or (settings.rerank_url and named in ("", service.name)):
-        return settings.rerank_url, "RERANK_API_KEY", settings.rerank_api_key
-    of_service: str = getattr(settings, service.key_setting)
-    if named == service.name and (settings.rerank_api_key or not of_service):
-        return "", "RERANK_API_KEY", settings.rerank_api_key
-    return "", service.key_setting.upper(), of_service
+    access = find_access(service, settings, "rerank", named)
+    return RemoteReranker(service, model, ServiceClient(service, model, access))
 
 
 def _left_out(passages: Sequence[str], scores: Sequence[float | None], deadline: Deadline) -> Message:

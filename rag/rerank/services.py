@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from rag.errors import ModelError
 
@@ -35,24 +34,6 @@ class RerankService:
     results: str = "results"
     score: str = "relevance_score"
     always: Mapping[str, bool | int] = field(default_factory=dict)
-
-    @property
-    def key_setting(self) -> str:
-        """The field of the settings that has the key of the service at its known address; "" where there is none."""
-        return f"{self.name}_api_key" if self.address else ""
-
-    def endpoint(self, address: str) -> str:
-        """Return where to ask at an address, which may end with a part of the path, or all of it."""
-        parts = urlsplit(address)
-        given = parts.path.rstrip("/")
-        folder, _, last = self.path.rpartition("/")
-        if given.endswith(f"/{last}"):
-            path = given
-        elif folder and given.endswith(folder):
-            path = f"{given}/{last}"
-        else:
-            path = given + self.path
-        return parts._replace(path=path).geturl()
 
 
 SERVICES: dict[str, RerankService] = {

@@ -61,6 +61,14 @@ class Work:
         if self.stopped:
             raise CancelledError(CANCELLED)
 
+    def pause(self, seconds: float) -> None:
+        """Wait; raises CancelledError as `check` does, and soon."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            self.check()
+            self._stopping.wait(min(left, POLL_SECONDS))
+        self.check()
+
     @property
     def stopped(self) -> bool:
         """Whether the task was cancelled or deleted, or the app is closing."""

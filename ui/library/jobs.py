@@ -64,10 +64,25 @@ def _show_done(app: App, collection: str, done: int) -> None:
             clear_done(app, collection)
             st.rerun(scope="fragment")
         for job in app.library.jobs.first_in(collection, "done", DONE_SHOWN, newest=True):
-            told = sentences([_stop(count_passages(job.chunks_done)), say(job.reason)])
+            told = sentences([_stop(count_passages(job.chunks_done)), say(job.reason), _spent(app, job)])
             st.text(f"{job.name}: {told}".strip())
         if done > DONE_SHOWN:
             st.caption(ngettext("{number} earlier file", "{number} earlier files", done - DONE_SHOWN))
+
+
+def _spent(app: App, job: Job) -> str:
+    """Return what was asked of an embedding service for a file, "" where none was."""
+    if not job.requests:
+        return ""
+    asked = ngettext(
+        "{number} request to the embedding service (tokens: {tokens})",
+        "{number} requests to the embedding service (tokens: {tokens})",
+        job.requests,
+        tokens=f"{job.tokens:,}",
+    )
+    if price := app.settings.embed_price:
+        return _stop(gettext("{asked}: {cost} at your price", asked=asked, cost=f"{job.tokens * price / 1e6:,.6f}"))
+    return _stop(asked)
 
 
 def _show_outcomes(app: App, collection: str, outcomes: Sequence[Outcome]) -> None:
@@ -168,8 +183,9 @@ def _share(job: Job) -> float:
 
 
 def _detail(job: Job) -> str:
-    if job.chunks_total:
-        return ngettext(
-            "{done} of {number} passage", "{done} of {number} passages", job.chunks_total, done=job.chunks_done
-        )
-    return label_sentence(job.reason)
+    if not job.chunks_total:
+        return label_sentence(job.reason)
+    passages = ngettext(
+        "{done} of {number} passage", "{done} of {number} passages", job.chunks_total, done=job.chunks_done
+    )
+    return sentences([_stop(passages), label_sentence(job.reason)]) if job.reason else passages

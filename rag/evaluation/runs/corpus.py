@@ -184,7 +184,11 @@ def _embedders(pipeline: Pipeline) -> Callable[[str], Embedder | None]:
     def named(choice: str) -> Embedder | None:
         if choice in ("", "bundled"):
             return pipeline.shelf.bundled() if choice else None
-        if choice not in ("auto", BUNDLED_NAME) and find_provider(choice) is None:
+        connect = find_provider(choice)
+        if connect is not None:
+            # By the settings as they are: the address and the key of EMBED_MODEL are for no other service.
+            return pipeline.shelf.provided(choice, connect)
+        if choice not in ("auto", BUNDLED_NAME):
             named_folder("embedder", choice, pipeline.settings)  # before it counts as set: it may have been typed
         return ModelShelf(replace(pipeline.settings, embed_model=choice)).embedder_for_new_collection()
 
