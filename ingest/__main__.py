@@ -23,8 +23,8 @@ from rag.config import Settings, check_collection_name, load_settings
 from rag.database.lock import DataFolderLock
 from rag.database.notices import print_notices
 from rag.errors import ResiftError
+from rag.language.printable import printable
 from rag.log import print_in_utf8, print_text, set_up_logging
-from rag.printable import printable
 from rag.retrieval.pipeline import open_pipeline
 
 POLL_SECONDS = 0.2

@@ -7,7 +7,7 @@ import sys
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from rag.printable import printable
+from rag.language.printable import printable
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

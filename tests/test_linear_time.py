@@ -21,8 +21,8 @@ from rag.answer.marks import disarmed
 from rag.database.history import History
 from rag.embed.chunk import split_pieces
 from rag.lab.reasons import identifiers
+from rag.language.printable import printable
 from rag.llm.reply import json_objects
-from rag.printable import printable
 from rag.text.code import code_spans
 from rag.text.csv import find_separator
 from rag.text.cutting import split_long

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ingest.__main__ import main
+from rag.language.printable import printable
 from rag.log import print_text
-from rag.printable import printable
 
 NAME = "a\x1b[2J\u202egnp\nb\x9b31m\u2066.txt"
 SHOWN = r"a\u001b[2J\u202egnp\nb\u009b31m\u2066.txt"

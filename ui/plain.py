@@ -7,7 +7,7 @@ import re
 from rag.answer.prompt import NOT_FOUND
 from rag.errors import ResiftError
 from rag.language.message import Message
-from rag.printable import printable
+from rag.language.printable import printable
 from rag.text.place import place_of
 from ui.language import ngettext, say
 

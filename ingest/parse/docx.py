@@ -15,7 +15,7 @@ from docx.oxml.xmlchemy import BaseOxmlElement
 
 from ingest.parse.outline import LIST_ITEM, Heading, sections_by_heading
 from ingest.parse.table import row_lines
-from rag.archives import check_archive
+from rag.children.archives import check_archive
 from rag.types import Section
 
 LARGEST_UNPACKED = 512 * 1024**2

@@ -10,13 +10,13 @@ from typing import Any
 from rag.config import Settings
 from rag.errors import InputError, ModelError
 from rag.language.message import Message
+from rag.language.printable import printable
 from rag.log import print_text
 from rag.models.download import download_model, licence_notice
 from rag.models.files import BUNDLED_NAME
 from rag.models.hub import locate_model
 from rag.models.inventory import ModelEntry, entry_of, free_disk_space, list_models, readable_size, remove_model
 from rag.models.names import model_named
-from rag.printable import printable
 from rag.shell.options import add_data_option, settings_of
 
 COLUMNS = ("NAME", "KIND", "SIZE", "LANGUAGES", "LICENCE", "TOKENS", "WHERE")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
 
-from rag.archives import check_archive
+from rag.children.archives import check_archive
 from rag.children.limited import write_limited
 from rag.errors import InputError
 from rag.evaluation.sets.beir import (
