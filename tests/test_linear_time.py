@@ -26,6 +26,8 @@ from rag.llm.reply import json_objects
 from rag.text.code import code_spans
 from rag.text.csv import find_separator
 from rag.text.cutting import split_long
+from rag.text.folding import fold
+from rag.text.notations import find_notations
 from rag.text.sentences import split_sentences
 from rag.types import Answer
 from tests.retrievals import make_retrieval
@@ -145,6 +147,9 @@ def test_every_pattern_does_so_for_what_it_looks_for(named: dict[str, re.Pattern
         assert_linear(name, pattern, (*MORE_RUNS, *asked_for[:40]))
 
 
+MARKS = "\u0323\u0301"
+"""Two marks that Unicode puts in order, over a letter that has thousands of them."""
+
 KEPT = make_retrieval([1, 2, 3], kept=3, texts={1: "One [2].", 2: "row[3]", 3: "Three."}).kept
 
 
@@ -153,7 +158,9 @@ KEPT = make_retrieval([1, 2, 3], kept=3, texts={1: "One [2].", 2: "row[3]", 3: "
     [
         clean,
         code_spans,
+        find_notations,
         find_separator,
+        fold,
         identifiers,
         label,
         printable,
@@ -169,7 +176,26 @@ KEPT = make_retrieval([1, 2, 3], kept=3, texts={1: "One [2].", 2: "row[3]", 3: "
     ],
 )
 def test_what_reads_text_from_outside_does_so_too(read: Callable[[str], object]) -> None:
-    for run in ("!", " ", "\n", "[", "`", "*", "**a", "中", "a[9] ", "```\n", '"', "&", "<", "{", '{"a" ', '{"a":[{},'):
+    for run in (
+        "!",
+        " ",
+        "\n",
+        "[",
+        "`",
+        "*",
+        "**a",
+        "中",
+        "a[9] ",
+        "```\n",
+        '"',
+        "&",
+        "<",
+        "{",
+        '{"a" ',
+        '{"a":[{},',
+        "1,2024",
+        MARKS,
+    ):
         assert seconds(read, hostile(run)) < 5 * SECONDS, run
 
 

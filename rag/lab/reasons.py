@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
 from rag.embed.sparse import Bm25Encoder
+from rag.text.folding import nfkc
 from rag.text.sentences import split_sentences
 from rag.text.shingles import SHINGLE, shingles
 from rag.types import Hit
@@ -103,7 +103,7 @@ def find_reasons(question: str, hit: Hit, first: Hit, words: Bm25Encoder) -> tup
 
 def identifiers(text: str) -> list[str]:
     """Return what names one thing exactly, as written: codes of letters and digits, versions, long numbers."""
-    found = MARKED.findall(unicodedata.normalize("NFKC", text))
+    found = MARKED.findall(nfkc(text))
     return [name for name in dict.fromkeys(found) if _identifies(name)]
 
 
@@ -146,7 +146,7 @@ def _quoted(text: str) -> list[str]:
 def _exactly(name: str, passage: str) -> re.Match[str] | None:
     """Find an identifier that is no part of a longer one."""
     pattern = rf"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-_./]){re.escape(name)}(?![A-Za-z0-9]|[-_./][A-Za-z0-9])"
-    return re.search(pattern, unicodedata.normalize("NFKC", passage), re.IGNORECASE)
+    return re.search(pattern, nfkc(passage), re.IGNORECASE)
 
 
 def _same_series(series: re.Match[str], other: str) -> bool:
@@ -156,7 +156,7 @@ def _same_series(series: re.Match[str], other: str) -> bool:
 
 
 def _years(text: str) -> list[str]:
-    found = YEAR.findall(unicodedata.normalize("NFKC", text))
+    found = YEAR.findall(nfkc(text))
     return sorted({year for year in found if year not in ROUND})
 
 
@@ -172,10 +172,12 @@ def _negation(question: str, text: str, words: Bm25Encoder) -> Reason | None:
     """Find the one sentence that has all of a yes-or-no question's words, and forbids or denies it."""
     asks = YES_NO.search(question)
     plain = YES_NO.sub(" ", question)
-    terms = _terms(ALLOWING.sub(" ", plain), words)
-    if not asks or ANY_NEGATION.search(plain) or len(terms) < LEAST_TERMS:
+    said = ALLOWING.sub(" ", plain)
+    if not asks or ANY_NEGATION.search(plain) or len(words.words(said)) < LEAST_TERMS:
         return None
-    sentences = [sentence for sentence in split_sentences(text) if terms <= _terms(sentence, words)]
+    sentences = split_sentences(text)
+    coverages = words.coverage(said, sentences)
+    sentences = [sentence for sentence, covered in zip(sentences, coverages, strict=True) if covered == 1]
     if len(sentences) != 1 or NO_NEGATION.search(sentences[0]):
         return None
     match = FORBIDS.search(sentences[0]) or FORBIDS_CHINESE.search(sentences[0])

@@ -97,13 +97,9 @@ class LateInteractionReranker:
         """
         hits = [ranked.hit for ranked in kept]
         similarities, _ = self._matcher.similarities(self._question(question), hits, Deadline(math.inf))
-        words = set(self._words.weigh_question(question).indices)
-        passages = self._words.weigh_passages([hit.chunk.passage for hit in hits])
-        for similarity, passage in zip(similarities, passages, strict=True):
-            coverage = len(words.intersection(passage.indices)) / len(words) if words else 0.0
-            if ((similarity or 0.0) + coverage) / 2 >= SUPPORTED_FROM:
-                return True
-        return False
+        coverages = self._words.coverage(question, [hit.chunk.passage for hit in hits])
+        pairs = zip(similarities, coverages, strict=True)
+        return any(((similarity or 0.0) + coverage) / 2 >= SUPPORTED_FROM for similarity, coverage in pairs)
 
     def _question(self, question: str) -> NDArray[np.float32]:
         (asked,) = self._vectors([question])
