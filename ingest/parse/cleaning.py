@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from rag.text.normalization import normalize
 
 TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -19,6 +20,6 @@ BLANK_LINES = re.compile("\n{3,}")
 def clean(text: str) -> str:
     """Return the text in NFC without control characters, trailing spaces and repeated blank lines."""
     text = NEWLINES.sub("\n", TERMINAL_COLOURS.sub("", text))
-    text = unicodedata.normalize("NFC", INVISIBLE.sub("", text))
+    text = normalize("NFC", INVISIBLE.sub("", text))
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return BLANK_LINES.sub("\n\n", text).strip("\n")

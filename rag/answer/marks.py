@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rag.text.code import code_spans
+from rag.text.normalization import normalize
 
 LABEL = r"""(?:(?:sources?|documents?|docs?|citations?|cites?|references?|refs?|passages?|contexts?|chunks?|excerpts?
     |ids?|quellen?|fuentes?|font[ei]s?|источники?|来源|來源|资料|資料|文档|文檔|文献|文獻|引用|参考(?:资料|文献)?|出典|출처)
@@ -195,13 +195,13 @@ def _word_start(before: str) -> int:
 
 
 def _squeezed(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return "".join(normalize("NFKC", text).casefold().split())
 
 
 def _ranges(form: re.Match[str]) -> list[tuple[int, int]]:
     """Return the numbers of a mark, each as a range."""
     # ¹ is a digit and no number before it is put into its usual form.
-    written = unicodedata.normalize("NFKC", form["numbers"] or form["spoken"] or form["raised"])
+    written = normalize("NFKC", form["numbers"] or form["spoken"] or form["raised"])
     return [(int(item["first"]), int(item["last"] or item["first"])) for item in ITEM.finditer(written)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rag.embed.sparse import Bm25Encoder
-from rag.text.folding import nfkc
+from rag.text.normalization import normalize
 from rag.text.sentences import split_sentences
 from rag.text.shingles import SHINGLE, shingles
 from rag.types import Hit
@@ -103,7 +103,7 @@ def find_reasons(question: str, hit: Hit, first: Hit, words: Bm25Encoder) -> tup
 
 def identifiers(text: str) -> list[str]:
     """Return what names one thing exactly, as written: codes of letters and digits, versions, long numbers."""
-    found = MARKED.findall(nfkc(text))
+    found = MARKED.findall(normalize("NFKC", text))
     return [name for name in dict.fromkeys(found) if _identifies(name)]
 
 
@@ -146,7 +146,7 @@ def _quoted(text: str) -> list[str]:
 def _exactly(name: str, passage: str) -> re.Match[str] | None:
     """Find an identifier that is no part of a longer one."""
     pattern = rf"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-_./]){re.escape(name)}(?![A-Za-z0-9]|[-_./][A-Za-z0-9])"
-    return re.search(pattern, nfkc(passage), re.IGNORECASE)
+    return re.search(pattern, normalize("NFKC", passage), re.IGNORECASE)
 
 
 def _same_series(series: re.Match[str], other: str) -> bool:
@@ -156,7 +156,7 @@ def _same_series(series: re.Match[str], other: str) -> bool:
 
 
 def _years(text: str) -> list[str]:
-    found = YEAR.findall(nfkc(text))
+    found = YEAR.findall(normalize("NFKC", text))
     return sorted({year for year in found if year not in ROUND})
 
 

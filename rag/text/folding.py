@@ -6,6 +6,7 @@ import re
 import unicodedata
 from functools import cache
 
+from rag.text.normalization import normalize
 from rag.text.script import HAN, is_japanese
 
 RAISED = re.compile(r"[²³¹¼-¾⁰-₉⅐-⅞①-⓿](?<=\d.)")
@@ -16,10 +17,6 @@ OTHERWISE = {"ß": "ss", "ẞ": "SS", "٫": ".", "٬": ","}
 """What NFKC leaves as it is: sharp s, and the marks in numbers of Arabic-Indic digits."""
 
 
-PIECE = re.compile(r".{1,2000}(?=\s|\Z)|.{1,2000}", re.DOTALL)
-"""What is normalised at once: the time it takes grows with the square of a run of combining marks."""
-
-
 def fold(text: str) -> str:
     """Return the text in Unicode's NFKC form, with 0 to 9 for every script's digits, ss for ß, and simplified Chinese.
 
@@ -27,15 +24,10 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text
-    text = DIGIT.sub(_ascii_digit, nfkc(RAISED.sub(r" \g<0>", text)))
+    text = DIGIT.sub(_ascii_digit, normalize("NFKC", RAISED.sub(r" \g<0>", text)))
     for character, replacement in OTHERWISE.items():
         text = text.replace(character, replacement)
     return _simplified(text) if HAN.search(text) and not is_japanese(text) else text
-
-
-def nfkc(text: str) -> str:
-    """Return the text in Unicode's NFKC form, in a time in proportion to its length."""
-    return "".join(unicodedata.normalize("NFKC", piece) for piece in PIECE.findall(text))
 
 
 def _ascii_digit(digit: re.Match[str]) -> str:

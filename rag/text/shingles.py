@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
+
+from rag.text.normalization import normalize
 
 SHINGLE = 3
 """Words that make a shingle (Broder, 1997): single words are in any text."""
@@ -19,7 +20,7 @@ REMEMBERED = 4096
 @lru_cache(maxsize=REMEMBERED)
 def words(text: str) -> tuple[str, ...]:
     """Return the words of a text, whatever their case and width."""
-    return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return tuple(WORD.findall(normalize("NFKC", text).casefold()))
 
 
 @lru_cache(maxsize=REMEMBERED)
