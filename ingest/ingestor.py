@@ -74,8 +74,8 @@ class Ingestor:
         """
         job = job_of(work.task)
         try:
-            with counted() as spending:
-                return {"pages": self._ingest(job, work), **asdict(spending)}
+            with counted() as counter:
+                return {"pages": self._ingest(job, work), **asdict(counter.spending)}
         except ResiftError:
             self.discard(job)
             raise

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal, cast
 
 from ingest.files import StoredFile
+from rag.embed.spending import NOTHING_SPENT, Spending
 from rag.language.message import Message, message
 from rag.tasks.store import ENDED, GOING, INGESTION, RESUMABLE, Outcome, Task, TaskState, TaskStore
 from rag.types import DocumentEntry
@@ -27,8 +28,8 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 class Job:
     """A file on its way into a collection; `reason` says why it failed, or what is being waited for.
 
-    `accepted_at` is when the file came in, which a job that reads it again has from the document. `requests` is how
-    often an embedding service was asked for it, with so many `tokens`.
+    `accepted_at` is when the file came in, which a job that reads it again has from the document. `spending` is
+    what was asked of an embedding service for it.
     """
 
     id: int
@@ -44,8 +45,7 @@ class Job:
     created_at: datetime
     updated_at: datetime
     accepted_at: datetime
-    requests: int = 0
-    tokens: int = 0
+    spending: Spending = NOTHING_SPENT
 
     @property
     def ended(self) -> bool:
@@ -107,6 +107,11 @@ class Jobs:
     def tally(self, collection: str) -> dict[TaskState, int]:
         """Return how many files of a collection are in each state."""
         return self._store.tally(KIND, **_spec(collection, None))
+
+    def spending(self, collection: str) -> Spending:
+        """Return what was asked of embedding services for the files of a collection that are on the list."""
+        of = _spec(collection, None)
+        return Spending(self._store.total(KIND, "requests", **of), self._store.total(KIND, "tokens", **of))
 
     def first_in(self, collection: str, state: TaskState, limit: int, *, newest: bool = False) -> list[Job]:
         """List the oldest files of a collection in a state, or the newest."""
@@ -184,6 +189,5 @@ def job_of(task: Task) -> Job:
         created_at=task.created_at,
         updated_at=task.updated_at,
         accepted_at=datetime.fromisoformat(task.spec["accepted_at"]) if "accepted_at" in task.spec else task.created_at,
-        requests=result.get("requests", 0),
-        tokens=result.get("tokens", 0),
+        spending=Spending(result.get("requests", 0), result.get("tokens", 0)),
     )

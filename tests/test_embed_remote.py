@@ -17,7 +17,7 @@ import pytest
 from rag.config import Settings
 from rag.embed.remote import RemoteEmbedder, connect, estimate_tokens
 from rag.embed.services import SERVICES
-from rag.embed.spending import counted
+from rag.embed.spending import Spending, counted
 from rag.errors import CollectionError, ModelError, OutageError, ResiftError, SettingError
 from rag.types import SearchOptions
 from tests.embed_server import ALPHABET, AWAY, DIALECTS, EmbedServer, Reply, unit
@@ -246,11 +246,11 @@ def test_tokens_are_estimated_rather_too_high() -> None:
 def test_requests_and_tokens_are_counted() -> None:
     with EmbedServer("openai") as server, counted() as spent:
         embedder(server, "openai").embed_passages(TEXTS)
-    assert (spent.requests, spent.tokens) == (1, 8), "as the server counts them, by words"
+    assert spent.spending == Spending(1, 8), "as the server counts them, by words"
     without_usage = Reply(change=lambda answer: {"data": answer["data"]})
     with EmbedServer("tei", without_usage) as server, counted() as spent:
         embedder(server, "tei").embed_passages(TEXTS)
-    assert (spent.requests, spent.tokens) == (1, sum(map(estimate_tokens, TEXTS)))
+    assert spent.spending == Spending(1, sum(map(estimate_tokens, TEXTS)))
 
 
 def text_file(text: str) -> io.BytesIO:
@@ -268,7 +268,8 @@ def test_a_collection_is_made_and_asked_with_a_service_and_says_what_was_asked_o
         job = ingest(library, "notes", "quiz.md", "A jazzy quiz puzzled the wizard.")
         ingest(library, "notes", "heat.md", "Ease the heat, then rest at the sea.")
         assert job.state == "done"
-        assert (job.requests, job.tokens) == (2, 1 + 6), "one for the length of the vectors"
+        assert job.spending == Spending(2, 1 + 6), "one for the length of the vectors"
+        assert library.jobs.spending("notes") == Spending(3, 1 + 6 + 8)
         hits = library.pipeline.retrieve("zzz quizzz", SearchOptions("notes", reranker="none")).hits
         assert hits[0].chunk.document == "quiz.md"
 

@@ -15,7 +15,9 @@ from ingest.jobs import KIND, Job
 from ingest.library import Library
 from rag.database.lock import DataFolderLock
 from rag.language.message import Message, message
+from rag.tasks.store import Progress
 from service.app import App, assemble
+from tests.embed_server import EmbedServer
 from tests.parts import ingest, offline_settings, open_library
 
 SCANS, AWAY = 1_000, 500
@@ -64,6 +66,35 @@ def drawn(page: AppTest) -> list[str]:
 
 def said(page: AppTest) -> list[str]:
     return [one.value for kind in ("text", "caption") for one in page.get(kind)]
+
+
+def test_a_finished_file_and_all_together_say_what_they_took_of_an_embedding_service(tmp_path: Path) -> None:
+    price = {"embed_price": 1000.0, "collection": "notes"}
+    with EmbedServer("ollama") as server:
+        settings = offline_settings(tmp_path, embed_model="ollama:bge-m3", embed_url=server.url, **price)
+        with open_library(settings) as library:
+            ingest(library, "notes", "pump.md", "Let the pump cool down.")
+            ingest(library, "notes", "heat.md", "heat " * 30)
+            app = assemble(library.pipeline, library, DataFolderLock(tmp_path))
+            page = AppTest.from_function(draw_library, kwargs={"app": app}, default_timeout=60).run()
+    assert not page.exception
+    told = said(page)
+    assert "heat.md: 1 passage. 1 request to the embedding service (tokens: 30): 0.03 at your price." in told
+    pump = "2 requests to the embedding service (tokens: 6): less than 0.01 at your price."
+    assert f"pump.md: 1 passage. {pump}" in told
+    assert "Together: 3 requests to the embedding service (tokens: 36): 0.04 at your price." in told
+
+
+def test_a_file_that_waits_says_what_it_waits_for(app: App) -> None:
+    job = app.library.add_file("notes", "rest.md", io.BytesIO(b"Let the pump rest."))
+    store = app.library.inbox.tasks
+    assert store.claim([KIND]) is not None
+    waits = message("Waiting: this goes on by itself.")
+    store.progress(job.id, Progress(3, 9, "embedding", waits))
+    page = AppTest.from_function(draw_library, kwargs={"app": app}, default_timeout=60).run()
+    assert not page.exception
+    texts = [one.proto.text for one in page.get("progress")]
+    assert any("3 of 9 passages. Waiting" in text and "this goes on by itself." in text for text in texts), texts
 
 
 def test_few_of_1500_failed_files_are_drawn_by_their_reasons_and_all_are_counted(page: AppTest) -> None:

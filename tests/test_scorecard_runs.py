@@ -243,6 +243,8 @@ def test_other_chunks_are_indexed_beside_the_collection_used_again_and_deleted_w
         (replace(NONE, chunk_tokens=250), "A chunk size of 250 cannot be measured"),
         (replace(NONE, chunk_tokens=40, chunk_overlap=40), "Chunks of 40 tokens cannot overlap by 40"),
         (Configuration("cohere:rerank-v3.5", 10), "COHERE_API_KEY is not set"),
+        # Not EMBED_API_KEY: that is for the service of EMBED_MODEL only.
+        (replace(NONE, embedder="jina:jina-embeddings-v3"), "JINA_API_KEY is not set"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused_with_a_sentence(

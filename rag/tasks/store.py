@@ -233,6 +233,15 @@ class TaskStore:
             )
             return {row[0]: row[1] for row in rows}
 
+    def total(self, kind: str, result: str, **spec: str) -> int:
+        """Return the sum of a number in the results of the tasks of a kind whose spec has all of these values."""
+        with self._database.read() as db:
+            row = db.execute(
+                f"SELECT coalesce(sum(json_extract(result, '$.{result}')), 0) FROM tasks WHERE {_having(spec)}",  # noqa: S608
+                (kind, *spec.values()),
+            ).fetchone()
+        return int(row[0])
+
     def first_in(self, kind: str, state: TaskState, limit: int, *, newest: bool = False, **spec: str) -> list[Task]:
         """List the oldest tasks of a kind in a state whose spec has all of these values, or the newest."""
         order = "DESC" if newest else "ASC"

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from ingest.jobs import Job
+from rag.embed.spending import Spending
 from rag.tasks.store import GOING, RESUMABLE, Outcome
 from service.app import App
 from service.documents import cancel_queued, clear_done, dismiss_all, retry_all
@@ -30,6 +31,8 @@ FIRST_SHOWN = 3
 """How many files are drawn of those that wait, and of those that ended for the same reason."""
 REASONS_SHOWN = 10
 DONE_SHOWN = 50
+LEAST_COST = 0.01
+"""Below which no cost is named, since most currencies have no smaller coin."""
 EVERY = "all"
 FAILURE = "library_failure"
 """Where what failed last is kept until the page says it."""
@@ -63,26 +66,34 @@ def _show_done(app: App, collection: str, done: int) -> None:
         if st.button(gettext("Clear this list"), type="tertiary"):
             clear_done(app, collection)
             st.rerun(scope="fragment")
-        for job in app.library.jobs.first_in(collection, "done", DONE_SHOWN, newest=True):
-            told = sentences([_stop(count_passages(job.chunks_done)), say(job.reason), _spent(app, job)])
-            st.text(f"{job.name}: {told}".strip())
+        jobs = app.library.jobs.first_in(collection, "done", DONE_SHOWN, newest=True)
+        if any(job.spending.requests for job in jobs):
+            st.caption(gettext("Together: {spent}", spent=_spent(app, app.library.jobs.spending(collection))))
+        for job in jobs:
+            told = sentences(
+                filter(None, [_stop(count_passages(job.chunks_done)), say(job.reason), _spent(app, job.spending)])
+            )
+            st.text(f"{job.name}: {told}")
         if done > DONE_SHOWN:
             st.caption(ngettext("{number} earlier file", "{number} earlier files", done - DONE_SHOWN))
 
 
-def _spent(app: App, job: Job) -> str:
-    """Return what was asked of an embedding service for a file, "" where none was."""
-    if not job.requests:
+def _spent(app: App, spending: Spending) -> str:
+    """Return what was asked of an embedding service, and what that cost where a price is set; "" where none was."""
+    if not spending.requests:
         return ""
     asked = ngettext(
         "{number} request to the embedding service (tokens: {tokens})",
         "{number} requests to the embedding service (tokens: {tokens})",
-        job.requests,
-        tokens=f"{job.tokens:,}",
+        spending.requests,
+        tokens=f"{spending.tokens:,}",
     )
-    if price := app.settings.embed_price:
-        return _stop(gettext("{asked}: {cost} at your price", asked=asked, cost=f"{job.tokens * price / 1e6:,.6f}"))
-    return _stop(asked)
+    if not app.settings.embed_price:
+        return _stop(asked)
+    cost = spending.cost(app.settings.embed_price)
+    if cost < LEAST_COST:
+        return _stop(gettext("{asked}: less than {cost} at your price", asked=asked, cost=f"{LEAST_COST:g}"))
+    return _stop(gettext("{asked}: {cost} at your price", asked=asked, cost=f"{cost:,.2f}"))
 
 
 def _show_outcomes(app: App, collection: str, outcomes: Sequence[Outcome]) -> None:
