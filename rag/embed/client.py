@@ -116,7 +116,10 @@ class EmbeddingClient:
                 service=self._service.name,
             )
         return ModelError(
-            "The answer of {host} cannot be used ({reason}): {check}.", host=self._host, reason=reason, check=check
+            "The answer of the embedding service at {host} cannot be used ({reason}): {check}.",
+            host=self._host,
+            reason=reason,
+            check=check,
         )
 
     def _no_reply(self, error: NoReplyError, seconds: float) -> ResiftError:
@@ -125,11 +128,13 @@ class EmbeddingClient:
                 check = message("check the network connection")
                 if self._own_server:
                     check = message("check EMBED_URL, and that the server runs")
-                return OutageError("{host} cannot be reached: {check}.", host=self._host, check=check)
+                return OutageError(
+                    "The embedding service at {host} cannot be reached: {check}.", host=self._host, check=check
+                )
             case "too slow":
                 return OutageError(
-                    "{host} did not answer within {seconds:g} s: try again in a moment, or allow it more time "
-                    "(EMBED_TIMEOUT).",
+                    "The embedding service at {host} did not answer within {seconds:g} s: wait a moment, or allow it "
+                    "more time (EMBED_TIMEOUT).",
                     host=self._host,
                     seconds=seconds,
                 )
@@ -143,27 +148,36 @@ class EmbeddingClient:
         said = {"host": self._host, "status": reply.status, "detail": self._endpoint.words_of(reply)}
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             return OutageError(
-                "{host} takes no more requests for now ({status}{detail}): wait a minute, or check your limits and "
-                "credit there.",
+                "The embedding service at {host} takes no more requests for now ({status}{detail}): wait a minute, or "
+                "check your limits and credit there.",
                 after=asked_pause(reply.retry_after, 0.0),
                 **said,
             )
         if may_pass(reply.status):
             return OutageError(
-                "{host} failed ({status}{detail}): try again in a moment, and look at the server's log if it is yours.",
+                "The embedding service at {host} failed ({status}{detail}): wait a moment, and look at its log if "
+                "it is yours.",
                 after=asked_pause(reply.retry_after, 0.0),
                 **said,
             )
         if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             if self._endpoint.keyed:
                 return ModelError(
-                    "{host} refused the key ({status}): check {variable}.", variable=self._variable, **said
+                    "The embedding service at {host} refused the key ({status}): check {variable}.",
+                    variable=self._variable,
+                    **said,
                 )
-            return ModelError("{host} wants a key ({status}): set {variable}.", variable=self._variable, **said)
+            return ModelError(
+                "The embedding service at {host} wants a key ({status}): set {variable}.",
+                variable=self._variable,
+                **said,
+            )
         if reply.status == HTTPStatus.PAYMENT_REQUIRED:
-            return ModelError("{host} wants to be paid ({status}): check your credit there.", **said)
+            return ModelError(
+                "The embedding service at {host} wants to be paid ({status}): check your credit there.", **said
+            )
         return ModelError(
-            "{host} did not accept the request ({status}{detail}): check {settings}.",
+            "The embedding service at {host} did not accept the request ({status}{detail}): check {settings}.",
             settings=message("EMBED_URL and the model in EMBED_MODEL")
             if self._own_server
             else message("the model in EMBED_MODEL"),

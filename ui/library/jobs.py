@@ -67,7 +67,7 @@ def _show_done(app: App, collection: str, done: int) -> None:
             clear_done(app, collection)
             st.rerun(scope="fragment")
         jobs = app.library.jobs.first_in(collection, "done", DONE_SHOWN, newest=True)
-        if any(job.spending.requests for job in jobs):
+        if done > 1 and any(job.spending.requests for job in jobs):
             st.caption(gettext("Together: {spent}", spent=_spent(app, app.library.jobs.spending(collection))))
         for job in jobs:
             told = sentences(
