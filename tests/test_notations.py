@@ -135,6 +135,7 @@ def test_other_amounts_have_one_name_in_every_notation(amounts: tuple[str, ...],
 
 def test_a_number_that_can_be_read_in_both_conventions_has_both_values() -> None:
     assert names("1.234") == names("1,234") == {"1234", "1point234"}
+    assert names("8,000") == names("8.000") == {"8000"}
 
 
 @pytest.mark.parametrize(

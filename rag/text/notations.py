@@ -228,7 +228,9 @@ def _amount(match: re.Match[str]) -> Terms | None:
     names = []
     if not before or last == before[0]:
         names += [_number("".join(groups), "")] if _is_whole(groups) else []
-    if last in ".," and last not in before and _is_whole(groups[:-1]):
+    # 8,000 is hardly a precise 8.
+    decimals = last in ".," and last not in before and not (names and groups[-1] == "000")
+    if decimals and _is_whole(groups[:-1]):
         names.append(_number("".join(groups[:-1]), groups[-1]))
     if not names and set(marks) == {"."} and 2 < len(groups) <= MOST_PARTS and not any(map(PADDED.match, groups)):
         names.append("version" + "x".join(groups))
