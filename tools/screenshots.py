@@ -122,7 +122,9 @@ def _take(browser: Browser, address: str, name: str) -> None:
 
 
 def _rest(page: Page) -> None:
+    """Wait until the page is drawn, and what stands in for its parts while they are loaded is gone."""
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=WORK_MS)
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=WORK_MS)
 
 
 def _welcome(page: Page, address: str) -> Shot:
