@@ -1,6 +1,6 @@
 """The embedding services, as records of what differs between them; adding a service is adding a record.
 
-None of them could be asked where this was written: paths, fields and limits are those of their documentation.
+None of them could be asked where this was written; docs/embedders.md says which limits were compared with their pages.
 """
 
 from __future__ import annotations
