@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from rag.database.history import History
-from tests.browser import REPOSITORY, Running, ask, at_rest, serve, visit
+from tests.browser import REPOSITORY, WORK_MS, Running, ask, at_rest, chat_input, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 from tests.waiting import wait_until
 
@@ -291,3 +291,11 @@ def test_a_reranker_that_could_not_be_had_is_said_in_one_line_until_it_is_dismis
         page.goto(f"{app.address}/?collection=toggle")
         expect(page.get_by_text("“toggle”")).to_be_visible()
         expect(line).to_have_count(0)
+
+
+def test_a_page_that_broke_while_it_was_drawn_is_loaded_again_once_and_then_says_so(app: Running) -> None:
+    with new_chat(app, "talk") as page:
+        for seen in (chat_input(page), page.get_by_text("The page could not be drawn: reload it.")):
+            # As React does with what it can draw no more.
+            page.evaluate("document.querySelector('#root').replaceChildren()")
+            expect(seen).to_be_visible(timeout=WORK_MS)
