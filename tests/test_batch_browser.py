@@ -17,6 +17,8 @@ from tests.browser import REPOSITORY, serve, visit
 from tests.llm_server import LlmServer, Reply
 from tests.parts import ingest, offline_settings, open_library
 
+pytestmark = pytest.mark.slow
+
 WORK_MS = 30_000
 HOSTILE = '<img src=x onerror="window.harmed=1"> **bold**'
 TEXTS = {
@@ -101,7 +103,6 @@ def test_a_batch_is_begun_left_found_stopped_resumed_and_taken_away(
     assert len(served.llm.requests) == 3
 
 
-@pytest.mark.slow
 def test_a_cost_curve_is_measured_in_the_lab_and_says_where_the_budget_falls(chromium: Browser, served: Served) -> None:
     with visit(chromium, f"{served.address}/lab", viewport={"width": 1280, "height": 1400}) as page:
         question = page.get_by_role("textbox", name="Question")

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import REPOSITORY, WORK_MS, serve, visit
 from tests.parts import ingest, offline_settings, open_library
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '<img src=x onerror="window.harmed=1"> **bold** [a](javascript:harm())'
 TEXTS = {
     "heat.md": "Take the hot phone out of the sun. Bananas are yellow. Switch it off until it is cool.",
