@@ -1,4 +1,4 @@
-"""Where a service is asked and with which key: no key goes to a host that it was not set for."""
+"""Where a service is asked, with which key and for what: no key goes to a host that it was not set for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from rag.config import Settings
-from rag.errors import SettingError
+from rag.errors import ModelError, SettingError
 
 Purpose = Literal["rerank", "embed"]
 """What a service does here; its settings are called so, as in RERANK_MODEL, RERANK_URL and RERANK_API_KEY."""
@@ -21,6 +21,10 @@ class Service(Protocol):
         """The word before the colon in what chooses it."""
 
     @property
+    def example(self) -> str:
+        """A model that it has; "" where none is named after the colon."""
+
+    @property
     def address(self) -> str:
         """Where it is known to be."""
 
@@ -32,6 +36,17 @@ class Access:
     address: str
     variable: str
     key: str
+
+
+def require_model(choice: str, service: Service, model: str) -> None:
+    """Refuse a choice without the model that its service wants named; raises ModelError."""
+    if service.example and not model:
+        raise ModelError(
+            "{choice!r} names no model: write it after the colon, as in {name}:{example}.",
+            choice=choice,
+            name=service.name,
+            example=service.example,
+        )
 
 
 def key_setting(service: Service) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.access import find_access
+from rag.access import find_access, require_model
 from rag.config import Settings
 from rag.embed.client import EmbeddingClient, Request
 from rag.embed.services import SERVICES, EmbeddingService
@@ -120,13 +120,7 @@ def connect(choice: str, settings: Settings, services: Mapping[str, EmbeddingSer
     name, _, named_model = choice.partition(":")
     service = services[name.strip().lower()]
     model, mark, length = (part.strip() for part in named_model.partition("#"))
-    if service.example and not model:
-        raise ModelError(
-            "{choice!r} names no model: write it after the colon, as in {name}:{example}.",
-            choice=choice,
-            name=service.name,
-            example=service.example,
-        )
+    require_model(choice, service, model)
     if mark and not (length.isascii() and length.isdigit() and 0 < int(length) <= 65_536):
         raise ModelError(
             "{choice!r} asks for vectors of length {length!r}: give a whole number after the #, such as 512.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rag.access import require_model
 from rag.errors import ModelError
 
 Scale = Literal["probability", "logit", "model"]
@@ -145,11 +146,5 @@ def find_service(choice: str, services: Mapping[str, RerankService] = SERVICES) 
             name=name,
             services=" or ".join(near),
         )
-    if service.example and not model:
-        raise ModelError(
-            "{choice!r} names no model: write it after the colon, as in {name}:{example}.",
-            choice=choice,
-            name=service.name,
-            example=service.example,
-        )
+    require_model(choice, service, model)
     return service, model
